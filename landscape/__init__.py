@@ -1,0 +1,51 @@
+"""Loss landscapes and basins of finetuned text classifiers.
+
+Names load on first use, so that ``import landscape`` is light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    # checkpoints
+    "load_checkpoint": "checkpoints",
+    "load_population": "checkpoints",
+    "load_task": "tasks",
+    "load_examples": "tasks",
+    "sample_examples": "tasks",
+    # batches
+    "tokenize": "batches",
+    "make_batches": "batches",
+    # points of weight space
+    "Line": "geometry",
+    "evaluate": "evaluate",
+    "Evaluation": "evaluate",
+    # barriers and basins
+    "barrier_height": "barriers",
+    "convexity_gap": "barriers",
+    "bootstrap_gaps": "barriers",
+    "find_basins": "basins",
+    "relate": "generalization",
+    # experiments
+    "run_experiment": "experiment",
+    "read_store": "store",
+    "analyze": "analysis",
+    "LandscapeError": "errors",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'landscape' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"landscape.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,259 @@
+"""Many checkpoints that must be comparable before anything is computed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from landscape.checkpoints.find import expand
+from landscape.checkpoints.labels import match_labels
+from landscape.checkpoints.read import Checkpoint, load_checkpoint
+from landscape.checkpoints.skeleton import (
+    Skeleton,
+    load_tokenizer,
+    match_names,
+    refuse_own_code,
+    skeleton,
+)
+from landscape.errors import CheckpointError
+
+LabelMap = Mapping[str, str] | Mapping[str, Mapping[str, str]]
+
+# what may differ between two checkpoints that compute the same function of their weights
+_FREE = {
+    "_name_or_path",
+    "architectures",
+    "attention_dropout",
+    "attention_probs_dropout_prob",
+    "classifier_dropout",
+    "dropout",
+    "dtype",
+    "finetuning_task",
+    "gradient_checkpointing",
+    "hidden_dropout_prob",
+    "id2label",
+    "label2id",
+    "num_labels",
+    "problem_type",
+    "seq_classif_dropout",
+    "torch_dtype",
+    "transformers_version",
+    "use_cache",
+}
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+_PROBES = ("The Cat's   naïve café, isn't it?", "lexical_overlap 1234 éß 漢字 :-)")
+
+
+@dataclass(frozen=True)
+class Population:
+    """Checkpoints of one architecture, one tokenizer and one order of labels.
+
+    Attributes:
+        checkpoints: Their tensors named as the architecture names them, the head's rows in the
+            task's order of labels.
+        names: A short unique name for each.
+        warnings: What is odd but no obstacle.
+    """
+
+    checkpoints: tuple[Checkpoint, ...]
+    names: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.checkpoints)
+
+
+def load_population(
+    refs: Sequence[str],
+    task_labels: Sequence[str],
+    *,
+    label_map: LabelMap | None = None,
+    base: Path | None = None,
+    read_weights: bool = True,
+    report: Callable[[str], None] = lambda line: None,
+) -> Population:
+    """Open checkpoints and compare them with the first one.
+
+    Args:
+        refs: References, globs among them.
+        task_labels: The task's labels in its order.
+        label_map: From the checkpoints' label names to the task's, for all of them or for each by
+            reference or name ("default" for the rest).
+        base: The folder that relative paths start from.
+        read_weights: Whether to read every tensor and look for NaN and infinite values.
+        report: Takes a line of progress at a time.
+
+    Raises:
+        CheckpointError: The first thing that makes the checkpoints incomparable, by checkpoint
+            and tensor.
+    """
+    checkpoints = [load_checkpoint(source) for source in expand(refs, base)]
+    if len(checkpoints) < 2:
+        raise CheckpointError(
+            "A population needs at least two checkpoints.",
+            where=", ".join(map(str, refs)),
+            found=len(checkpoints),
+        )
+    names = _short_names([checkpoint.path for checkpoint in checkpoints])
+    first = checkpoints[0]
+    expected = skeleton(first)
+    vocabulary = _tokenizer_print(first)
+    warnings: list[str] = []
+    members = []
+    for name, checkpoint in zip(names, checkpoints, strict=True):
+        refuse_own_code(checkpoint)
+        _same_configuration(first, checkpoint)
+        same = len(checkpoint.label_names) == len(first.label_names)
+        layout = expected if same else skeleton(checkpoint)
+        params = match_names(checkpoint, layout)
+        order = match_labels(
+            checkpoint.label_names,
+            task_labels,
+            _map_for(checkpoint, name, label_map),
+            checkpoint.path,
+        )
+        if order != tuple(range(len(order))):
+            params = replace(params, rows=dict.fromkeys(layout.head, order))
+        _same_tokenizer(first, checkpoint, vocabulary)
+        if extra := _unused(checkpoint, expected):
+            warnings.append(f"{name}: {len(extra)} tensors are not used, among them '{extra[0]}'")
+        members.append(checkpoint.with_params(params))
+    if read_weights:
+        for number, member in enumerate(members, start=1):
+            report(f"reading the weights of checkpoint {number} of {len(members)}")
+            _finite(member)
+    return Population(tuple(members), tuple(names), tuple(warnings))
+
+
+def _same_configuration(first: Checkpoint, other: Checkpoint) -> None:
+    if other.config.get("model_type") != first.config.get("model_type"):
+        raise CheckpointError(
+            "The checkpoints are of different architectures.",
+            where=other.path,
+            expected=f"{first.config.get('model_type')} as {first.path}",
+            found=other.config.get("model_type"),
+        )
+    keys = (first.config.keys() | other.config.keys()) - _FREE
+    for key in sorted(keys):
+        # a key that one of two versions of transformers did not write stands at its default
+        if key in first.config and key in other.config and first.config[key] != other.config[key]:
+            raise CheckpointError(
+                f"The checkpoints differ in '{key}' of config.json.",
+                where=other.path,
+                expected=f"{first.config[key]} as {first.path}",
+                found=other.config[key],
+            )
+
+
+def _tokenizer_print(checkpoint: Checkpoint) -> str:
+    """A hash of the tokenizer's files, without the padding and truncation last used."""
+    digest = hashlib.sha256()
+    present = [name for name in _TOKENIZER_FILES if (checkpoint.path / name).is_file()]
+    if not present:
+        raise CheckpointError(
+            "The checkpoint has no tokenizer.",
+            where=checkpoint.path,
+            expected=" or ".join(_TOKENIZER_FILES),
+            fix="save it beside the weights: tokenizer.save_pretrained(folder)",
+        )
+    content: Any = (checkpoint.path / present[0]).read_bytes()
+    if present[0] == "tokenizer.json":
+        try:
+            parsed = json.loads(content)
+            free = ("truncation", "padding")
+            content = json.dumps({k: v for k, v in parsed.items() if k not in free}).encode()
+        except (ValueError, AttributeError) as error:
+            raise CheckpointError(
+                "The tokenizer is not readable JSON.",
+                where=checkpoint.path / "tokenizer.json",
+                found=error,
+            ) from None
+    else:
+        for name in present[1:]:
+            content += (checkpoint.path / name).read_bytes()
+    digest.update(content)
+    return digest.hexdigest()
+
+
+def _same_tokenizer(first: Checkpoint, other: Checkpoint, vocabulary: str) -> None:
+    if _tokenizer_print(other) == vocabulary:
+        return
+    # other files can still be the same tokenizer, saved by another version
+    ours, theirs = load_tokenizer(first), load_tokenizer(other)
+    if ours.get_vocab() != theirs.get_vocab():
+        raise CheckpointError(
+            "The checkpoints have different vocabularies.",
+            where=other.path,
+            expected=f"{len(ours.get_vocab())} tokens as {first.path}",
+            found=f"{len(theirs.get_vocab())} tokens, "
+            f"{len(set(ours.get_vocab().items()) ^ set(theirs.get_vocab().items()))} entries differ",
+        )
+    for probe in _PROBES:
+        if ours(probe)["input_ids"] != theirs(probe)["input_ids"]:
+            raise CheckpointError(
+                "The checkpoints' tokenizers cut a text differently.",
+                where=other.path,
+                expected=f"{ours.tokenize(probe)} as {first.path}",
+                found=theirs.tokenize(probe),
+            )
+
+
+def _map_for(
+    checkpoint: Checkpoint, name: str, label_map: LabelMap | None
+) -> Mapping[str, str] | None:
+    if not label_map:
+        return None
+    plain = {key: value for key, value in label_map.items() if isinstance(value, str)}
+    if plain:
+        return plain
+    for key in (checkpoint.ref, name, str(checkpoint.path), "default"):
+        if isinstance(value := label_map.get(key), Mapping):
+            return value
+    return None
+
+
+def _unused(checkpoint: Checkpoint, expected: Skeleton) -> list[str]:
+    used = set(expected.shapes)
+    modern = {name: name.replace(".gamma", ".weight").replace(".beta", ".bias") for name in used}
+    known = used | set(modern.values())
+    return [
+        name
+        for name in checkpoint.params
+        if name.replace(".gamma", ".weight").replace(".beta", ".bias") not in known
+        and not name.endswith("position_ids")
+    ]
+
+
+def _finite(checkpoint: Checkpoint) -> None:
+    for name, tensor in checkpoint.params.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            bad = int((~torch.isfinite(tensor)).sum())
+            kind = "NaN" if bool(tensor.isnan().any()) else "infinite"
+            raise CheckpointError(
+                f"The tensor '{name}' holds {kind} values.",
+                where=checkpoint.path,
+                found=f"{bad} of {tensor.numel()}",
+                fix="leave this checkpoint out: its training diverged",
+            )
+
+
+def _short_names(paths: Sequence[Path]) -> list[str]:
+    """The shortest tails of the paths that differ from each other."""
+    for depth in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return names

@@ -1,0 +1,244 @@
+"""One checkpoint: its configuration at once, its weights when they are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from landscape.checkpoints.find import Source, resolve
+from landscape.errors import CheckpointError
+
+_SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
+_BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+_FOREIGN = {
+    "tf_model.h5": "TensorFlow",
+    "flax_model.msgpack": "Flax",
+    "adapter_model.safetensors": "adapter",
+    "adapter_model.bin": "adapter",
+}
+
+
+@dataclass(frozen=True)
+class Weights(Mapping[str, Tensor]):
+    """Named tensors that are read from disk at each access, as fp32.
+
+    Attributes:
+        shapes: The shape of every tensor, known without reading it.
+        rows: For some tensors, an order of their rows (see ``Checkpoint.with_label_order``).
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    read: Callable[[str], Tensor] = field(repr=False)
+    rows: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.shapes:
+            raise KeyError(name)
+        tensor = self.read(name)
+        if tensor.is_floating_point():
+            tensor = tensor.to(torch.float32)
+        return tensor[list(self.rows[name])] if name in self.rows else tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all tensors as fp32."""
+        return 4 * sum(torch.Size(shape).numel() for shape in self.shapes.values())
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A finetuned classifier on disk.
+
+    Attributes:
+        ref: What the user wrote.
+        path: Its directory.
+        revision: The hub's commit, or "".
+        config: The content of config.json.
+        label_names: One a logit, in the order of the head's rows.
+        params: The tensors by their name in the file, read lazily as fp32.
+        files: The files that hold the weights.
+        notes: What ``landscape finetune`` wrote beside the weights: seed, step, recipe.
+    """
+
+    ref: str
+    path: Path
+    revision: str
+    config: dict[str, Any] = field(repr=False)
+    label_names: tuple[str, ...]
+    params: Weights = field(repr=False)
+    files: tuple[Path, ...] = field(repr=False)
+    notes: dict[str, Any] = field(repr=False)
+
+    def fingerprint(self) -> str:
+        """Sizes and modification times of the weight files: a cheap sign of change."""
+        stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
+        return json.dumps(stats)
+
+    def content_hash(self) -> str:
+        """SHA-256 of the weight files, and of the order that the head's rows are read in."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 22):
+                    digest.update(block)
+        if self.params.rows:
+            digest.update(json.dumps(self.params.rows, sort_keys=True).encode())
+        return digest.hexdigest()
+
+    def with_params(self, params: Weights) -> Checkpoint:
+        """The same checkpoint, its tensors under other names or in another order."""
+        return replace(self, params=params)
+
+
+def load_checkpoint(ref: str | Path | Source, base: Path | None = None) -> Checkpoint:
+    """Open a checkpoint; only its headers are read.
+
+    Args:
+        ref: A directory, a cached hub id with ``@revision``, or ``package:NAME/FOLDER``.
+        base: The folder that relative paths start from, before the current one.
+
+    Raises:
+        CheckpointError: No such checkpoint; TensorFlow, Flax or adapter weights only; a truncated
+            or damaged file; a pickle that holds more than tensors.
+    """
+    source = ref if isinstance(ref, Source) else resolve(str(ref), base)
+    config = _read_json(source.path / "config.json", "A checkpoint needs a config.json.")
+    names = config.get("id2label") or {}
+    if not isinstance(names, dict) or not all(str(key).isdigit() for key in names):
+        raise CheckpointError(
+            "The label names cannot be read.",
+            where=source.path / "config.json",
+            expected="id2label: a mapping from 0, 1, ... to names",
+            found=names,
+        )
+    ordered = sorted(names.items(), key=lambda item: int(item[0]))
+    notes_file = source.path / "landscape.json"
+    notes = _read_json(notes_file, "") if notes_file.is_file() else {}
+    params, files = _open_weights(source)
+    return Checkpoint(
+        ref=source.ref,
+        path=source.path,
+        revision=source.revision,
+        config=config,
+        label_names=tuple(str(name) for _, name in ordered),
+        params=params,
+        files=files,
+        notes=notes,
+    )
+
+
+def _read_json(path: Path, missing: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(missing, where=path) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError("The file is not readable JSON.", where=path, found=error) from None
+    if not isinstance(content, dict):
+        raise CheckpointError("The file is not a JSON object.", where=path)
+    return content
+
+
+def _open_weights(source: Source) -> tuple[Weights, tuple[Path, ...]]:
+    for names, opener in ((_SAFETENSORS, _open_safetensors), (_BIN, _open_bin)):
+        whole, index = (source.path / name for name in names)
+        if whole.is_file():
+            return opener([whole]), (whole,)
+        if index.is_file():
+            shards = _shards(index)
+            return opener(shards), tuple(shards)
+    foreign = sorted({kind for name, kind in _FOREIGN.items() if (source.path / name).exists()})
+    raise CheckpointError(
+        f"The checkpoint has {' and '.join(foreign)} weights only."
+        if foreign
+        else "The checkpoint has no weights.",
+        where=source.path,
+        expected=" or ".join((*_SAFETENSORS, _BIN[0])),
+        fix="merge the adapter into its model and save that"
+        if foreign == ["adapter"]
+        else "save it with PyTorch: save_pretrained(folder)",
+    )
+
+
+def _shards(index: Path) -> list[Path]:
+    weight_map = _read_json(index, "").get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError("The index names no shards.", where=index, expected="a weight_map")
+    shards = []
+    for name in sorted(set(map(str, weight_map.values()))):
+        if Path(name).name != name:  # an index must not lead out of its folder
+            raise CheckpointError(
+                "The index names a file outside its folder.", where=index, found=name
+            )
+        if not (index.parent / name).is_file():
+            raise CheckpointError("A shard is missing.", where=index.parent / name)
+        shards.append(index.parent / name)
+    return shards
+
+
+def _open_safetensors(files: list[Path]) -> Weights:
+    shapes: dict[str, tuple[int, ...]] = {}
+    place: dict[str, Path] = {}
+    for file in files:
+        try:
+            with safe_open(file, framework="pt") as content:
+                for name in content.keys():  # noqa: SIM118 - not a mapping
+                    shapes[name] = tuple(content.get_slice(name).get_shape())
+                    place[name] = file
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(
+                "The weight file is truncated or damaged.", where=file, found=error
+            ) from None
+
+    def read(name: str) -> Tensor:
+        with safe_open(place[name], framework="pt") as content:
+            return content.get_tensor(name)
+
+    return Weights(shapes, read)
+
+
+def _open_bin(files: list[Path]) -> Weights:
+    tensors: dict[str, Tensor] = {}
+    for file in files:
+        try:
+            # mapped, so that only the pages in use are read; the oldest format cannot be
+            content = torch.load(
+                file, weights_only=True, mmap=zipfile.is_zipfile(file), map_location="cpu"
+            )
+        except pickle.UnpicklingError as error:
+            raise CheckpointError(
+                "The weight file is a pickle that holds more than tensors; it was not run.",
+                where=file,
+                found=str(error).splitlines()[0],
+                fix="save the model as safetensors where you trust its source",
+            ) from None
+        except (RuntimeError, EOFError, OSError, ValueError) as error:
+            raise CheckpointError(
+                "The weight file is truncated or damaged.",
+                where=file,
+                found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            ) from None
+        if not isinstance(content, dict) or not all(
+            isinstance(tensor, Tensor) for tensor in content.values()
+        ):
+            raise CheckpointError(
+                "The weight file does not hold a state dict.", where=file, found=type(content)
+            )
+        tensors.update(content)
+    return Weights({name: tuple(t.shape) for name, t in tensors.items()}, tensors.__getitem__)

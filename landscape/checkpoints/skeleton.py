@@ -1,0 +1,200 @@
+"""What the architecture expects: a classifier without weights, built from its configuration."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from landscape.checkpoints.read import Checkpoint, Weights
+from landscape.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The tensors that a classifier of this configuration has.
+
+    Attributes:
+        shapes: Every tensor of its state dict.
+        tied: Names of one and the same tensor, grouped.
+        head: The tensors whose first axis is the labels.
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    tied: tuple[tuple[str, ...], ...]
+    head: tuple[str, ...]
+
+
+def build_model(checkpoint: Checkpoint, attention: str = "sdpa") -> nn.Module:
+    """An ``nn.Module`` of the checkpoint's architecture in eval mode, its weights not yet set.
+
+    Args:
+        checkpoint: Only its configuration is used.
+        attention: ``sdpa`` or ``eager`` (``vmap`` has no rule for sdpa on a CPU).
+
+    Raises:
+        CheckpointError: transformers does not know the architecture without code from outside.
+    """
+    # on the CPU, because buffers that no file holds (positions, frequencies) are computed here
+    return _from_config(_config(checkpoint), checkpoint, attention, "cpu").eval()
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> Any:
+    """The checkpoint's tokenizer.
+
+    Raises:
+        CheckpointError: It has none.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(checkpoint.path, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            "The checkpoint's tokenizer cannot be loaded.",
+            where=checkpoint.path,
+            found=str(error).splitlines()[0],
+            fix="save the tokenizer beside the weights: tokenizer.save_pretrained(folder)",
+        ) from None
+
+
+def skeleton(checkpoint: Checkpoint) -> Skeleton:
+    """What the checkpoint's own configuration says it should hold."""
+    config = _config(checkpoint)
+    model = _from_config(config, checkpoint, "eager")
+    other = copy.deepcopy(config)
+    other.num_labels = config.num_labels + 1
+    wider = _from_config(other, checkpoint, "eager").state_dict()
+    state = model.state_dict(keep_vars=True)
+    names: dict[int, list[str]] = {}
+    for name, tensor in state.items():
+        names.setdefault(id(tensor), []).append(name)
+    return Skeleton(
+        shapes={name: tuple(tensor.shape) for name, tensor in state.items()},
+        tied=tuple(tuple(group) for group in names.values() if len(group) > 1),
+        head=tuple(name for name, tensor in state.items() if tensor.shape != wider[name].shape),
+    )
+
+
+def refuse_own_code(checkpoint: Checkpoint) -> None:
+    """Raise a CheckpointError where a checkpoint brings its own model code."""
+    if "auto_map" in checkpoint.config:
+        raise CheckpointError(
+            "The checkpoint needs code from its own folder, which is never run.",
+            where=checkpoint.path / "config.json",
+            found=checkpoint.config["auto_map"],
+            fix="use an architecture that transformers has itself",
+        )
+
+
+def match_names(checkpoint: Checkpoint, expected: Skeleton) -> Weights:
+    """The checkpoint's tensors under the architecture's names.
+
+    Raises:
+        CheckpointError: A tensor is missing (the classification head first of all, which
+            transformers would draw at random) or has another shape.
+    """
+    params = checkpoint.params
+    modern = {name.replace(".gamma", ".weight").replace(".beta", ".bias"): name for name in params}
+    for group in expected.tied:
+        present = [name for name in group if name in modern]
+        if present:
+            modern.update({name: modern[present[0]] for name in group if name not in modern})
+    if missing := [name for name in expected.shapes if name not in modern]:
+        return _through_transformers(checkpoint, expected, missing)
+    for name, shape in expected.shapes.items():
+        found = params.shapes[modern[name]]
+        if found != shape:
+            wrong_head = name in expected.head and found[1:] == shape[1:]
+            raise CheckpointError(
+                f"The tensor '{name}' has "
+                + (
+                    f"{found[0]} labels, its config.json {shape[0]}."
+                    if wrong_head
+                    else "another shape."
+                ),
+                where=checkpoint.path,
+                expected=shape,
+                found=found,
+            )
+    return Weights(
+        {name: expected.shapes[name] for name in expected.shapes},
+        lambda name: params.read(modern[name]),
+    )
+
+
+def _through_transformers(
+    checkpoint: Checkpoint, expected: Skeleton, missing: list[str]
+) -> Weights:
+    """Let transformers rename what it knows how to rename, and believe its loading report."""
+    from transformers import AutoModelForSequenceClassification
+
+    def load() -> tuple[nn.Module, dict[str, Any]]:
+        return AutoModelForSequenceClassification.from_pretrained(
+            checkpoint.path,
+            dtype=torch.float32,
+            local_files_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )
+
+    model, info = load()
+    still = sorted(info["missing_keys"])
+    if still:
+        head = [name for name in still if name in expected.head]
+        raise CheckpointError(
+            "The checkpoint has no classification head; transformers would invent one."
+            if head
+            else f"The checkpoint lacks {len(still)} tensors.",
+            where=checkpoint.path,
+            expected=", ".join((head or still)[:5]),
+            found=f"{len(checkpoint.params)} tensors, among them "
+            f"{', '.join(list(checkpoint.params)[-2:])}",
+            fix="finetune it, or name a finetuned checkpoint" if head else None,
+        )
+    if info["mismatched_keys"]:
+        raise CheckpointError(
+            "A tensor has another shape than its config.json says.",
+            where=checkpoint.path,
+            found=sorted(map(str, info["mismatched_keys"]))[:3],
+        )
+    return Weights(
+        {name: expected.shapes[name] for name in expected.shapes},
+        lambda name: load()[0].state_dict()[name],
+    )
+
+
+def _config(checkpoint: Checkpoint) -> Any:
+    from transformers import AutoConfig
+
+    refuse_own_code(checkpoint)
+    try:
+        return AutoConfig.from_pretrained(checkpoint.path, local_files_only=True)
+    except Exception as error:  # transformers raises whatever its parsers raise
+        raise CheckpointError(
+            "transformers cannot read the configuration.",
+            where=checkpoint.path / "config.json",
+            found=str(error).splitlines()[0],
+        ) from None
+
+
+def _from_config(
+    config: Any, checkpoint: Checkpoint, attention: str, device: str = "meta"
+) -> nn.Module:
+    from transformers import AutoModelForSequenceClassification
+    from transformers.initialization import no_init_weights
+
+    try:
+        with torch.device(device), no_init_weights(), torch.random.fork_rng(devices=[]):
+            return AutoModelForSequenceClassification.from_config(
+                config, attn_implementation=attention, dtype=torch.float32
+            )
+    except Exception as error:  # a configuration can be wrong in as many ways as there are models
+        raise CheckpointError(
+            "transformers cannot build a sequence classifier of this configuration.",
+            where=checkpoint.path / "config.json",
+            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+        ) from None

@@ -1,0 +1,45 @@
+"""The errors that are the user's to mend: what, where, expected, found, what to do."""
+
+from __future__ import annotations
+
+
+class LandscapeError(Exception):
+    """A mistake in what the user gave; the command line exits with code 2.
+
+    Args:
+        what: One sentence that says what is wrong.
+        where: The file, checkpoint, tensor or key.
+        expected: What would have been right.
+        found: What is there instead.
+        fix: What to do.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: object = None,
+        expected: object = None,
+        found: object = None,
+        fix: str | None = None,
+    ) -> None:
+        parts = {"where": where, "expected": expected, "found": found, "to fix": fix}
+        lines = [f"  {name}: {value}" for name, value in parts.items() if value is not None]
+        super().__init__("\n".join([what, *lines]))
+        self.what = what
+
+
+class ConfigError(LandscapeError, ValueError):
+    """A configuration or an argument that cannot be used."""
+
+
+class CheckpointError(LandscapeError, ValueError):
+    """A checkpoint, or a population of them, that cannot be read or compared."""
+
+
+class DataError(LandscapeError, ValueError):
+    """A data file that cannot be read as the task says."""
+
+
+class StoreError(LandscapeError, OSError):
+    """A store that cannot be read, written or resumed."""

@@ -1,0 +1,263 @@
+"""Rows of a data set: read, mapped to the task's labels, cut in groups, sampled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from landscape.errors import DataError
+from landscape.tasks.spec import DataSpec, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled texts.
+
+    Attributes:
+        name: The data set's name.
+        texts: One or two columns, each a tuple of n_examples strings.
+        labels: (n_examples,), indices into ``label_names``.
+        label_names: The classes that this set tells apart.
+        classes: For each of them the task's label indices that it stands for.
+        groups: From a grouping's name to (n_examples,) group names.
+        metric: ``accuracy`` or ``matthews``.
+    """
+
+    name: str
+    texts: tuple[tuple[str, ...], ...]
+    labels: np.ndarray
+    label_names: tuple[str, ...]
+    classes: tuple[tuple[int, ...], ...]
+    groups: dict[str, np.ndarray]
+    metric: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: np.ndarray) -> Examples:
+        """The examples at these row numbers, in this order."""
+        return replace(
+            self,
+            texts=tuple(tuple(column[i] for i in rows) for column in self.texts),
+            labels=self.labels[rows],
+            groups={name: values[rows] for name, values in self.groups.items()},
+        )
+
+    def content_hash(self) -> str:
+        """SHA-256 over texts, labels, label names and groups."""
+        content = {
+            "texts": self.texts,
+            "labels": [self.label_names[label] for label in self.labels],
+            "classes": self.classes,
+            "groups": {name: values.tolist() for name, values in self.groups.items()},
+        }
+        return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+
+
+def load_examples(
+    task: Task, name: str, root: Path | None = None, base: Path | None = None
+) -> Examples:
+    """Read one of a task's data sets (``train`` too), whole.
+
+    Args:
+        task: The task.
+        name: The data set's name in it, or ``train``.
+        root: The data root; relative files are looked for below it, then below ``base``.
+        base: The folder of the configuration that named the file.
+
+    Raises:
+        DataError: A missing file or column, an unknown label, an empty set.
+    """
+    spec = task.train if name == "train" else task.datasets.get(name)
+    if spec is None:
+        raise DataError(
+            f"The task '{task.name}' has no data set '{name}'.",
+            expected=f"one of {', '.join(task.datasets)}",
+        )
+    frame, where = _read_frame(spec, root, base)
+    texts = spec.texts or task.texts
+    grouping = [(cut,) if isinstance(cut, str) else cut for cut in spec.groups]
+    needed = [*texts, spec.label, *spec.where, *(column for cut in grouping for column in cut)]
+    for column in needed:
+        if column not in frame.columns:
+            raise DataError(
+                f"The data set '{name}' has no column '{column}'.",
+                where=where,
+                found=f"columns {', '.join(map(str, frame.columns))}",
+                fix="name the columns with 'texts', 'label' and 'groups'",
+            )
+    keep = np.ones(len(frame), dtype=bool)
+    for column, values in spec.where.items():
+        keep &= frame[column].isin(values).to_numpy()
+    if spec.folds is not None:
+        folds = [_fold(row, spec.folds.n) for row in zip(*(frame[c] for c in texts), strict=True)]
+        keep &= np.isin(folds, spec.folds.use)
+    frame = frame[keep]
+    if frame.empty:
+        raise DataError(f"The data set '{name}' has no rows.", where=where)
+    label_names, classes, labels = _labels(task, spec, name, frame[spec.label], where)
+    return Examples(
+        name=name,
+        texts=tuple(tuple(frame[column]) for column in texts),
+        labels=labels,
+        label_names=label_names,
+        classes=classes,
+        groups={
+            " x ".join(cut): np.array([" / ".join(v) for v in frame[list(cut)].to_numpy()])
+            for cut in grouping
+        },
+        metric=spec.metric or task.metric,
+    )
+
+
+def sample_examples(examples: Examples, n: int | None, rng: np.random.Generator) -> Examples:
+    """A sample stratified by label and finest grouping, in the file's order.
+
+    Each stratum gets its share of ``n`` by largest remainder, ties broken at random; fewer rows
+    than ``n`` (or ``n`` None) gives all of them.
+    """
+    if n is None or n >= len(examples):
+        return examples
+    finest = max(examples.groups.values(), key=lambda g: len(set(g)), default=None)
+    keys = [str(label) for label in examples.labels]
+    if finest is not None:
+        keys = [f"{key}\t{group}" for key, group in zip(keys, finest, strict=True)]
+    _, stratum, counts = np.unique(np.array(keys), return_inverse=True, return_counts=True)
+    share = n * counts / counts.sum()
+    quota = np.floor(share).astype(int)
+    order = np.lexsort((rng.random(len(counts)), quota - share))
+    quota[order[: n - quota.sum()]] += 1
+    rows = [
+        rng.choice(np.flatnonzero(stratum == s), size=k, replace=False)
+        for s, k in enumerate(quota)
+        if k
+    ]
+    return examples.take(np.sort(np.concatenate(rows)))
+
+
+def _read_frame(
+    spec: DataSpec, root: Path | None, base: Path | None
+) -> tuple[pd.DataFrame, object]:
+    if spec.datasets is not None:
+        return _read_hub(spec), f"{spec.datasets} ({spec.split})"
+    assert spec.file is not None
+    path = _find(spec.file, root, base)
+    import pandas as pd
+
+    kind = path.name.removesuffix(".gz").rsplit(".", 1)[-1]
+    try:
+        if kind in ("tsv", "csv"):
+            frame = pd.read_csv(
+                path,
+                sep="\t" if kind == "tsv" else ",",
+                quoting=0 if kind == "csv" or spec.quoting else 3,
+                dtype=str,
+                keep_default_na=False,
+            )
+        elif kind in ("jsonl", "ndjson"):
+            frame = pd.read_json(path, lines=True, dtype=False)
+            frame = frame.map(lambda value: value if isinstance(value, str) else json.dumps(value))
+        else:
+            raise DataError(
+                "The data file's kind is not known.",
+                where=path,
+                expected=".tsv, .csv or .jsonl, each also with .gz",
+                found=f".{kind}",
+            )
+    except DataError:
+        raise
+    except (ValueError, OSError, EOFError, UnicodeDecodeError) as error:
+        raise DataError("The data file cannot be read.", where=path, found=error) from None
+    return frame, path
+
+
+def _find(file: str, root: Path | None, base: Path | None) -> Path:
+    given = Path(file).expanduser()
+    folders = [folder for folder in (root, base, Path()) if folder is not None]
+    tried = [given] if given.is_absolute() else [folder / given for folder in folders]
+    for path in tried:
+        if path.is_file():
+            return path
+    raise DataError(
+        "The data file does not exist.",
+        where=" or ".join(str(path.absolute()) for path in dict.fromkeys(tried)),
+        fix="set the data root (--data-root, 'data_root:' or the LANDSCAPE_DATA variable)",
+    )
+
+
+def _read_hub(spec: DataSpec) -> pd.DataFrame:
+    try:
+        import datasets
+    except ImportError:
+        raise DataError(
+            "Reading a hub data set needs the 'datasets' package.",
+            where=spec.datasets,
+            fix="pip install 'landscape-basins[datasets]'",
+        ) from None
+    assert spec.datasets is not None
+    repository, _, configuration = spec.datasets.partition(":")
+    try:
+        rows = datasets.load_dataset(repository, configuration or None, split=spec.split)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            "The hub data set cannot be loaded.",
+            where=spec.datasets,
+            found=error,
+            fix="check the id (REPOSITORY or REPOSITORY:CONFIGURATION), the split and the network",
+        ) from None
+    return rows.to_pandas().astype(str)
+
+
+def _fold(row: tuple[str, ...], n: int) -> int:
+    return int.from_bytes(hashlib.sha256("\t".join(row).encode()).digest()[:8], "big") % n
+
+
+def _labels(
+    task: Task, spec: DataSpec, name: str, column: pd.Series, where: object
+) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...], np.ndarray]:
+    """Class names, the task labels behind each class, and each row's class."""
+    mapping = spec.labels or {label: label for label in task.labels}
+    classes: dict[tuple[int, ...], str] = {}
+    for value, target in mapping.items():
+        many = (target,) if isinstance(target, str) else target
+        key = tuple(sorted(task.labels.index(label) for label in many))
+        classes.setdefault(key, task.labels[key[0]] if len(key) == 1 else value)
+    ordered = sorted(classes)
+    taken = [index for key in ordered for index in key]
+    if len(set(taken)) != len(taken):
+        raise DataError(
+            f"The label map of '{name}' lets a task label stand in two classes.",
+            where=where,
+            found=mapping,
+        )
+    index_of = {
+        value: ordered.index(
+            tuple(
+                sorted(
+                    task.labels.index(label)
+                    for label in ((target,) if isinstance(target, str) else target)
+                )
+            )
+        )
+        for value, target in mapping.items()
+    }
+    unknown = sorted(set(map(str, column)) - set(index_of))
+    if unknown:
+        row = next(i for i, value in enumerate(column) if str(value) == unknown[0])
+        raise DataError(
+            f"The data set '{name}' has a label that the task does not know.",
+            where=f"{where}, data row {row + 1}",
+            expected=f"one of {', '.join(index_of)}",
+            found=", ".join(map(repr, unknown[:5])),
+            fix="map the file's labels to the task's with 'labels:'",
+        )
+    labels = np.array([index_of[str(value)] for value in column], dtype=np.int64)
+    return tuple(classes[key] for key in ordered), tuple(ordered), labels

@@ -1,0 +1,47 @@
+"""Small real checkpoints and data for every test."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+
+from tests.tiny import save_population, write_task
+
+KINDS = ("bert", "distilbert", "roberta")
+
+
+@pytest.fixture(scope="session")
+def populations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Three classifiers of each architecture, in <folder>/member-<i>. Do not change them."""
+    root = tmp_path_factory.mktemp("populations")
+    for kind in KINDS:
+        save_population(root / kind, kind, 3)
+    return {kind: root / kind for kind in KINDS}
+
+
+@pytest.fixture
+def population(tmp_path: Path) -> Path:
+    """Three BERT classifiers of one's own, to break."""
+    return save_population(tmp_path / "population", "bert", 3)
+
+
+@pytest.fixture(scope="session")
+def task_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small two-label task with grouped challenge data."""
+    return write_task(tmp_path_factory.mktemp("task"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets, where there is one."""
+    given = os.environ.get("LANDSCAPE_DATA") or Path(__file__).parents[2] / "shared" / "data"
+    if not Path(given).is_dir():
+        pytest.skip("the real data sets are absent: set LANDSCAPE_DATA to their folder")
+    return Path(given)
