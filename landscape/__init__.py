@@ -14,6 +14,8 @@ _HOME = {
     # checkpoints
     "load_checkpoint": "checkpoints",
     "load_population": "checkpoints",
+    "load_tokenizer": "checkpoints",
+    "build_model": "checkpoints",
     "load_task": "tasks",
     "load_examples": "tasks",
     "sample_examples": "tasks",

@@ -27,7 +27,7 @@ from landscape.tasks.examples import Examples
 ENCODING_VERSION = "0.1.0"
 MEASURED = 1
 _TEXT = h5py.string_dtype()
-_CHECKPOINT_TEXT = ("name", "ref", "sha256", "revision", "fingerprint")
+_CHECKPOINT_TEXT = ("name", "ref", "sha256", "labels", "revision", "fingerprint")
 _CHECKPOINT_NUMBERS = ("seed", "step")
 
 
@@ -67,7 +67,7 @@ class Contents:
         attributes: Versions, device, precision, machine, ``finished``.
         config: The experiment.
         models: (n_models) short unique names.
-        checkpoints: A row a model: name, ref, sha256, revision, fingerprint, seed, step.
+        checkpoints: A row a model: name, ref, sha256, labels, revision, fingerprint, seed, step.
         pairs: (n_pairs, 2) model indices, first < second.
         status: (n_pairs,) 1 where measured.
         model_status: (n_models,) 1 where measured.
@@ -125,11 +125,12 @@ def create_store(
         point = _scale(file, "position", np.asarray(positions, dtype=np.float64))
         table = file.create_group("checkpoints")
         for column in _CHECKPOINT_TEXT:
-            table.create_dataset(column, data=checkpoints[column].to_numpy(object), dtype=_TEXT)
+            _column(table, column, checkpoints[column].to_numpy(object), model)
         for column in _CHECKPOINT_NUMBERS:
-            table.create_dataset(column, data=checkpoints[column].to_numpy(np.float64))
+            _column(table, column, checkpoints[column].to_numpy(np.float64), model)
         _allocate(table, "status", (model,), "u1", 0)
-        file.create_group("pairs").create_dataset("models", data=np.asarray(pairs, dtype=np.int32))
+        end = _scale(file, "end", np.arange(2))
+        _column(file.create_group("pairs"), "models", np.asarray(pairs, np.int32), pair, end)
         _allocate(file["pairs"], "status", (pair,), "u1", 0)
         sets = file.create_group("datasets", track_order=True)
         for role, examples in datasets:
@@ -139,11 +140,10 @@ def create_store(
             group.attrs["content-hash"] = examples.content_hash()
             group.attrs["label-names"] = list(examples.label_names)
             example = _scale(group, "example", np.arange(len(examples)))
-            labels = group.create_dataset("labels", data=examples.labels.astype(np.uint8))
-            labels.dims[0].attach_scale(example)
+            _column(group, "labels", examples.labels.astype(np.uint8), example)
             cuts = group.create_group("groups", track_order=True)
             for name, values in examples.groups.items():
-                cuts.create_dataset(quote(name, safe=" "), data=values.astype(object), dtype=_TEXT)
+                _column(cuts, quote(name, safe=" "), values.astype(object), example)
             _allocate(group, "model_losses", (model, example), "f4", np.nan)
             _allocate(group, "model_predictions", (model, example), "u1", 255)
             _allocate(group, "losses", (pair, point, example), "f4", np.nan)
@@ -156,6 +156,13 @@ def _scale(group: h5py.Group, name: str, values: np.ndarray) -> h5py.Dataset:
     dataset = group.create_dataset(name, data=values, dtype=dtype)
     dataset.make_scale(name)
     return dataset
+
+
+def _column(group: h5py.Group, name: str, values: np.ndarray, *scales: h5py.Dataset) -> None:
+    dtype = _TEXT if values.dtype == object else None
+    dataset = group.create_dataset(name, data=values, dtype=dtype)
+    for axis, scale in zip(dataset.dims, scales, strict=True):
+        axis.attach_scale(scale)
 
 
 def _allocate(
@@ -258,40 +265,42 @@ class StoreWriter:
 
 
 def _copy(source: h5py.File, target: h5py.File) -> None:
-    """Copy everything, arrays that hold a pair or model a row chunked and compressed."""
+    """Copy everything, arrays of more than one axis chunked by row and compressed."""
+    copies: list[tuple[h5py.Dataset, h5py.Dataset]] = []
+    _copy_group(source, target, copies)
+    for original, copy in copies:
+        for axis, dimension in enumerate(original.dims):
+            for scale in dimension.values():
+                copy.dims[axis].attach_scale(target[scale.name])
+
+
+def _copy_group(
+    source: h5py.Group, target: h5py.Group, copies: list[tuple[h5py.Dataset, h5py.Dataset]]
+) -> None:
     for name, value in source.attrs.items():
         target.attrs[name] = value
-    scales: dict[str, h5py.Dataset] = {}
-
-    def place(name: str, item: h5py.Group | h5py.Dataset) -> None:
+    for name, item in source.items():  # in the order of creation, where it is tracked
         if isinstance(item, h5py.Group):
-            copy = target.create_group(name, track_order=name.startswith("datasets"))
-            for key, value in item.attrs.items():
-                copy.attrs[key] = value
-            return
-        if item.is_scale or item.ndim < 2:
+            _copy_group(item, target.create_group(name, track_order=True), copies)
+            continue
+        if item.ndim < 2:
             dtype = _TEXT if item.dtype == object else item.dtype
             copy = target.create_dataset(name, data=item[()], dtype=dtype)
-            if item.is_scale:
-                copy.make_scale(name.rsplit("/", 1)[-1])
-                scales[item.name] = copy
         else:
-            chunks = (1, *item.shape[1:])
             copy = target.create_dataset(
-                name, item.shape, item.dtype, chunks=chunks, compression="gzip", shuffle=True
+                name,
+                item.shape,
+                item.dtype,
+                chunks=(1, *item.shape[1:]),
+                compression="gzip",
+                shuffle=True,
             )
             for row in range(item.shape[0]):
                 copy[row] = item[row]
-
-    source.visititems(place)
-
-    def attach(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset) and not item.is_scale:
-            for axis, dimension in enumerate(item.dims):
-                for scale in dimension.values():
-                    target[name].dims[axis].attach_scale(scales[scale.name])
-
-    source.visititems(attach)
+        if item.is_scale:
+            copy.make_scale(name)
+        else:
+            copies.append((item, copy))
 
 
 def read_store(path: str | Path) -> Contents:
@@ -304,13 +313,23 @@ def read_store(path: str | Path) -> Contents:
     if not path.is_file():
         raise StoreError("There is no store.", where=path.absolute())
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with _open_to_read(path) as file:
             _check_encoding(file, path)
             return _read(path, file)
     except StoreError:
         raise
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise StoreError("The store cannot be read.", where=path, found=error) from None
+
+
+def _open_to_read(path: Path) -> h5py.File:
+    """Without a lock, so that a run that writes is no obstacle."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "locking flag" not in str(error):
+            raise
+        return h5py.File(path, "r", locking=True)  # this process has it open with a lock
 
 
 def _check_encoding(file: h5py.File, path: Path) -> None:

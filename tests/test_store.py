@@ -30,19 +30,30 @@ def examples(name: str, n: int) -> Examples:
 
 
 def make(path: Path) -> Path:
-    rows = [
-        {"name": f"m{i}", "ref": f"dir/m{i}", "sha256": "0" * 64, "revision": "", "seed": i,
-         "step": np.nan, "fingerprint": "[]"}
-        for i in range(3)
-    ]  # fmt: skip
+    rows = pd.DataFrame(
+        {
+            "name": ["m0", "m1", "m2"],
+            "ref": ["dir/m0", "dir/m1", "dir/m2"],
+            "sha256": "0" * 64,
+            "labels": "no, yes",
+            "revision": "",
+            "fingerprint": "[]",
+            "seed": [0, 1, 2],
+            "step": np.nan,
+        }
+    )
     create_store(
         path,
         config={"name": "x", "list": [1, 2]},
         attributes={"device": "cpu"},
-        checkpoints=pd.DataFrame(rows),
+        checkpoints=rows,
         pairs=PAIRS,
         positions=POSITIONS,
-        datasets=[("in_domain", examples("dev", 5)), ("challenge", examples("hard", 3))],
+        datasets=[
+            ("challenge", examples("hard", 3)),
+            ("in_domain", examples("zdev", 5)),
+            ("in_domain", examples("adev", 2)),
+        ],
     )
     return path
 
@@ -51,7 +62,7 @@ def outputs(seed: int, *shape: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     rng = np.random.default_rng(seed)
     return {
         name: (rng.random((*shape, n)).astype(np.float32), rng.integers(0, 2, (*shape, n)))
-        for name, n in (("dev", 5), ("hard", 3))
+        for name, n in (("zdev", 5), ("hard", 3), ("adev", 2))
     }
 
 
@@ -78,7 +89,7 @@ def test_what_was_written_is_read(tmp_path: Path, finish: bool) -> None:
     assert (contents.status == 1).all()
     np.testing.assert_array_equal(contents.positions, POSITIONS)
     assert [(d.name, d.role) for d in contents.datasets.values()] == [
-        ("dev", "in_domain"), ("hard", "challenge"),
+        ("zdev", "in_domain"), ("adev", "in_domain"), ("hard", "challenge"),
     ]  # fmt: skip
     for name, data in contents.datasets.items():
         own = examples(name, len(data.labels))
@@ -107,8 +118,8 @@ def test_missing_is_nan_with_a_status_and_a_finished_file_is_smaller(tmp_path: P
         assert writer.models_to_measure().tolist() == []
     contents = read_store(path)
     assert contents.status.tolist() == [0, 1, 0]
-    assert np.isnan(contents.datasets["dev"].losses[[0, 2]]).all()
-    assert np.isfinite(contents.datasets["dev"].losses[1]).all()
+    assert np.isnan(contents.datasets["zdev"].losses[[0, 2]]).all()
+    assert np.isfinite(contents.datasets["zdev"].losses[1]).all()
 
 
 @pytest.mark.parametrize("finish", [False, True])
@@ -130,7 +141,7 @@ def test_writing_a_pair_changes_no_structure(tmp_path: Path) -> None:
     before = path.read_bytes()
     with h5py.File(path) as file:
         spans = []
-        for name in ("datasets/dev", "datasets/hard"):
+        for name in ("datasets/zdev", "datasets/hard", "datasets/adev"):
             for array in ("losses", "predictions", "model_losses", "model_predictions"):
                 item = file[name][array]
                 spans.append((item.id.get_offset(), item.id.get_storage_size()))
@@ -174,3 +185,18 @@ def test_what_is_not_a_store_is_named(tmp_path: Path) -> None:
         file.attrs["encoding-version"] = "99.0.0"
     with pytest.raises(StoreError, match=r"newer version(?s:.*)found: 99\.0\.0"):
         read_store(path)
+
+
+@pytest.mark.parametrize("finish", [False, True])
+def test_xarray_opens_it_as_a_tree(tmp_path: Path, finish: bool) -> None:
+    xarray = pytest.importorskip("xarray", reason="xarray is an extra")
+    pytest.importorskip("h5netcdf", reason="h5netcdf is an extra")
+    path = make(tmp_path / "store.h5")
+    fill(path, finish)
+    with xarray.open_datatree(path, engine="h5netcdf") as tree:
+        losses = tree["datasets/hard/losses"]
+        assert losses.dims == ("pair", "position", "example")
+        expected = read_store(path).datasets["hard"].losses
+        np.testing.assert_array_equal(losses.values, expected)
+        assert tree["checkpoints/ref"].dims == ("model",)
+        assert tree["pairs/models"].dims == ("pair", "end")

@@ -138,6 +138,18 @@ def test_bad_data_gives_one_clear_error(
         load_examples(load_task(task(**changes)), "dev", tmp_path)
 
 
+def test_a_datasets_id_gives_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("datasets", reason="datasets is an extra")
+    (tmp_path / "rows").mkdir()
+    write(tmp_path / "rows", "validation.csv", "text,label\na,0\nb,1\n")
+    spec = {"file": None, "datasets": str(tmp_path / "rows"), "labels": {0: "no", 1: "yes"}}
+    examples = load_examples(load_task(task(**spec)), "dev")
+    assert examples.texts == (("a", "b"),)
+    assert examples.labels.tolist() == [0, 1]
+    with pytest.raises(LandscapeError, match="check the id"):
+        load_examples(load_task(task(**{**spec, "split": "absent"})), "dev")
+
+
 def test_damaged_gzip_is_named(tmp_path: Path) -> None:
     write(tmp_path, "data.tsv.gz", "text\tlabel\n" + "a\tno\n" * 1000)
     content = (tmp_path / "data.tsv.gz").read_bytes()

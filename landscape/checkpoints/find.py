@@ -69,11 +69,12 @@ def expand(refs: Sequence[str], base: Path | None = None) -> list[Source]:
     sources: list[Source] = []
     for ref in refs:
         if any(mark in ref for mark in "*?["):
-            pattern = str((base or Path()) / Path(ref).expanduser())
-            found = [Path(hit) for hit in glob.glob(pattern) if Path(hit).is_dir()]
+            root = base or Path()
+            pattern = str(Path(ref).expanduser())
+            found = [hit for hit in glob.glob(pattern, root_dir=root) if (root / hit).is_dir()]
             if not found:
-                raise CheckpointError("The glob matches no directory.", where=pattern)
-            sources += [Source(str(path), path.resolve()) for path in sorted(found, key=_natural)]
+                raise CheckpointError("The glob matches no directory.", where=root / pattern)
+            sources += [Source(hit, (root / hit).resolve()) for hit in sorted(found, key=_natural)]
         else:
             sources.append(resolve(ref, base))
     seen: dict[Path, str] = {}
@@ -88,9 +89,9 @@ def expand(refs: Sequence[str], base: Path | None = None) -> list[Source]:
     return sources
 
 
-def _natural(path: Path) -> list[tuple[int, int | str]]:
+def _natural(path: str) -> list[tuple[int, int | str]]:
     # seed-2 before seed-10
-    parts = re.split(r"(\d+)", str(path))
+    parts = re.split(r"(\d+)", path)
     return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
 
 

@@ -199,7 +199,7 @@ def _same_tokenizer(first: Checkpoint, other: Checkpoint, vocabulary: str) -> No
             where=other.path,
             expected=f"{len(ours.get_vocab())} tokens as {first.path}",
             found=f"{len(theirs.get_vocab())} tokens, "
-            f"{len(set(ours.get_vocab().items()) ^ set(theirs.get_vocab().items()))} entries differ",
+            f"{len(ours.get_vocab().items() ^ theirs.get_vocab().items())} entries differ",
         )
     for probe in _PROBES:
         if ours(probe)["input_ids"] != theirs(probe)["input_ids"]:

@@ -141,7 +141,7 @@ def _through_transformers(
             ignore_mismatched_sizes=True,
         )
 
-    model, info = load()
+    _, info = load()
     still = sorted(info["missing_keys"])
     if still:
         head = [name for name in still if name in expected.head]

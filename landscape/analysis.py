@@ -1,0 +1,213 @@
+"""From a store to everything that figures and the report draw; no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from landscape.barriers import RULES, GapIntervals, bootstrap_gaps
+from landscape.basins import Basins, find_basins
+from landscape.errors import ConfigError
+from landscape.generalization import Relation, pair_kinds, relate, score_groups
+from landscape.store import MEASURED, Contents, StoredDataset
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Mean losses along every pair's path.
+
+    Attributes:
+        name: The data set or group.
+        positions: (n_points,).
+        losses: (n_pairs, n_points) in nats, NaN where not measured.
+        low: (n_pairs, n_points) 95% normal interval of the mean over examples.
+        high: (n_pairs, n_points).
+        accuracy: (n_pairs, n_points) in [0, 1].
+    """
+
+    name: str
+    positions: np.ndarray
+    losses: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    accuracy: np.ndarray
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What a store says.
+
+    Attributes:
+        dataset: The data set whose losses make the gap matrix.
+        rule: The barrier rule.
+        focus: The column of ``scores`` that figures show; "" without challenge sets.
+        curves: By data set; under the focus' name its group's.
+        gaps: (n_models, n_models) estimates and intervals, symmetric, zero on the diagonal.
+        scores: A row a model, a column a data set or group.
+        kinds: (n_pairs,) which ends the pair joins, by the focus' score.
+    """
+
+    contents: Contents
+    models: tuple[str, ...]
+    pairs: np.ndarray
+    positions: np.ndarray
+    dataset: str
+    rule: str
+    focus: str
+    curves: dict[str, Curves]
+    gaps: GapIntervals
+    basins: Basins
+    scores: pd.DataFrame
+    in_domain_columns: tuple[str, ...]
+    challenge_columns: tuple[str, ...]
+    relation: Relation
+    kinds: np.ndarray
+
+
+def analyze(
+    contents: Contents,
+    *,
+    rule: str = "convexity_gap",
+    dataset: str | None = None,
+    n_basins: int | None = None,
+    delta: float | str = "median",
+    focus: str | None = None,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Analysis:
+    """Gaps, basins and their relation to challenge scores.
+
+    Args:
+        contents: A store whose pairs are all measured.
+        rule: A name from ``barriers.RULES``.
+        dataset: The data set that makes the gaps; the first in-domain one by default.
+        n_basins: Found from the data by default.
+        delta: The affinity's scale in nats, or "median".
+        focus: A column of scores; the task's, or the first challenge set, by default.
+        n_resamples: Of every bootstrap.
+        seed: Of every bootstrap and of k-means.
+
+    Raises:
+        ConfigError: No such rule, data set or column; pairs that are not measured.
+    """
+    in_domain = [name for name, data in contents.datasets.items() if data.role == "in_domain"]
+    dataset = dataset or in_domain[0]
+    _one_of("rule", rule, tuple(RULES))
+    _one_of("dataset", dataset, tuple(contents.datasets))
+    if missing := int((contents.status != MEASURED).sum()):
+        raise ConfigError(
+            f"{missing} of {len(contents.status)} pairs are not measured yet.",
+            where=contents.path,
+            fix="run the experiment again: it goes on where it stopped",
+        )
+    tables = {name: _scores(data) for name, data in contents.datasets.items()}
+    scores = pd.concat(tables.values(), axis=1)
+    scores.index = pd.Index(contents.models, name="model")
+    challenge = [
+        column
+        for name, data in contents.datasets.items()
+        if data.role == "challenge"
+        for column in tables[name].columns
+    ]
+    focus = focus or (challenge[0] if challenge else "")
+    if focus:
+        _one_of("focus", focus, tuple(scores.columns))
+    rng = np.random.default_rng(seed)
+    chosen = contents.datasets[dataset]
+    intervals = bootstrap_gaps(
+        chosen.losses, rule, contents.positions, n_resamples=n_resamples, rng=rng
+    )
+    gaps = _matrices(intervals, contents.pairs, len(contents.models))
+    basins = find_basins(gaps.estimate, n_basins, delta=delta, noise=gaps.standard_error, rng=rng)
+    curves = {
+        name: _curves(name, data, contents.positions) for name, data in contents.datasets.items()
+    }
+    if focus and focus not in curves:
+        curves[focus] = _focus_curves(focus, contents)
+    return Analysis(
+        contents=contents,
+        models=contents.models,
+        pairs=contents.pairs,
+        positions=contents.positions,
+        dataset=dataset,
+        rule=rule,
+        focus=focus,
+        curves=curves,
+        gaps=gaps,
+        basins=basins,
+        scores=scores,
+        in_domain_columns=tuple(c for c in scores.columns if c not in challenge),
+        challenge_columns=tuple(challenge),
+        relation=relate(basins, scores, centroid_distance=basins.centroid_distance, rng=rng),
+        kinds=pair_kinds(scores[focus].to_numpy(), contents.pairs)
+        if focus
+        else np.full(len(contents.pairs), ""),
+    )
+
+
+def analysis_options(contents: Contents) -> dict[str, Any]:
+    """The keyword arguments for ``analyze`` that the stored experiment names."""
+    options = dict(contents.config.get("analysis", {}))
+    if options.get("focus") is None:
+        options["focus"] = contents.config.get("resolved_focus")
+    return options
+
+
+def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        import difflib
+
+        near = difflib.get_close_matches(value, known, n=1)
+        raise ConfigError(
+            f"There is no {what} '{value}'.",
+            expected=f"one of {', '.join(known)}",
+            fix=f"did you mean '{near[0]}'?" if near else None,
+        )
+
+
+def _scores(data: StoredDataset) -> pd.DataFrame:
+    return score_groups(data.model_predictions, data.labels, data.groups, data.metric, data.name)
+
+
+def _curves(
+    name: str, data: StoredDataset, positions: np.ndarray, rows: np.ndarray | None = None
+) -> Curves:
+    rows = np.arange(len(data.labels)) if rows is None else rows
+    # a pair at a time: all pairs' examples in double precision need not fit in memory
+    mean = np.array([pair[:, rows].mean(1, dtype=np.float64) for pair in data.losses])
+    spread = np.array([pair[:, rows].std(1, ddof=1, dtype=np.float64) for pair in data.losses])
+    half = 1.959964 * spread / np.sqrt(len(rows))
+    right = np.array([(pair[:, rows] == data.labels[rows]).mean(1) for pair in data.predictions])
+    right[np.isnan(mean)] = np.nan
+    return Curves(name, positions, mean, mean - half, mean + half, right)
+
+
+def _focus_curves(focus: str, contents: Contents) -> Curves:
+    for name, data in contents.datasets.items():
+        for values in data.groups.values():
+            for value in np.unique(values):
+                if focus == f"{name}: {value}":
+                    rows = np.flatnonzero(values == value)
+                    return _curves(focus, data, contents.positions, rows)
+    raise ConfigError("The focus is not a group of any data set.", found=focus)
+
+
+def _matrices(intervals: GapIntervals, pairs: np.ndarray, n: int) -> GapIntervals:
+    def square(values: np.ndarray) -> np.ndarray:
+        matrix = np.full((n, n), np.nan)
+        np.fill_diagonal(matrix, 0)
+        matrix[pairs[:, 0], pairs[:, 1]] = values
+        matrix[pairs[:, 1], pairs[:, 0]] = values
+        return matrix
+
+    return replace(
+        intervals,
+        estimate=square(intervals.estimate),
+        low=square(intervals.low),
+        high=square(intervals.high),
+        standard_error=square(intervals.standard_error),
+        bias=square(intervals.bias),
+    )

@@ -1,0 +1,178 @@
+"""The command line: exit code 0, 2 for the user's mistakes, 1 for ours."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from landscape.errors import ConfigError, LandscapeError
+
+app = typer.Typer(
+    help="Loss landscapes and basins of finetuned text classifiers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Config = Annotated[Path, typer.Argument(help="The experiment's YAML file.")]
+Store = Annotated[Path, typer.Argument(help="The store, an HDF5 file.")]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option("--data-root", help="Where data files lie (or the LANDSCAPE_DATA variable)."),
+]
+Formats = Annotated[str, typer.Option("--format", help="pdf, png, svg; several with commas.")]
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("landscape-demo"),
+) -> None:
+    """The whole story on embedded data: train, measure, cluster, relate, draw."""
+    _quiet()
+    from landscape.demo import make_demo
+    from landscape.experiment import run_experiment
+
+    reports = []
+    for config in make_demo(out, _say):
+        _say(f"-- landscape run {config}")
+        reports.append(run_experiment(config, report=_say).with_name("report.html"))
+    typer.echo("\n".join(["Open in a browser:", *(f"  {page}" for page in reports)]))
+
+
+@app.command()
+def run(
+    config: Config,
+    data_root: DataRoot = None,
+    out: Annotated[Path | None, typer.Option(help="The folder to write to.")] = None,
+) -> None:
+    """Evaluate, cluster, relate, draw; an unfinished store is resumed."""
+    _quiet()
+    from landscape.experiment import run_experiment
+
+    try:
+        store = run_experiment(config, root=data_root, out=out, report=_say)
+    except KeyboardInterrupt:
+        _say("\nStopped. What was measured is kept; the same command goes on from there.")
+        raise typer.Exit(130) from None
+    typer.echo(store)
+
+
+@app.command()
+def check(
+    what: Annotated[list[str], typer.Argument(metavar="CONFIG.yaml|REF...")],
+    data_root: DataRoot = None,
+) -> None:
+    """Everything that can be known to fail, before hours of compute."""
+    _quiet()
+    from landscape.check import check_config, check_references
+
+    if len(what) == 1 and what[0].endswith((".yaml", ".yml")):
+        lines = check_config(Path(what[0]), root=data_root, report=_say)
+    else:
+        lines = check_references(what, report=_say)
+    typer.echo("\n".join(lines))
+
+
+@app.command()
+def inspect(store: Store) -> None:
+    """What a store holds, as a table."""
+    from landscape.inspect import describe
+
+    typer.echo(describe(store))
+
+
+@app.command()
+def figures(
+    store: Store,
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("figures"),
+    formats: Formats = "pdf,png",
+    rule: Annotated[str | None, typer.Option(help="The barrier rule.")] = None,
+    focus: Annotated[str | None, typer.Option(help="The challenge group to show.")] = None,
+) -> None:
+    """Draw the figures of a store."""
+    from landscape.plots import write_figures
+
+    known = ("pdf", "png", "svg")
+    chosen = tuple(part.strip() for part in formats.split(",") if part.strip())
+    if not chosen or set(chosen) - set(known):
+        raise ConfigError(
+            "A figure format is not known.", where="--format", expected=known, found=formats
+        )
+    for path in write_figures(_analysis(store, rule, focus), out, chosen):
+        typer.echo(path)
+
+
+@app.command()
+def report(
+    store: Store,
+    out: Annotated[Path | None, typer.Option(help="The HTML file; beside the store.")] = None,
+    rule: Annotated[str | None, typer.Option(help="The barrier rule.")] = None,
+    focus: Annotated[str | None, typer.Option(help="The challenge group to show.")] = None,
+) -> None:
+    """Write one self-contained HTML page about a store."""
+    from landscape.report import write_report
+
+    page = out or store.with_name("report.html")
+    typer.echo(write_report(_analysis(store, rule, focus), page))
+
+
+@app.command()
+def finetune(config: Config, data_root: DataRoot = None) -> None:
+    """Make a population: many seeds from one pretrained encoder; an unfinished one goes on."""
+    _quiet()
+    from landscape.finetune import finetune as train
+    from landscape.finetune import load_finetune_config
+    from landscape.tasks import data_root as find_root
+
+    settings = load_finetune_config(config)
+    base = config.absolute().parent
+    own = base / settings.data_root if settings.data_root else None
+    try:
+        members = train(settings, base, report=_say, data=find_root(data_root or own))
+    except KeyboardInterrupt:
+        _say("\nStopped. Finished members are kept; the same command goes on from there.")
+        raise typer.Exit(130) from None
+    typer.echo("\n".join(map(str, members)))
+
+
+def _analysis(store: Path, rule: str | None, focus: str | None):  # type: ignore[no-untyped-def]
+    from landscape.analysis import analysis_options, analyze
+    from landscape.store import read_store
+
+    contents = read_store(store)
+    options = analysis_options(contents)
+    return analyze(
+        contents,
+        **{**options, **({"rule": rule} if rule else {}), **({"focus": focus} if focus else {})},
+    )
+
+
+def _quiet() -> None:
+    """Keep other libraries' bars and reports out of ours."""
+    import os
+
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except LandscapeError as error:
+        _say(f"error: {error}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _say("\nStopped.")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)

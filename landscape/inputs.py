@@ -1,0 +1,110 @@
+"""What an experiment needs before anything is measured: configuration, task, examples."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landscape.config import ExperimentConfig, load_config
+from landscape.errors import ConfigError
+from landscape.tasks import Examples, Task, data_root, load_examples, load_task, sample_examples
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A configuration with its task and examples, ready to be checked or run.
+
+    Attributes:
+        base: The folder that relative paths start from.
+        out: Where store, figures and report go.
+        examples: Role and sample of each data set.
+    """
+
+    config: ExperimentConfig
+    base: Path
+    out: Path
+    task: Task
+    examples: tuple[tuple[str, Examples], ...]
+
+    @property
+    def store(self) -> Path:
+        """The store's path."""
+        return self.out / "store.h5"
+
+
+def open_experiment(
+    path: Path, *, root: str | Path | None = None, out: str | Path | None = None
+) -> Experiment:
+    """Read a configuration, its task and its data.
+
+    Args:
+        path: The YAML file.
+        root: The data root, before the configuration's own and ``$LANDSCAPE_DATA``.
+        out: The output folder, before the configuration's own.
+
+    Raises:
+        LandscapeError: The configuration, the task or a data file cannot be used.
+    """
+    config = load_config(path)
+    base = path.absolute().parent
+    task = load_task(config.task, base)
+    own_root = base / config.data_root if config.data_root else None
+    folder = data_root(root or own_root)
+    chosen = config.datasets or tuple(task.datasets)
+    for name in chosen:
+        if name not in task.datasets:
+            raise ConfigError(
+                f"The task '{task.name}' has no data set '{name}'.",
+                where=path,
+                expected=f"some of {', '.join(task.datasets)}",
+            )
+    if not set(chosen) & set(task.in_domain):
+        raise ConfigError(
+            "No in-domain data set is chosen; the gap matrix is made from one.",
+            where=path,
+            expected=f"one of {', '.join(task.in_domain)}",
+        )
+    examples = []
+    for number, name in enumerate(chosen):
+        rng = np.random.default_rng([config.seed, number])
+        whole = load_examples(task, name, folder, base)
+        role = "in_domain" if name in task.in_domain else "challenge"
+        examples.append((role, sample_examples(whole, config.examples, rng)))
+    _check_analysis(config, examples, path)
+    given = Path(out) if out else base / config.out if config.out else Path("runs") / config.name
+    return Experiment(config, base, given.absolute(), task, tuple(examples))
+
+
+def _check_analysis(
+    config: ExperimentConfig, examples: Sequence[tuple[str, Examples]], path: Path
+) -> None:
+    """What the analysis names must be there before hours are spent."""
+    columns = [column for _, data in examples for column in data.columns()]
+    sets = [data.name for _, data in examples]
+    for what, value, known in (
+        ("focus", config.analysis.focus, columns),
+        ("dataset", config.analysis.dataset, sets),
+    ):
+        if value is not None and value not in known:
+            near = difflib.get_close_matches(value, known, n=1)
+            raise ConfigError(
+                f"There is no {what} '{value}'.",
+                where=f"analysis.{what} of {path}",
+                expected=f"one of {', '.join(known)}",
+                fix=f"did you mean '{near[0]}'?" if near else None,
+            )
+
+
+def stored_config(experiment: Experiment) -> dict[str, Any]:
+    """The configuration as a store keeps it: the task in full, the focus resolved."""
+    content = experiment.config.model_dump(mode="json")
+    content["task"] = experiment.task.model_dump(mode="json", exclude_none=True)
+    columns = [column for _, data in experiment.examples for column in data.columns()]
+    focus = experiment.config.analysis.focus or experiment.task.focus
+    content["resolved_focus"] = focus if focus in columns else None
+    return content

@@ -1,0 +1,53 @@
+"""What a store holds, in lines of text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from landscape.store import MEASURED, read_store
+
+
+def describe(path: Path) -> str:
+    """A table of a store's models, data sets, progress and provenance.
+
+    Raises:
+        StoreError: The file cannot be read as a store.
+    """
+    contents = read_store(path)
+    attributes = contents.attributes
+    done = int((contents.status == MEASURED).sum())
+    models_done = int((contents.model_status == MEASURED).sum())
+    finished = attributes["finished"] == "yes"
+    lines = [
+        f"{contents.config['name']}: {path} ({path.stat().st_size / 1e6:.1f} MB, "
+        f"format {attributes['encoding-version']})",
+        f"  pairs      {done} of {len(contents.status)} measured"
+        + ("" if finished else ", unfinished: 'landscape run' goes on"),
+        f"  models     {models_done} of {len(contents.models)} measured",
+        f"  positions  {len(contents.positions)}: "
+        + " ".join(f"{t:.4g}" for t in contents.positions),
+        "  made       "
+        + ", ".join(
+            f"{key.removesuffix('-version')} {value}"
+            for key, value in sorted(attributes.items())
+            if not key.startswith("encoding") and key != "finished"
+        ),
+        "",
+        f"  {'data set':<24} {'role':<10} {'metric':<9} {'examples':>8} {'groups':>7}  hash",
+    ]
+    for data in contents.datasets.values():
+        groups = sum(len(set(values)) for values in data.groups.values())
+        lines.append(
+            f"  {data.name:<24} {data.role:<10} {data.metric:<9} {len(data.labels):>8} "
+            f"{groups:>7}  {data.content_hash[:12]}"
+        )
+    width = max(len(name) for name in contents.models)
+    lines += ["", f"  {'model':<{width}}  {'seed':>6} {'step':>7}  {'sha256':<12}  reference"]
+    for row in contents.checkpoints.to_dict("records"):
+        seed, step = (f"{v:.0f}" if v == v else "-" for v in (row["seed"], row["step"]))
+        revision = f"@{row['revision']}" if row["revision"] else ""
+        lines.append(
+            f"  {row['name']:<{width}}  {seed:>6} {step:>7}  {row['sha256'][:12]}  "
+            f"{row['ref']}{revision}"
+        )
+    return "\n".join(lines)
