@@ -190,7 +190,7 @@ class StoreWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = h5py.File(path, "r+", locking=True)
+            self._file = h5py.File(path, "r+")
         except BlockingIOError:
             raise StoreError(
                 "Another process is writing to the store.",
@@ -329,7 +329,7 @@ def _open_to_read(path: Path) -> h5py.File:
     except OSError as error:
         if "locking flag" not in str(error):
             raise
-        return h5py.File(path, "r", locking=True)  # this process has it open with a lock
+        return h5py.File(path, "r")  # this process has it open already
 
 
 def _check_encoding(file: h5py.File, path: Path) -> None:
