@@ -1,0 +1,24 @@
+"""Figures of an analysis: numbers come in, matplotlib artists go out.
+
+Every ``plot_<noun>(analysis, *, ax=None, ...)`` draws on the axes it is given, or on a new figure,
+and returns the axes. The style is applied inside each call and leaves global settings alone.
+"""
+
+from landscape.plots.basin_histogram import plot_basin_histogram
+from landscape.plots.captions import caption
+from landscape.plots.centroid_distance import plot_centroid_distance
+from landscape.plots.common import STYLE
+from landscape.plots.figures import FIGURES, write_figures
+from landscape.plots.gap_matrix import plot_gap_matrix
+from landscape.plots.loss_curves import plot_loss_curves
+
+__all__ = [
+    "FIGURES",
+    "STYLE",
+    "caption",
+    "plot_basin_histogram",
+    "plot_centroid_distance",
+    "plot_gap_matrix",
+    "plot_loss_curves",
+    "write_figures",
+]

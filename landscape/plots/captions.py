@@ -1,0 +1,163 @@
+"""What every figure shows, and from what it is drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from landscape.errors import ConfigError
+from landscape.plots import common
+from landscape.plots.gap_matrix import matrix_order
+
+if TYPE_CHECKING:
+    from landscape.analysis import Analysis
+
+
+def caption(analysis: Analysis, name: str) -> str:
+    """A caption for one of the figures that ``write_figures`` writes.
+
+    Args:
+        analysis: The numbers.
+        name: loss_curves, gap_matrix, centroid_distance or basin_histogram.
+
+    Raises:
+        ConfigError: There is no such figure.
+    """
+    writers = {
+        "loss_curves": _loss_curves,
+        "gap_matrix": _gap_matrix,
+        "centroid_distance": _centroid_distance,
+        "basin_histogram": _basin_histogram,
+    }
+    if name not in writers:
+        raise ConfigError(
+            f"There is no figure '{name}'.", expected=f"one of {', '.join(writers)}", found=name
+        )
+    return " ".join(writers[name](analysis))
+
+
+def count(n: int, noun: str) -> str:
+    """``1 model``, ``2 models``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def percent(share: float) -> str:
+    """``95%``."""
+    return f"{100 * share:g}%"
+
+
+def delta_words(rule: str) -> str:
+    """Where the affinity's scale comes from."""
+    return {"median": "the median gap", "given": "as given"}.get(rule, rule)
+
+
+def examples_of(analysis: Analysis, column: str) -> str:
+    """How many examples a data set has."""
+    dataset = analysis.contents.datasets.get(common.dataset_of(analysis, column))
+    return "" if dataset is None else count(len(dataset.labels), "example")
+
+
+def _measured(analysis: Analysis) -> str:
+    finite = int(np.isfinite(analysis.curves[analysis.dataset].losses).all(axis=1).sum())
+    total = len(analysis.pairs)
+    of = f" of {total:,}" if finite < total else ""
+    return f"{finite:,}{of} {'pair' if total == 1 else 'pairs'}"
+
+
+def _loss_curves(analysis: Analysis) -> list[str]:
+    points = len(analysis.positions)
+    confidence = percent(analysis.gaps.confidence)
+    focus = analysis.focus if analysis.focus in analysis.curves else ""
+    sentences = [
+        f"Mean loss (cross-entropy, nats) at {points} points of the line between two models, on "
+        f"{analysis.dataset} ({examples_of(analysis, analysis.dataset)})"
+        + (f" and, below, on {focus}" if focus and focus != analysis.dataset else "")
+        + f"; {count(len(analysis.models), 'model')}, {_measured(analysis)} measured.",
+        "Thin lines are pairs, bold lines their mean.",
+        (
+            "The band is the pair's 95% interval over examples."
+            if len(analysis.pairs) == 1
+            else f"Bands are {confidence} percentile intervals of the mean under resampled models; "
+            "a kind with one pair has none."
+        ),
+    ]
+    kinds = np.asarray(analysis.kinds)
+    if (kinds != "").any():
+        left = int((kinds == "").sum())
+        sentences.append(
+            f"A model generalises if it is in the top third by {focus or analysis.focus} and is "
+            "heuristic if in the bottom third; a mixed pair starts at its generalising model."
+        )
+        if left:
+            verb = "has" if left == 1 else "have"
+            sentences.append(
+                f"{count(left, 'pair')} that {verb} a model of the middle third "
+                f"{'is' if left == 1 else 'are'} not drawn."
+            )
+    elif analysis.basins.n_basins > 1:
+        sentences.append("Pairs are told apart by whether both models are in one basin.")
+    return sentences
+
+
+def _gap_matrix(analysis: Analysis) -> list[str]:
+    basins = analysis.basins
+    rule = common.rule_name(analysis)
+    _, whole = matrix_order(analysis)
+    order = (
+        "Rows are in the order of the merge tree, turned so that every basin is one run."
+        if whole
+        else "Rows are in the order of the merge tree, in which the basins are not single runs: "
+        "the strip of colours shows them."
+    )
+    off = ~np.eye(len(analysis.models), dtype=bool)
+    missing = int(np.isnan(np.asarray(analysis.gaps.estimate)[off]).sum()) // 2
+    sentences = [
+        f"The {rule} (nats) on {analysis.dataset} "
+        f"({examples_of(analysis, analysis.dataset)}) of {_measured(analysis)} of "
+        f"{count(len(analysis.models), 'model')}.",
+        order,
+        "The tree above joins models by single linkage: two groups merge at the smallest gap "
+        "between them.",
+        f"Affinity scale delta = {basins.delta:.4g} nats ({delta_words(basins.delta_rule)}).",
+    ]
+    if missing:
+        sentences.append(f"{count(missing, 'pair')} not measured (hatched).")
+    return sentences
+
+
+def _centroid_distance(analysis: Analysis) -> list[str]:
+    column = common.find_group(analysis, None)
+    level = percent(analysis.relation.confidence)
+    sentences = [
+        f"{_capital(common.metric_of(analysis, column))} on {column} "
+        f"({common.role_of(analysis, column)}; data set of {examples_of(analysis, column)}) "
+        "against centroid distance, the distance to the first centroid less that to the second in "
+        f"the spectral embedding; {count(len(analysis.models), 'model')}.",
+        f"The line is least squares, its band the {level} percentile interval under resampled "
+        f"models; in brackets, {level} intervals by Fisher's z.",
+    ]
+    if analysis.basins.n_basins == 1:
+        sentences.append(
+            "One basin was found: distance and colours come from a forced two-way split."
+        )
+    elif analysis.basins.n_basins > 2:
+        sentences.append("With more than two basins the centroids are those of the largest two.")
+    return sentences
+
+
+def _basin_histogram(analysis: Analysis) -> list[str]:
+    column = common.find_group(analysis, None)
+    level = percent(analysis.relation.confidence)
+    one = analysis.basins.n_basins == 1
+    return [
+        f"{_capital(common.metric_of(analysis, column))} on {column} "
+        f"({common.role_of(analysis, column)}) of {count(len(analysis.models), 'model')}, stacked "
+        f"by {'the side of a forced two-way split (one basin was found)' if one else 'basin'}.",
+        f"Above the bars: the mean {'of all models' if one else 'of each basin'} with its {level} "
+        "interval under resampled models (none for a single model).",
+    ]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,155 @@
+"""The page: findings, figures, tables and provenance put into the template."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from landscape import __version__
+from landscape.errors import ConfigError
+from landscape.plots import common, figures
+from landscape.plots.captions import caption, count
+from landscape.report.answer import answer, tiles, warnings
+from landscape.report.definitions import definitions
+from landscape.report.tables import (
+    basins_section,
+    datasets_section,
+    models_section,
+    pairs_section,
+    relation_section,
+)
+from landscape.report.words import listed
+
+if TYPE_CHECKING:
+    from landscape.analysis import Analysis
+
+_FOLDER = Path(__file__).parent
+_TITLES = {
+    "loss_curves": "Loss along the line between two models",
+    "gap_matrix": "Gaps between all pairs",
+    "centroid_distance": "Centroid distance and generalisation",
+    "basin_histogram": "Scores by basin",
+}
+
+
+def write_report(analysis: Analysis, out: Path) -> Path:
+    """Write the report.
+
+    Args:
+        analysis: The numbers.
+        out: The HTML file; a file of that name is replaced whole.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: ``out`` is a folder.
+    """
+    out = Path(out)
+    if out.is_dir():
+        raise ConfigError(
+            "The report's path is a folder.", where=out, fix=f"name a file: {out / 'report.html'}"
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return figures.write_whole(out, render_report(analysis).encode())
+
+
+def render_report(analysis: Analysis) -> str:
+    """The report's HTML."""
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    script = (_FOLDER / "sort.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    contents = analysis.contents
+    n_colors = max(analysis.basins.n_basins, int(np.max(analysis.basins.split)) + 1)
+    return environment.get_template("page.html.jinja").render(
+        version=__version__,
+        title=f"Loss landscape of {contents.config.get('name') or contents.path.stem}",
+        subtitle=(
+            f"{count(len(analysis.models), 'model')}, {count(len(analysis.pairs), 'pair')}, "
+            f"{count(len(analysis.positions), 'point')} on each line, measured on "
+            f"{listed(list(contents.datasets))}"
+        ),
+        answer=" ".join(answer(analysis)),
+        tiles=tiles(analysis),
+        warnings=warnings(analysis),
+        figures=[_figure(analysis, name) for name in figures.FIGURES],
+        sections=[
+            basins_section(analysis),
+            models_section(analysis),
+            pairs_section(analysis),
+            relation_section(analysis),
+            datasets_section(analysis),
+        ],
+        provenance=_provenance(analysis),
+        commands=_commands(analysis),
+        config=yaml.safe_dump(contents.config, sort_keys=False, allow_unicode=True, width=100),
+        definitions=definitions(analysis),
+        colors=[common.basin_color(basin) for basin in range(n_colors)],
+        script=Markup(script),
+        script_hash=f"sha256-{digest}",
+    )
+
+
+def _figure(analysis: Analysis, name: str) -> dict[str, Any]:
+    content = figures.render(analysis, name, "svg")
+    width, height = _size(content)
+    text = caption(analysis, name)
+    return {
+        "name": name,
+        "title": _TITLES[name],
+        # an image of its own: ids of several inlined drawings would clash
+        "data": "data:image/svg+xml;base64," + base64.b64encode(content).decode(),
+        "width": width,
+        "height": height,
+        "wide": width > 1.5 * 72 * common.COLUMN_WIDTH,
+        "alt": f"{_TITLES[name]}. {text.split('. ')[0].rstrip('.')}.",
+        "caption": text,
+    }
+
+
+def _size(svg: bytes) -> tuple[int, int]:
+    """Width and height in points, from the root element."""
+    found = re.search(rb'<svg [^>]*viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    if found is None:
+        raise ValueError("matplotlib wrote an SVG without a viewBox")
+    return round(float(found[1])), round(float(found[2]))
+
+
+def _provenance(analysis: Analysis) -> list[tuple[str, str]]:
+    contents = analysis.contents
+    rows = [("store", contents.path.name)]
+    rows += [(name.replace("-", " "), str(value)) for name, value in contents.attributes.items()]
+    rows += [
+        ("read by", f"landscape {__version__}"),
+        ("rule", common.rule_name(analysis)),
+        ("data set of the gaps", analysis.dataset),
+        ("focus", analysis.focus or "none"),
+        ("resamples", f"{analysis.gaps.n_resamples:,}"),
+        ("confidence", f"{analysis.gaps.confidence:g}"),
+    ]
+    return rows
+
+
+def _commands(analysis: Analysis) -> str:
+    store = shlex.quote(analysis.contents.path.name)
+    return "\n".join(
+        (
+            "landscape run config.yaml           # measure, cluster, relate, draw",
+            f"landscape figures {store} --out figures --format pdf,png,svg",
+            f"landscape report {store}",
+        )
+    )
