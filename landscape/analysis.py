@@ -121,7 +121,9 @@ def analyze(
         chosen.losses, rule, contents.positions, n_resamples=n_resamples, rng=rng
     )
     gaps = _matrices(intervals, contents.pairs, len(contents.models))
-    basins = find_basins(gaps.estimate, n_basins, delta=delta, noise=gaps.standard_error, rng=rng)
+    # a signed rule is negative where there is no barrier: no distance is less than none
+    heights = np.maximum(gaps.estimate, 0)
+    basins = find_basins(heights, n_basins, delta=delta, noise=gaps.standard_error, rng=rng)
     curves = {
         name: _curves(name, data, contents.positions) for name, data in contents.datasets.items()
     }

@@ -164,7 +164,7 @@ def test_killed_at_any_moment_it_goes_on_and_ends_the_same(tmp_path: Path, task_
     out = tmp_path / "out"
     rng = np.random.default_rng(0)
     seen: list[int] = []
-    for _ in range(6):
+    for _ in range(4):
         process = subprocess.Popen(
             command("run", config, "--data-root", task_file.parent),
             cwd=ROOT,
@@ -226,14 +226,20 @@ def test_a_wrong_label_map_is_caught(tmp_path: Path, task_file: Path) -> None:
     from landscape.check import check_config
 
     population = save_population(tmp_path / "p", "bert", 2)
-    task = yaml.safe_load(task_file.read_text())
     data = tmp_path / "data"
     data.mkdir()
     tokenizer, model = make_tokenizer(), make_model("bert", seed=1)
     words = [f"{a} {b}" for a in ("cat", "dog", "the", "old", "a") for b in ("runs", "not", "and")]
-    with torch.no_grad():
-        answers = [int(model(**tokenizer(w, return_tensors="pt")).logits.argmax()) for w in words]
-    assert set(answers) == {0, 1}
+
+    def answers() -> torch.Tensor:
+        with torch.no_grad():
+            return torch.cat([model(**tokenizer(w, return_tensors="pt")).logits for w in words])
+
+    with torch.no_grad():  # so that it says yes to half of them
+        model.classifier.bias[0] += (answers()[:, 1] - answers()[:, 0]).median() + 1e-3
+    model.save_pretrained(population / "member-1")
+    turned = [("yes", "no")[answer] for answer in answers().argmax(1)]
+    assert 5 < turned.count("yes") < 10
     rows = [
         f"{w}\t{('no', 'yes')[1 - answer]}\t0" for w, answer in zip(words, answers, strict=True)
     ]
@@ -246,7 +252,6 @@ def test_a_wrong_label_map_is_caught(tmp_path: Path, task_file: Path) -> None:
     said: list[str] = []
     run_experiment(config, root=data, report=said.append)
     assert any(line.startswith("warning: member-1 on dev") for line in said)
-    assert task["labels"] == ["no", "yes"]
 
 
 def test_gap_rules_are_computed_from_the_stored_curves(finished: Path) -> None:

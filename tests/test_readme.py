@@ -47,7 +47,8 @@ def test_the_yaml_examples_are_valid() -> None:
 
 
 def test_links_and_pictures_exist() -> None:
-    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", README) + re.findall(r'src="([^"]+)"', README)
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", README)
+    targets += re.findall(r'src="([^"]+)"', README)
     local = [target for target in targets if "://" not in target]
     assert local
     for target in local:
