@@ -116,8 +116,8 @@ def find_basins(
     The null asks for groups, not for large gaps: equal gaps between all models are one basin to
     it. A model far from an otherwise tight group is a basin of its own when it lies farther out
     than exponential effects explain. Few models decide little: two are two basins when their gap
-    exceeds the tolerance, three to five are separated only by very clear gaps, two basins of two
-    seldom. A population whose effects have heavier tails than exponential
+    exceeds the tolerance, three to five are separated only by very clear gaps, two and two
+    never. A population whose effects have heavier tails than exponential
     (log-normal of sigma 1) gives a false outlier more often than the nominal 5%.
 
     Args:

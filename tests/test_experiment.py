@@ -240,9 +240,7 @@ def test_a_wrong_label_map_is_caught(tmp_path: Path, task_file: Path) -> None:
     model.save_pretrained(population / "member-1")
     turned = [("yes", "no")[answer] for answer in answers().argmax(1)]
     assert 5 < turned.count("yes") < 10
-    rows = [
-        f"{w}\t{('no', 'yes')[1 - answer]}\t0" for w, answer in zip(words, answers, strict=True)
-    ]
+    rows = [f"{w}\t{label}\t0" for w, label in zip(words, turned, strict=True)]
     for name in ("dev", "hard", "train"):
         (data / f"{name}.tsv").write_text("\n".join(["text\tlabel\tsize", *rows * 4]) + "\n")
     config = write_experiment(tmp_path / "c.yaml", population, task_file, examples=None)

@@ -77,7 +77,7 @@ class LabelSuspicion:
             f"{label_names[i]}: {label_names[j]}" for i, j in enumerate(self.permutation)
         )
         return (
-            f"accuracy {self.accuracy:.3f} is far below chance; with the labels read as "
+            f"accuracy {self.accuracy:.3f} is below chance; with the labels read as "
             f"{{{fits}}} it would be {self.best_accuracy:.3f}: see 'label_map'"
         )
 
@@ -85,10 +85,10 @@ class LabelSuspicion:
 def suspect_labels(
     predictions: np.ndarray, labels: np.ndarray, n_labels: int
 ) -> LabelSuspicion | None:
-    """Look for a permutation of the labels that explains an accuracy far below chance.
+    """Look for a permutation of the labels that explains an accuracy below chance.
 
-    Far below: more than three standard errors under 1/n_labels, while some permutation stands
-    three above. A right map gives None, and so does a model that is merely bad.
+    Below 1/n_labels as read, while some permutation stands three standard errors above it. A
+    right map gives None, and so does a model that is merely bad.
 
     Args:
         predictions: (n_examples,) label indices.
@@ -102,6 +102,6 @@ def suspect_labels(
     accuracy = float(np.trace(confusion) / n)
     best = float(confusion[rows, columns].sum() / n)
     margin = 3 * np.sqrt(chance * (1 - chance) / n)
-    if accuracy >= chance - margin or best <= chance + margin:
+    if accuracy >= chance or best <= chance + margin:
         return None
     return LabelSuspicion(accuracy, best, tuple(int(column) for column in columns))

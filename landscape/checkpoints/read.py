@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -223,7 +224,7 @@ def _open_bin(files: list[Path]) -> Weights:
             raise CheckpointError(
                 "The weight file is a pickle that holds more than tensors; it was not run.",
                 where=file,
-                found=str(error).splitlines()[0],
+                found=", ".join(re.findall(r"GLOBAL (\S+)", str(error))) or None,
                 fix="save the model as safetensors where you trust its source",
             ) from None
         except (RuntimeError, EOFError, OSError, ValueError) as error:
