@@ -11,7 +11,7 @@ import pandas as pd
 from landscape.barriers import RULES, GapIntervals, bootstrap_gaps
 from landscape.basins import Basins, find_basins
 from landscape.errors import ConfigError
-from landscape.generalization import Relation, pair_kinds, relate, score_groups
+from landscape.generalization import Relation, group_rows, pair_kinds, relate, score_groups
 from landscape.store import MEASURED, Contents, StoredDataset
 
 
@@ -189,11 +189,9 @@ def _curves(
 
 def _focus_curves(focus: str, contents: Contents) -> Curves:
     for name, data in contents.datasets.items():
-        for values in data.groups.values():
-            for value in np.unique(values):
-                if focus == f"{name}: {value}":
-                    rows = np.flatnonzero(values == value)
-                    return _curves(focus, data, contents.positions, rows)
+        rows = group_rows(data.groups, len(data.labels), name).get(focus)
+        if rows is not None:
+            return _curves(focus, data, contents.positions, np.flatnonzero(rows))
     raise ConfigError("The focus is not a group of any data set.", found=focus)
 
 

@@ -78,14 +78,27 @@ def score_groups(
             expected="(n_models, n_examples) and (n_examples,), n_examples > 0",
             found=f"{guesses.shape} and {truth.shape}",
         )
-    rows = {name: np.ones(len(truth), dtype=bool)}
+    rows = group_rows(groups, len(truth), name)
+    score = _accuracy if metric == "accuracy" else _matthews
+    return pd.DataFrame({column: score(guesses[:, r], truth[r]) for column, r in rows.items()})
+
+
+def group_rows(
+    groups: dict[str, NDArray[Any]], n_examples: int, name: str
+) -> dict[str, NDArray[np.bool_]]:
+    """Which examples (n_examples,) each column of ``score_groups`` scores, by its name.
+
+    Raises:
+        DataError: A grouping of another length.
+    """
+    rows = {name: np.ones(n_examples, dtype=bool)}
     for grouping, values in groups.items():
         cells = np.asarray(values)
-        if cells.shape != truth.shape:
+        if cells.shape != (n_examples,):
             raise DataError(
                 "A grouping does not match the labels.",
                 where=f"{name}: {grouping}",
-                expected=f"({len(truth)},)",
+                expected=f"({n_examples},)",
                 found=f"{cells.shape}",
             )
         for value in np.unique(cells[cells != ""]):
@@ -93,8 +106,7 @@ def score_groups(
             if column in rows and not np.array_equal(rows[column], chosen):
                 column += f" ({grouping})"
             rows[column] = chosen
-    score = _accuracy if metric == "accuracy" else _matthews
-    return pd.DataFrame({column: score(guesses[:, r], truth[r]) for column, r in rows.items()})
+    return rows
 
 
 def relate(

@@ -12,6 +12,7 @@ import numpy as np
 
 from landscape.config import ExperimentConfig, load_config
 from landscape.errors import ConfigError
+from landscape.generalization import group_rows
 from landscape.tasks import Examples, Task, data_root, load_examples, load_task, sample_examples
 
 
@@ -84,7 +85,7 @@ def _check_analysis(
     config: ExperimentConfig, examples: Sequence[tuple[str, Examples]], path: Path
 ) -> None:
     """What the analysis names must be there before hours are spent."""
-    columns = [column for _, data in examples for column in data.columns()]
+    columns = _columns(examples)
     sets = [data.name for _, data in examples]
     for what, value, known in (
         ("focus", config.analysis.focus, columns),
@@ -104,7 +105,14 @@ def stored_config(experiment: Experiment) -> dict[str, Any]:
     """The configuration as a store keeps it: the task in full, the focus resolved."""
     content = experiment.config.model_dump(mode="json")
     content["task"] = experiment.task.model_dump(mode="json", exclude_none=True)
-    columns = [column for _, data in experiment.examples for column in data.columns()]
+    columns = _columns(experiment.examples)
     focus = experiment.config.analysis.focus or experiment.task.focus
     content["resolved_focus"] = focus if focus in columns else None
     return content
+
+
+def _columns(examples: Sequence[tuple[str, Examples]]) -> list[str]:
+    """The names that scores will have."""
+    return [
+        column for _, data in examples for column in group_rows(data.groups, len(data), data.name)
+    ]

@@ -51,11 +51,6 @@ class Examples:
             groups={name: values[rows] for name, values in self.groups.items()},
         )
 
-    def columns(self) -> list[str]:
-        """The names of this set's scores: its own, then "SET: GROUP" for every group."""
-        values = [value for cut in self.groups.values() for value in np.unique(cut)]
-        return [self.name, *(f"{self.name}: {value}" for value in values)]
-
     def content_hash(self) -> str:
         """SHA-256 over texts, labels, label names and groups."""
         content = {
