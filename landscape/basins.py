@@ -126,7 +126,8 @@ def find_basins(
         delta: The affinity's scale in nats, or ``median`` of the off-diagonal gaps (their mean
             when the median is 0, 1 when all are).
         noise: (n_models, n_models) standard errors of the gaps in nats.
-        tolerance: Nats below which a gap is no barrier, a convention to set for one's own loss.
+        tolerance: Nats below which a gap is no barrier; 0.02 lowers the (geometric) mean
+            probability of the right label by 2%.
         rng: A generator or a seed, for the null and k-means; seed 0 when absent.
 
     Raises:

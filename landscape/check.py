@@ -123,7 +123,7 @@ def _answers(
         f"{min(accuracies):.3f} to {max(accuracies):.3f}"
     )
     lines.append(
-        f"time: about {_duration(total)} for {pairs} pairs x {config.path.points} points x "
+        f"time: about {_duration(total)} for {pairs} pair{"s" * (pairs > 1)} x {config.path.points} points x "
         f"{examples} examples on this machine"
     )
     return lines

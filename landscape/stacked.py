@@ -71,7 +71,7 @@ def train_stacked(
         for group in optimizer.param_groups:
             group["lr"] = peak * rate(step)
         losses = losses_of(stacked, dict(inputs), labels)
-        losses.sum().backward()
+        losses.sum().backward()  # type: ignore[no-untyped-call]
         if clip is not None:
             _clip(list(stacked.values()), clip)
         _step(optimizer, list(stacked.values()), share)

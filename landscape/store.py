@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, unquote
 
 import h5py
@@ -48,7 +48,7 @@ class StoredDataset:
 
     name: str
     role: str
-    metric: str
+    metric: Literal["accuracy", "matthews"]
     label_names: tuple[str, ...]
     labels: np.ndarray
     groups: dict[str, np.ndarray]
@@ -355,6 +355,10 @@ def _text(dataset: h5py.Dataset) -> np.ndarray:
     return dataset.asstr()[()]
 
 
+def _metric(group: h5py.Group) -> Literal["accuracy", "matthews"]:
+    return "matthews" if group.attrs["metric"] == "matthews" else "accuracy"
+
+
 def _read(path: Path, file: h5py.File) -> Contents:
     table = {name: _text(file["checkpoints"][name]) for name in _CHECKPOINT_TEXT}
     table |= {name: file["checkpoints"][name][()] for name in _CHECKPOINT_NUMBERS}
@@ -364,7 +368,7 @@ def _read(path: Path, file: h5py.File) -> Contents:
         sets[name] = StoredDataset(
             name=name,
             role=str(group.attrs["role"]),
-            metric=str(group.attrs["metric"]),
+            metric=_metric(group),
             label_names=tuple(map(str, group.attrs["label-names"])),
             labels=group["labels"][()],
             groups={unquote(cut): _text(values) for cut, values in group["groups"].items()},

@@ -203,7 +203,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
         edit_tensors(lambda t: [t.pop(HEAD), t.pop("classifier.bias")]),
         r"no classification head.*classifier\.",
     ),
-    "missing tensor": (edit_tensors(lambda t: t.pop(DENSE)), rf"lacks 1 tensors.*{DENSE}"),
+    "missing tensor": (edit_tensors(lambda t: t.pop(DENSE)), rf"lacks 1 of the tensors.*{DENSE}"),
     "NaN": (edit_tensors(lambda t: t[DENSE].fill_(float("nan"))), rf"'{DENSE}' holds NaN"),
     "infinite": (edit_tensors(lambda t: t[DENSE][0].fill_(np.inf)), rf"'{DENSE}' holds infinite"),
     "truncated": (truncate, "truncated or damaged"),

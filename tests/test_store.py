@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from landscape.errors import StoreError
-from landscape.store import StoreWriter, create_store, read_store
+from landscape.store import ENCODING_VERSION, StoreWriter, create_store, read_store
 from landscape.tasks import Examples
 
 POSITIONS = np.array([0, 0.25, 0.5, 1])
@@ -161,7 +161,7 @@ def test_writing_a_pair_changes_no_structure(tmp_path: Path) -> None:
 def test_two_writers_are_refused(tmp_path: Path) -> None:
     path = make(tmp_path / "store.h5")
     code = (
-        "from landscape.store import StoreWriter; from pathlib import Path;"
+        "from landscape.store import ENCODING_VERSION, StoreWriter; from pathlib import Path;"
         f"StoreWriter(Path({str(path)!r}))"
     )
     with StoreWriter(path):
@@ -200,3 +200,24 @@ def test_xarray_opens_it_as_a_tree(tmp_path: Path, finish: bool) -> None:
         np.testing.assert_array_equal(losses.values, expected)
         assert tree["checkpoints/ref"].dims == ("model",)
         assert tree["pairs/models"].dims == ("pair", "end")
+
+
+RELEASED = sorted(Path(__file__).with_name("data").glob("store-*.h5"))
+
+
+@pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.stem)
+def test_stores_of_released_formats_are_read(path: Path) -> None:
+    from landscape.analysis import analysis_options, analyze
+
+    contents = read_store(path)
+    assert contents.attributes["encoding-version"] == path.stem.removeprefix("store-")
+    assert contents.models == ("member-0", "member-1", "member-2")
+    assert (contents.status == 1).all()
+    analysis = analyze(contents, **analysis_options(contents))
+    for k, (a, b) in enumerate(contents.pairs):
+        curve = contents.datasets["dev"].losses[k].mean(1, dtype=np.float64)
+        assert analysis.gaps.estimate[a, b] >= max(curve) - max(curve[0], curve[-1]) - 1e-12
+
+
+def test_there_is_a_store_of_this_format() -> None:
+    assert RELEASED[-1].stem == f"store-{ENCODING_VERSION}"

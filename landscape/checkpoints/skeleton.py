@@ -148,7 +148,7 @@ def _through_transformers(
         raise CheckpointError(
             "The checkpoint has no classification head; transformers would invent one."
             if head
-            else f"The checkpoint lacks {len(still)} tensors.",
+            else f"The checkpoint lacks {len(still)} of the tensors.",
             where=checkpoint.path,
             expected=", ".join((head or still)[:5]),
             found=f"{len(checkpoint.params)} tensors, among them "

@@ -1,0 +1,14 @@
+"""Draw the figures of every store in this folder again: python figures/draw.py."""
+
+from pathlib import Path
+
+from landscape.analysis import analysis_options, analyze
+from landscape.plots import write_figures
+from landscape.store import read_store
+
+for store in sorted(Path(__file__).parent.glob("*.h5")):
+    contents = read_store(store)
+    for path in write_figures(
+        analyze(contents, **analysis_options(contents)), store.with_suffix(""), ("pdf", "png")
+    ):
+        print(path)
