@@ -1,6 +1,7 @@
 """Loss landscapes and basins of finetuned text classifiers.
 
-Names load on first use, so that ``import landscape`` is light.
+Names load on first use, so that ``import landscape`` is light. No module has the name of a public
+function, or importing the one would hide the other.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _HOME = {
     "make_batches": "batches",
     # points of weight space
     "Line": "geometry",
-    "evaluate": "evaluate",
-    "Evaluation": "evaluate",
+    "evaluate": "evaluation",
+    "Evaluation": "evaluation",
     # barriers and basins
     "barrier_height": "barriers",
     "convexity_gap": "barriers",

@@ -86,7 +86,7 @@ def _answers(
 ) -> list[str]:
     """Let every model answer some in-domain examples: wrong label maps, and the time it takes."""
     from landscape.batches import make_batches, tokenize
-    from landscape.evaluate import evaluate
+    from landscape.evaluation import evaluate
     from landscape.tasks import sample_examples
 
     config = experiment.config
@@ -123,7 +123,7 @@ def _answers(
         f"{min(accuracies):.3f} to {max(accuracies):.3f}"
     )
     lines.append(
-        f"time: about {_duration(total)} for {pairs} pair{"s" * (pairs > 1)} x {config.path.points} points x "
+        f"time: about {_duration(total)} for {pairs} pairs x {config.path.points} points x "
         f"{examples} examples on this machine"
     )
     return lines

@@ -117,7 +117,7 @@ def measure(experiment: Experiment, report: Report = print) -> None:
 def _fill(experiment: Experiment, population: Any, writer: StoreWriter, report: Report) -> None:
     from landscape.batches import make_batches, tokenize
     from landscape.checkpoints import WeightCache, build_model, load_tokenizer
-    from landscape.evaluate import evaluate, wants_vmap
+    from landscape.evaluation import evaluate, wants_vmap
     from landscape.geometry import Line
     from landscape.logits import collapse
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import landscape
 from landscape.batches import Batches, make_batches, tokenize
 from landscape.checkpoints import build_model, load_population, load_tokenizer
-from landscape.evaluate import evaluate
+from landscape.evaluation import evaluate
 from landscape.tasks import load_examples, load_task
 from tests.conftest import KINDS
 from tests.tiny import LABELS

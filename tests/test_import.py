@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,3 +37,9 @@ def test_public_names_load() -> None:
         assert getattr(landscape, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         landscape.nothing  # noqa: B018
+
+
+def test_no_module_hides_a_public_name() -> None:
+    folder = Path(landscape.__file__).parent
+    rooms = {path.stem for path in folder.glob("*.py")} | {p.name for p in folder.iterdir()}
+    assert not rooms & set(landscape.__all__)

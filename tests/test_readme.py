@@ -59,5 +59,5 @@ def test_commands_in_readme_exist() -> None:
     from landscape.cli import app
 
     names = {command.name or command.callback.__name__ for command in app.registered_commands}
-    used = set(re.findall(r"^landscape (\w+)", "\n".join(blocks("sh")), re.MULTILINE))
+    used = set(re.findall(r"(?:^|&& )landscape (\w+)", "\n".join(blocks("sh")), re.MULTILINE))
     assert {"demo", "run", "check"} <= used <= names
