@@ -39,11 +39,13 @@ def demo(
     from landscape.demo import make_demo
     from landscape.experiment import run_experiment
 
-    reports = []
+    lines = []
     for config in make_demo(out, _say):
         _say(f"-- landscape run {config}")
-        reports.append(run_experiment(config, report=_say).with_name("report.html"))
-    typer.echo("\n".join(["Open in a browser:", *(f"  {page}" for page in reports)]))
+        store = run_experiment(config, report=_say)
+        reason = _analysis(store, None, None).basins.evidence.reason
+        lines.append(f"{config.stem}: {reason}\n  {store.with_name('report.html')}")
+    typer.echo("\n".join(lines))
 
 
 @app.command()
