@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +20,12 @@ from landscape.checkpoints import (
 from landscape.checkpoints.labels import suspect_labels
 from landscape.errors import ConfigError
 from landscape.inputs import Experiment, open_experiment
+from landscape.progress import Track, silent
 
 _PROBE = 128  # in-domain examples that each model answers
 
 
-def check_references(refs: Sequence[str], report: Callable[[str], None]) -> list[str]:
+def check_references(refs: Sequence[str], track: Track[Any] = silent) -> list[str]:
     """Compare checkpoints with each other, without a task.
 
     Returns:
@@ -35,12 +37,12 @@ def check_references(refs: Sequence[str], report: Callable[[str], None]) -> list
     from landscape.checkpoints import expand
 
     first = load_checkpoint(expand(refs)[0])
-    population = load_population(refs, first.label_names, report=report)
+    population = load_population(refs, first.label_names, track=track)
     return _about(population)
 
 
 def check_config(
-    path: Path, *, root: str | Path | None, report: Callable[[str], None]
+    path: Path, *, root: str | Path | None = None, track: Track[Any] = silent
 ) -> list[str]:
     """Check an experiment: configuration, data, checkpoints, labels, disk space, expected time.
 
@@ -63,10 +65,10 @@ def check_config(
         experiment.task.labels,
         label_map=config.label_map,
         base=experiment.base,
-        report=report,
+        track=track,
     )
     lines += _about(population)
-    lines += _answers(experiment, population, report)
+    lines += _answers(experiment, population, track)
     return [*lines, *_space(experiment, population)]
 
 
@@ -81,9 +83,7 @@ def _about(population: Population) -> list[str]:
     ]
 
 
-def _answers(
-    experiment: Experiment, population: Population, report: Callable[[str], None]
-) -> list[str]:
+def _answers(experiment: Experiment, population: Population, track: Track[Any]) -> list[str]:
     """Let every model answer some in-domain examples: wrong label maps, and the time it takes."""
     from landscape.batches import make_batches, tokenize
     from landscape.evaluation import evaluate
@@ -97,8 +97,8 @@ def _answers(
     batches = make_batches(encoded, config.evaluate.token_budget)
     model = build_model(population.checkpoints[0])
     lines, seconds, accuracies = [], [], []
-    for name, checkpoint in zip(population.names, population.checkpoints, strict=True):
-        report(f"asking {name}")
+    members = list(zip(population.names, population.checkpoints, strict=True))
+    for name, checkpoint in track(members, "answer"):
         began = time.monotonic()
         result = evaluate(
             model,

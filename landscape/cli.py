@@ -74,11 +74,12 @@ def check(
     """Everything that can be known to fail, before hours of compute."""
     _quiet()
     from landscape.check import check_config, check_references
+    from landscape.progress import bar
 
     if len(what) == 1 and what[0].endswith((".yaml", ".yml")):
-        lines = check_config(Path(what[0]), root=data_root, report=_say)
+        lines = check_config(Path(what[0]), root=data_root, track=bar)
     else:
-        lines = check_references(what, report=_say)
+        lines = check_references(what, bar)
     typer.echo("\n".join(lines))
 
 

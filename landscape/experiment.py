@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from landscape.inputs import Experiment, open_experiment, stored_config
+from landscape.progress import bar
 from landscape.store import MEASURED, StoreWriter, create_store, read_store
 
 Report = Callable[[str], None]
@@ -94,7 +94,7 @@ def measure(experiment: Experiment, report: Report = print) -> None:
         label_map=config.label_map,
         base=experiment.base,
         read_weights=not store.is_file(),
-        report=report,
+        track=bar,
     )
     for warning in population.warnings:
         report(f"warning: {warning}")
@@ -104,7 +104,7 @@ def measure(experiment: Experiment, report: Report = print) -> None:
             store,
             config=content,
             attributes=attributes(experiment),
-            checkpoints=checkpoint_table(population, report),
+            checkpoints=checkpoint_table(population, bar),
             pairs=np.array([(i, j) for i in range(n) for j in range(i + 1, n)]),
             positions=np.linspace(0, 1, config.path.points),
             datasets=experiment.examples,
@@ -151,7 +151,7 @@ def _fill(experiment: Experiment, population: Any, writer: StoreWriter, report: 
         )
 
     models = writer.models_to_measure()
-    for i in _progress(models, "models", report):
+    for i in bar(models.tolist(), "model"):
         result = outputs([i], np.ones((1, 1)))
         writer.write_model(i, {k: (v.losses[0], v.predictions[0]) for k, v in result.items()})
     _suspect(experiment, population.names, writer, report)
@@ -159,7 +159,7 @@ def _fill(experiment: Experiment, population: Any, writer: StoreWriter, report: 
     left = writer.pairs_to_measure()
     pairs = writer.pairs()
     order = tiled(pairs[left], cache.capacity(first))
-    for k in _progress(left[order], "pairs", report):
+    for k in bar(left[order].tolist(), "pair"):
         result = outputs(pairs[k], inner)
         writer.write_pair(k, {n: (v.losses, v.predictions) for n, v in result.items()})
 
@@ -187,24 +187,6 @@ def _suspect(
             found = suspect_labels(predictions, data.labels, len(data.label_names))
             if found is not None:
                 report(f"warning: {name} on {data.name}: {found.advice(data.label_names)}")
-
-
-def _progress(items: np.ndarray, what: str, report: Report) -> Iterator[Any]:
-    """Say how far the work is and how long it will take."""
-    from tqdm import tqdm
-
-    if not len(items):
-        return
-    live = sys.stderr.isatty()
-    yield from tqdm(
-        items,
-        desc=what,
-        unit=what.rstrip("s"),
-        file=sys.stderr,
-        mininterval=0.5 if live else 20,
-        miniters=1,
-        dynamic_ncols=live,
-    )
 
 
 def _quarter_of_memory() -> int:

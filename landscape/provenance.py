@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 import platform
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ import pandas as pd
 from landscape.checkpoints import Population, expand, load_checkpoint
 from landscape.errors import StoreError
 from landscape.inputs import Experiment, stored_config
+from landscape.progress import Track, silent
 from landscape.store import Contents
 
 
@@ -40,13 +40,11 @@ def attributes(experiment: Experiment) -> dict[str, str]:
     }
 
 
-def checkpoint_table(population: Population, report: Callable[[str], None]) -> pd.DataFrame:
+def checkpoint_table(population: Population, track: Track[Any] = silent) -> pd.DataFrame:
     """A row a checkpoint, as a store keeps it."""
     rows = []
-    for number, (name, checkpoint) in enumerate(
-        zip(population.names, population.checkpoints, strict=True), start=1
-    ):
-        report(f"hashing checkpoint {number} of {len(population)}")
+    members = list(zip(population.names, population.checkpoints, strict=True))
+    for name, checkpoint in track(members, "hash"):
         rows.append(
             {
                 "name": name,

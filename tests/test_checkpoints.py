@@ -308,3 +308,21 @@ def test_a_permuted_label_map_is_suspected_and_named() -> None:
     assert found.permutation == (2, 0, 1)  # 1 stands for 0, 2 for 1, 0 for 2
     assert found.best_accuracy == pytest.approx((right == labels).mean())
     assert "{a: c, b: a, c: b}" in found.advice(["a", "b", "c"])
+
+
+def test_hub_ids_are_found_in_the_local_cache(
+    population: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layout in which hub downloads are cached, made by hand: nothing is fetched."""
+    commits = {"main": "a" * 40, "v1": "b" * 40}
+    cache = tmp_path / "hub" / "models--lab--classifier"
+    for i, (name, commit) in enumerate(commits.items()):
+        (cache / "refs").mkdir(parents=True, exist_ok=True)
+        (cache / "refs" / name).write_text(commit)
+        shutil.copytree(population / f"member-{i}", cache / "snapshots" / commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    latest, tagged = load_checkpoint("lab/classifier"), load_checkpoint("lab/classifier@v1")
+    assert (latest.revision, tagged.revision) == ("a" * 40, "b" * 40)
+    assert torch.equal(tagged.params[HEAD], make_model("bert", seed=1).state_dict()[HEAD])
+    names = load_population(["lab/classifier", "lab/classifier@v1"], LABELS).names
+    assert len(set(names)) == 2

@@ -16,6 +16,7 @@ import landscape
 from landscape.batches import Batches, make_batches, tokenize
 from landscape.checkpoints import build_model, load_population, load_tokenizer
 from landscape.evaluation import evaluate
+from landscape.logits import collapse
 from landscape.tasks import load_examples, load_task
 from tests.conftest import KINDS
 from tests.tiny import LABELS
@@ -257,3 +258,25 @@ def test_cuda_agrees_with_cpu() -> None:
     gpu = evaluate(Affine(0), anchors, landscape.Line(6), some_data(), device="cuda")
     cpu = evaluate(Affine(0), anchors, landscape.Line(6), some_data(), device="cpu")
     np.testing.assert_allclose(gpu.losses, cpu.losses, atol=1e-5)
+
+
+def test_each_data_set_has_its_own_classes() -> None:
+    """Two labels that one data set does not tell apart are joined before loss and prediction."""
+    anchors = [Affine(0), Affine(1)]
+    three = some_data()
+    two = [(x, (y > 0).long()) for x, y in three]
+    both = evaluate(
+        Affine(0),
+        anchors,
+        landscape.Line(3),
+        {"three": three, "two": two},
+        transform={"two": collapse(((0,), (1, 2)), "logsumexp")},
+    )
+    logits, losses = by_hand(anchors, landscape.Line(3).coefficients(), three)
+    np.testing.assert_allclose(both["three"].losses, losses, atol=1e-5)
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    p = np.stack([p[..., 0], p[..., 1] + p[..., 2]], axis=-1)
+    labels = torch.cat([y for _, y in two]).numpy()
+    expected = -np.log(p[:, np.arange(len(labels)), labels])
+    np.testing.assert_allclose(both["two"].losses, expected, atol=1e-5)
+    np.testing.assert_array_equal(both["two"].predictions, p.argmax(-1))

@@ -244,7 +244,7 @@ def test_a_wrong_label_map_is_caught(tmp_path: Path, task_file: Path) -> None:
     for name in ("dev", "hard", "train"):
         (data / f"{name}.tsv").write_text("\n".join(["text\tlabel\tsize", *rows * 4]) + "\n")
     config = write_experiment(tmp_path / "c.yaml", population, task_file, examples=None)
-    lines = check_config(config, root=data, report=lambda line: None)
+    lines = check_config(config, root=data)
     (warning,) = [line for line in lines if line.startswith("warning: member-1")]
     assert "{no: yes, yes: no}" in warning
     said: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from landscape.checkpoints.skeleton import (
     skeleton,
 )
 from landscape.errors import CheckpointError
+from landscape.progress import Track, silent
 
 LabelMap = Mapping[str, str] | Mapping[str, Mapping[str, str]]
 
@@ -83,7 +84,7 @@ def load_population(
     label_map: LabelMap | None = None,
     base: Path | None = None,
     read_weights: bool = True,
-    report: Callable[[str], None] = lambda line: None,
+    track: Track[Checkpoint] = silent,
 ) -> Population:
     """Open checkpoints and compare them with the first one.
 
@@ -94,7 +95,7 @@ def load_population(
             reference or name ("default" for the rest).
         base: The folder that relative paths start from.
         read_weights: Whether to read every tensor and look for NaN and infinite values.
-        report: Takes a line of progress at a time.
+        track: Shows how far the reading is.
 
     Raises:
         CheckpointError: The first thing that makes the checkpoints incomparable, by checkpoint
@@ -107,7 +108,7 @@ def load_population(
             where=", ".join(map(str, refs)),
             found=len(checkpoints),
         )
-    names = _short_names([checkpoint.path for checkpoint in checkpoints])
+    names = _short_names([Path(c.ref) if c.revision else c.path for c in checkpoints])
     first = checkpoints[0]
     expected = skeleton(first)
     vocabulary = _tokenizer_print(first)
@@ -132,8 +133,7 @@ def load_population(
             warnings.append(f"{name}: {len(extra)} tensors are not used, among them '{extra[0]}'")
         members.append(checkpoint.with_params(params))
     if read_weights:
-        for number, member in enumerate(members, start=1):
-            report(f"reading the weights of checkpoint {number} of {len(members)}")
+        for member in track(members, "checkpoint"):
             _finite(member)
     return Population(tuple(members), tuple(names), tuple(warnings))
 

@@ -1,0 +1,24 @@
+"""How far long work is, and how long it will take."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Track = Callable[[Sequence[T], str], Iterable[T]]
+
+
+def bar(items: Sequence[T], unit: str) -> Iterable[T]:
+    """Go through items with a bar on standard error; in a log file a line every 20 seconds."""
+    from tqdm import tqdm
+
+    live = sys.stderr.isatty()
+    settings: dict[str, Any] = {"mininterval": 0.5 if live else 20, "dynamic_ncols": live}
+    return tqdm(items, desc=f"{unit}s", unit=unit, file=sys.stderr, miniters=1, **settings)
+
+
+def silent(items: Sequence[T], unit: str) -> Iterable[T]:
+    """Go through items without a word."""
+    return items
