@@ -289,6 +289,12 @@ def _decide(
         chosen, reason = k, f"{_count(k)}: {against}."
     else:
         chosen, reason = 1, f"One basin: {against}."
+        above = int((squareform(excess, checks=False) > tolerance).sum())
+        if 2 * above > n * (n - 1) // 2:  # no valley that they share, but no groups either
+            reason = (
+                f"One basin: no groups of models stand apart ({against}), though {above} of "
+                f"{n * (n - 1) // 2} gaps exceed {beyond}."
+            )
     evidence = Evidence(
         candidates=np.array([*labels], dtype=np.intp),
         silhouettes=silhouettes,

@@ -279,3 +279,11 @@ def changed(i, j, value):
 def test_bad_gaps_are_refused(gaps, options, text):
     with pytest.raises(ConfigError, match=text):
         find_basins(gaps, **options)
+
+
+def test_equal_barriers_between_all_are_named_as_such() -> None:
+    gaps = np.full((8, 8), 0.07)
+    np.fill_diagonal(gaps, 0)
+    basins = find_basins(gaps)
+    assert basins.n_basins == 1
+    assert basins.evidence.reason.endswith("though 28 of 28 gaps exceed .02 nats.")
