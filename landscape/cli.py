@@ -33,6 +33,7 @@ def _say(line: str) -> None:
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("landscape-demo"),
+    seed: Annotated[int, typer.Option(help="Of data, encoder and examples.")] = 0,
 ) -> None:
     """The whole story on embedded data: train, measure, cluster, relate, draw."""
     _quiet()
@@ -40,7 +41,7 @@ def demo(
     from landscape.experiment import run_experiment
 
     lines = []
-    for config in make_demo(out, _say):
+    for config in make_demo(out, _say, seed=seed):
         _say(f"-- landscape run {config}")
         store = run_experiment(config, report=_say)
         reason = _analysis(store, None, None).basins.evidence.reason

@@ -35,7 +35,8 @@ def train_stacked(
             numbers (dropout off) and, if it is a transformer, use eager attention and a ready
             additive mask: vmap has no rule for what else transformers does.
         params: One start a model, all with the same names and shapes, every one of which is
-            trained. Buffers stay the module's own.
+            trained. Buffers stay the module's own. An embedding's ``padding_idx`` keeps its row
+            from learning in the first model only (as of torch 2.13): mask padding.
         batches: One item a step: inputs, each (n_models, batch, ...), and labels
             (n_models, batch). Training ends when they do.
         learning_rates: One for all, or one a model.

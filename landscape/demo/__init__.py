@@ -6,6 +6,7 @@ experiment's YAML for each population, which then goes through the ordinary main
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -32,8 +33,8 @@ def make_demo(
     out: Path,
     report: Callable[[str], None],
     *,
-    pretrain_steps: int = 600,
-    steps: int = 250,
+    pretrain_steps: int = 1000,
+    steps: int = 400,
     per_rule: int = 5,
     controls: int = 9,
     phrases: int = 6000,
@@ -74,7 +75,9 @@ def make_demo(
         _write_rows(data / f"train_{rule}.tsv", [("text", "label"), *rows])
     (out / "task.yaml").write_text(yaml.safe_dump(_TASK, sort_keys=False))
     encoder = out / "encoder"
-    if not (encoder / "model.safetensors").is_file():
+    notes = encoder / "landscape.json"
+    wanted = {"seed": seed, "step": pretrain_steps}
+    if not notes.is_file() or json.loads(notes.read_text()) != wanted:
         pretrain_encoder(encoder, pretrain_steps, seed, report)
     chosen = populations(per_rule, controls)
     train_populations(chosen, sets, encoder, out / "checkpoints", steps, report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -53,7 +54,7 @@ class DemoPopulation:
 
 def populations(per_rule: int = 5, controls: int = 9) -> tuple[DemoPopulation, ...]:
     """The three populations of the demo; only data, seeds and learning rates differ."""
-    rate = 1e-3
+    rate = 3e-4
     return (
         DemoPopulation(
             "strategies",
@@ -99,7 +100,8 @@ def train_populations(
     """Train every member at once and save each as an ordinary checkpoint directory."""
     members = [(population, member) for population in chosen for member in population.members]
     folders = [out / population.name / member.name for population, member in members]
-    recipes = [{**asdict(member), "steps": steps, "batch": batch_size} for _, member in members]
+    made_from = {"steps": steps, "batch": batch_size, "inputs": _hash(sets, encoder)}
+    recipes = [{**asdict(member), **made_from} for _, member in members]
     if all(_is_finished(*pair) for pair in zip(folders, recipes, strict=True)):
         report(f"classifiers: all {len(folders)} are there")
         return
@@ -133,6 +135,13 @@ def train_populations(
         model = starts[0]
         model.load_state_dict(weights, strict=False)
         _save(model, tokenizer, recipe, folder)
+
+
+def _hash(sets: dict[str, Any], encoder: Path) -> str:
+    """SHA-256 of what every member is made from."""
+    digest = hashlib.sha256((encoder / "model.safetensors").read_bytes())
+    digest.update(json.dumps(sets, sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def _is_finished(folder: Path, recipe: dict[str, Any]) -> bool:

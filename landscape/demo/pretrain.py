@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -62,7 +63,7 @@ def pretrain_encoder(
         max_position_embeddings=16,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
-        initializer_range=0.08,
+        initializer_range=0.02,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -93,6 +94,7 @@ def pretrain_encoder(
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
+    (partial / "landscape.json").write_text(json.dumps({"seed": seed, "step": steps}))
     if out.exists():
         shutil.rmtree(out)
     os.replace(partial, out)
