@@ -123,6 +123,8 @@ def train_populations(
         warm = _WARMUP * steps
         return min(step / warm, (steps - step) / (steps - warm))
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the order of sums, and with it the outcome, must not depend on cores
     trained = train_stacked(
         starts[0],
         [dict(model.named_parameters()) for model in starts],
@@ -131,6 +133,7 @@ def train_populations(
         rate=rate,
         on_step=on_step,
     )
+    torch.set_num_threads(threads)
     for folder, recipe, weights in zip(folders, recipes, trained, strict=True):
         model = starts[0]
         model.load_state_dict(weights, strict=False)

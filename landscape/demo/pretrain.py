@@ -70,6 +70,8 @@ def pretrain_encoder(
         model = BertForMaskedLM(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, fused=True)
     began = time.monotonic()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the order of sums, and with it the encoder, must not depend on cores
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = _LEARNING_RATE * min(1.0, (step + 1) / 50) * (1 - step / steps)
@@ -90,6 +92,7 @@ def pretrain_encoder(
                 f"encoder: step {step + 1}/{steps}, masked-word loss {loss.item():.2f} nats, "
                 f"{left:.0f} s left"
             )
+    torch.set_num_threads(threads)
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
