@@ -87,6 +87,7 @@ def _answers(experiment: Experiment, population: Population, track: Track[Any]) 
     """Let every model answer some in-domain examples: wrong label maps, and the time it takes."""
     from landscape.batches import make_batches, tokenize
     from landscape.evaluation import evaluate
+    from landscape.logits import collapse
     from landscape.tasks import sample_examples
 
     config = experiment.config
@@ -107,6 +108,7 @@ def _answers(experiment: Experiment, population: Population, track: Track[Any]) 
             batches,
             device=config.evaluate.device,
             precision=config.evaluate.precision,
+            transform=collapse(some.classes, experiment.task.collapse),
         )
         seconds.append(time.monotonic() - began)
         accuracies.append(float((result.predictions[0] == some.labels).mean()))

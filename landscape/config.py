@@ -88,6 +88,8 @@ class ExperimentConfig(Strict):
         checkpoints: Directories, globs, hub ids with ``@revision``.
         label_map: From the checkpoints' label names to the task's; for all, or by checkpoint.
         task: A built-in task's name, a YAML file, or its content.
+        collapse: How logits of labels that a data set does not tell apart become one, ``max`` or
+            ``logsumexp``; the task's choice when absent.
         data_root: Where the task's data files lie.
         datasets: Only these of the task's data sets.
         examples: How many of each data set, stratified; all when null.
@@ -99,6 +101,7 @@ class ExperimentConfig(Strict):
     checkpoints: tuple[str, ...] = Field(min_length=1)
     label_map: dict[str, str] | dict[str, dict[str, str]] | None = None
     task: str | dict[str, Any]
+    collapse: Literal["max", "logsumexp"] | None = None
     data_root: str | None = None
     datasets: tuple[str, ...] | None = None
     examples: int | None = Field(default=512, ge=2)

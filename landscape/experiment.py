@@ -181,7 +181,7 @@ def _suspect(
     from landscape.checkpoints.labels import suspect_labels
 
     for role, data in experiment.examples:
-        if role != "in_domain" or data.label_names != experiment.task.labels:
+        if role != "in_domain":
             continue
         for name, predictions in zip(names, writer.model_predictions(data.name), strict=True):
             found = suspect_labels(predictions, data.labels, len(data.label_names))

@@ -54,6 +54,8 @@ def open_experiment(
     config = load_config(path)
     base = path.absolute().parent
     task = load_task(config.task, base)
+    if config.collapse is not None:
+        task = task.model_copy(update={"collapse": config.collapse})
     own_root = base / config.data_root if config.data_root else None
     folder = data_root(root or own_root)
     chosen = config.datasets or tuple(task.datasets)

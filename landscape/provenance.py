@@ -83,7 +83,8 @@ def refuse_other(experiment: Experiment, contents: Contents) -> None:
 
 
 def _measured_part(content: dict[str, Any]) -> dict[str, Any]:
-    free = {"analysis", "out", "data_root", "name", "resolved_focus"}
+    # the collapse stands in the task, which is stored in full
+    free = {"analysis", "out", "data_root", "name", "resolved_focus", "collapse"}
     kept = {key: value for key, value in content.items() if key not in free}
     kept["evaluate"] = {k: v for k, v in content["evaluate"].items() if k != "memory_budget"}
     kept["task"] = {k: v for k, v in content["task"].items() if k not in ("focus", "train")}

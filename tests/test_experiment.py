@@ -18,6 +18,7 @@ import yaml
 import landscape
 from landscape.analysis import analysis_options, analyze
 from landscape.barriers import convexity_gap
+from landscape.check import check_config
 from landscape.errors import ConfigError, LandscapeError
 from landscape.experiment import run_experiment, tiled
 from landscape.inputs import open_experiment
@@ -223,8 +224,6 @@ def test_unfinished_stores_are_inspected_but_not_analysed(
 
 def test_a_wrong_label_map_is_caught(tmp_path: Path, task_file: Path) -> None:
     """A classifier that is nearly always right, its label names exchanged."""
-    from landscape.check import check_config
-
     population = save_population(tmp_path / "p", "bert", 2)
     data = tmp_path / "data"
     data.mkdir()
@@ -285,3 +284,35 @@ def test_tiled_pairs_are_all_there_and_read_few_checkpoints() -> None:
 
 def test_library_and_command_share_their_names() -> None:
     assert landscape.run_experiment is run_experiment
+
+
+@pytest.mark.parametrize("how", ["max", "logsumexp"])
+def test_labels_that_a_set_does_not_tell_apart_are_joined_as_chosen(
+    tmp_path: Path, task_file: Path, how: str
+) -> None:
+    """In check, in the run and in the store alike, also on the in-domain set."""
+    population = save_population(tmp_path / "p", "bert", 2, labels=("no", "yes", "maybe"))
+    task = yaml.safe_load(task_file.read_text())
+    task["labels"] = ["no", "yes", "maybe"]
+    for data in (*task["in_domain"].values(), *task["challenge"].values()):
+        data["labels"] = {"no": "no", "yes": ["yes", "maybe"]}
+    del task["train"]
+    config = write_experiment(tmp_path / "c.yaml", population, task_file, collapse=how)
+    config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "task": task}))
+    lines = check_config(config, root=task_file.parent)
+    store = run_experiment(config, root=task_file.parent, report=lambda line: None)
+    contents = read_store(store)
+    opened = open_experiment(config, root=task_file.parent)
+    examples = {data.name: data for _, data in opened.examples}
+    model = make_model("bert", seed=1, labels=("no", "yes", "maybe"))
+    dev = contents.datasets["dev"]
+    for e in range(0, 40, 5):
+        inputs = make_tokenizer()(examples["dev"].texts[0][e], return_tensors="pt")
+        with torch.no_grad():
+            a, b, c = model(**inputs).logits[0].double().tolist()
+        joined = max(b, c) if how == "max" else np.logaddexp(b, c)
+        right = (a, joined)[dev.labels[e]]
+        assert dev.model_losses[1, e] == pytest.approx(np.logaddexp(a, joined) - right, abs=2e-5)
+        assert dev.model_predictions[1, e] == int(joined > a)
+    accuracy = (dev.model_predictions == dev.labels).mean(1)
+    assert f"{accuracy.min():.3f} to {accuracy.max():.3f}" in " ".join(lines)
