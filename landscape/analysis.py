@@ -87,8 +87,8 @@ def analyze(
         n_basins: Found from the data by default.
         delta: The affinity's scale in nats, or "median".
         focus: A column of scores; the task's, or the first challenge set, by default.
-        n_resamples: Of every bootstrap.
-        seed: Of every bootstrap and of k-means.
+        n_resamples: Of the examples, for the intervals of the gaps.
+        seed: Of every resampling and of k-means.
 
     Raises:
         ConfigError: No such rule, data set or column; pairs that are not measured.
@@ -143,7 +143,7 @@ def analyze(
         scores=scores,
         in_domain_columns=tuple(c for c in scores.columns if c not in challenge),
         challenge_columns=tuple(challenge),
-        relation=relate(basins, scores, centroid_distance=basins.centroid_distance, rng=rng),
+        relation=relate(basins, scores, rng=rng),
         kinds=pair_kinds(scores[focus].to_numpy(), contents.pairs)
         if focus
         else np.full(len(contents.pairs), ""),

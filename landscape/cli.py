@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from landscape.errors import ConfigError, LandscapeError
+
+if TYPE_CHECKING:
+    from landscape.analysis import Analysis
 
 app = typer.Typer(
     help="Loss landscapes and basins of finetuned text classifiers.",
@@ -41,11 +46,12 @@ def demo(
     from landscape.experiment import run_experiment
 
     lines = []
-    for config in make_demo(out, _say, seed=seed):
-        _say(f"-- landscape run {config}")
-        store = run_experiment(config, report=_say)
-        reason = _analysis(store, None, None).basins.evidence.reason
-        lines.append(f"{config.stem}: {reason}\n  {store.with_name('report.html')}")
+    with _resumable():
+        for config in make_demo(out, _say, seed=seed):
+            _say(f"-- landscape run {config}")
+            store = run_experiment(config, report=_say)
+            reason = _analysis(store, None, None).basins.evidence.reason
+            lines.append(f"{config.stem}: {reason}\n  {store.with_name('report.html')}")
     typer.echo("\n".join(lines))
 
 
@@ -59,11 +65,8 @@ def run(
     _quiet()
     from landscape.experiment import run_experiment
 
-    try:
+    with _resumable():
         store = run_experiment(config, root=data_root, out=out, report=_say)
-    except KeyboardInterrupt:
-        _say("\nStopped. What was measured is kept; the same command goes on from there.")
-        raise typer.Exit(130) from None
     typer.echo(store)
 
 
@@ -138,15 +141,22 @@ def finetune(config: Config, data_root: DataRoot = None) -> None:
     settings = load_finetune_config(config)
     base = config.absolute().parent
     own = base / settings.data_root if settings.data_root else None
-    try:
+    with _resumable():
         members = train(settings, base, report=_say, data=find_root(data_root or own))
-    except KeyboardInterrupt:
-        _say("\nStopped. Finished members are kept; the same command goes on from there.")
-        raise typer.Exit(130) from None
     typer.echo("\n".join(map(str, members)))
 
 
-def _analysis(store: Path, rule: str | None, focus: str | None):  # type: ignore[no-untyped-def]
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Ctrl-C says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say("\nStopped. What was finished is kept; the same command goes on from there.")
+        raise typer.Exit(130) from None
+
+
+def _analysis(store: Path, rule: str | None, focus: str | None) -> Analysis:
     from landscape.analysis import analysis_options, analyze
     from landscape.store import read_store
 
@@ -175,8 +185,5 @@ def main() -> None:
     except LandscapeError as error:
         _say(f"error: {error}")
         sys.exit(2)
-    except KeyboardInterrupt:
-        _say("\nStopped.")
-        sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)

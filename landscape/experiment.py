@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from landscape.geometry import Line
 from landscape.inputs import Experiment, open_experiment, stored_config
 from landscape.progress import bar
 from landscape.store import MEASURED, StoreWriter, create_store, read_store
@@ -106,7 +107,7 @@ def measure(experiment: Experiment, report: Report = print) -> None:
             attributes=attributes(experiment),
             checkpoints=checkpoint_table(population, bar),
             pairs=np.array([(i, j) for i in range(n) for j in range(i + 1, n)]),
-            positions=np.linspace(0, 1, config.path.points),
+            positions=Line(config.path.points).positions,
             datasets=experiment.examples,
         )
     with StoreWriter(store) as writer:
@@ -118,7 +119,6 @@ def _fill(experiment: Experiment, population: Any, writer: StoreWriter, report: 
     from landscape.batches import make_batches, tokenize
     from landscape.checkpoints import WeightCache, build_model, load_tokenizer
     from landscape.evaluation import evaluate, wants_vmap
-    from landscape.geometry import Line
     from landscape.logits import collapse
 
     config = experiment.config

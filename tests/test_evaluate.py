@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import landscape
 from landscape.batches import Batches, make_batches, tokenize
@@ -280,3 +281,12 @@ def test_each_data_set_has_its_own_classes() -> None:
     expected = -np.log(p[:, np.arange(len(labels)), labels])
     np.testing.assert_allclose(both["two"].losses, expected, atol=1e-5)
     np.testing.assert_array_equal(both["two"].predictions, p.argmax(-1))
+
+
+def test_a_data_loader_of_any_modules_inputs_will_do() -> None:
+    x = torch.cat([x for x, _ in some_data()])
+    y = torch.cat([y for _, y in some_data()])
+    loader = DataLoader(TensorDataset(x, y), batch_size=4)
+    result = evaluate(Affine(0), [Affine(0), Affine(1)], landscape.Line(3), loader)
+    _, losses = by_hand([Affine(0), Affine(1)], landscape.Line(3).coefficients(), some_data())
+    np.testing.assert_allclose(result.losses, losses, atol=1e-5)

@@ -211,7 +211,8 @@ def _read_hub(spec: DataSpec) -> pd.DataFrame:
             "The hub data set cannot be loaded.",
             where=spec.datasets,
             found=error,
-            fix="check the id (REPOSITORY or REPOSITORY:CONFIGURATION), the split and the network",
+            fix="check the id (REPOSITORY or REPOSITORY:CONFIGURATION) and the split; the command "
+            "line is offline unless HF_HUB_OFFLINE=0 is set",
         ) from None
     return rows.to_pandas().astype(str)
 
