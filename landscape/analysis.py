@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from landscape.barriers import RULES, GapIntervals, bootstrap_gaps
+from landscape.barriers import GapIntervals, bootstrap_gaps
 from landscape.basins import Basins, find_basins
-from landscape.errors import ConfigError
+from landscape.errors import ConfigError, require_known
 from landscape.generalization import Relation, group_rows, pair_kinds, relate, score_groups
 from landscape.store import MEASURED, Contents, StoredDataset
 
@@ -95,8 +95,7 @@ def analyze(
     """
     in_domain = [name for name, data in contents.datasets.items() if data.role == "in_domain"]
     dataset = dataset or in_domain[0]
-    _one_of("rule", rule, tuple(RULES))
-    _one_of("dataset", dataset, tuple(contents.datasets))
+    require_known("data set", dataset, contents.datasets)
     if missing := int((contents.status != MEASURED).sum()):
         raise ConfigError(
             f"{missing} of {len(contents.status)} pairs are not measured yet.",
@@ -114,7 +113,7 @@ def analyze(
     ]
     focus = focus or (challenge[0] if challenge else "")
     if focus:
-        _one_of("focus", focus, tuple(scores.columns))
+        require_known("focus", focus, scores.columns)
     rng = np.random.default_rng(seed)
     chosen = contents.datasets[dataset]
     intervals = bootstrap_gaps(
@@ -156,18 +155,6 @@ def analysis_options(contents: Contents) -> dict[str, Any]:
     if options.get("focus") is None:
         options["focus"] = contents.config.get("resolved_focus")
     return options
-
-
-def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        import difflib
-
-        near = difflib.get_close_matches(value, known, n=1)
-        raise ConfigError(
-            f"There is no {what} '{value}'.",
-            expected=f"one of {', '.join(known)}",
-            fix=f"did you mean '{near[0]}'?" if near else None,
-        )
 
 
 def _scores(data: StoredDataset) -> pd.DataFrame:

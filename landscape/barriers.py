@@ -6,7 +6,6 @@ maps curves (..., n_points) to (...); a curve with a loss that is NaN or infinit
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
-from landscape.errors import ConfigError
+from landscape.errors import ConfigError, require_known
 
 Array = NDArray[np.float64]
 Rule = Callable[[ArrayLike, ArrayLike | None], Any]
@@ -369,13 +368,7 @@ def _check_curves(values: Array, positions: ArrayLike | None) -> Array:
 def _check_bootstrap(
     values: NDArray[Any], rule: str, n_resamples: int, confidence: float, method: str
 ) -> None:
-    if rule not in RULES:
-        near = difflib.get_close_matches(rule, RULES, n=1)
-        raise ConfigError(
-            f"There is no barrier rule '{rule}'.",
-            expected=", ".join(RULES),
-            fix=f"Did you mean '{near[0]}'?" if near else None,
-        )
+    require_known("barrier rule", rule, RULES)
     if method not in ("percentile", "basic", "bca"):
         raise ConfigError(
             "The interval's method is unknown.", expected="percentile, basic or bca", found=method

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class LandscapeError(Exception):
     """A mistake in what the user gave; the command line exits with code 2.
@@ -43,3 +46,30 @@ class DataError(LandscapeError, ValueError):
 
 class StoreError(LandscapeError, OSError):
     """A store that cannot be read, written or resumed."""
+
+
+def require_known(
+    what: str, value: str, known: Iterable[str], *, where: object = None, also: str = ""
+) -> None:
+    """Refuse a name that is not there, and say which one is nearest.
+
+    Args:
+        what: What is named, as in "There is no <what> '<value>'."
+        value: The name.
+        known: The names that are there.
+        where: Where the name stands.
+        also: What else would do, after the names.
+
+    Raises:
+        ConfigError: ``value`` is not in ``known``.
+    """
+    names = list(known)
+    if value in names:
+        return
+    near = difflib.get_close_matches(value, names, n=1)
+    raise ConfigError(
+        f"There is no {what} '{value}'.",
+        where=where,
+        expected=f"one of {', '.join(names)}{also}",
+        fix=f"did you mean '{near[0]}'?" if near else None,
+    )

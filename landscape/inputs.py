@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from landscape.config import ExperimentConfig, load_config
-from landscape.errors import ConfigError
+from landscape.errors import ConfigError, require_known
 from landscape.generalization import group_rows
 from landscape.tasks import Examples, Task, data_root, load_examples, load_task, sample_examples
 
@@ -93,14 +92,8 @@ def _check_analysis(
         ("focus", config.analysis.focus, columns),
         ("dataset", config.analysis.dataset, sets),
     ):
-        if value is not None and value not in known:
-            near = difflib.get_close_matches(value, known, n=1)
-            raise ConfigError(
-                f"There is no {what} '{value}'.",
-                where=f"analysis.{what} of {path}",
-                expected=f"one of {', '.join(known)}",
-                fix=f"did you mean '{near[0]}'?" if near else None,
-            )
+        if value is not None:
+            require_known(what, value, known, where=f"analysis.{what} of {path}")
 
 
 def stored_config(experiment: Experiment) -> dict[str, Any]:

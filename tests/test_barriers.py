@@ -209,7 +209,7 @@ def test_chunks_shapes_and_missing_pairs():
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"rule": "convexity_gaps"}, "Did you mean 'convexity_gap'"),
+        ({"rule": "convexity_gaps"}, "did you mean 'convexity_gap'"),
         ({"method": "studentized"}, "percentile, basic or bca"),
         ({"confidence": 95}, "between 0 and 1"),
         ({"n_resamples": 1}, "two resamples"),

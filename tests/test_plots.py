@@ -385,7 +385,7 @@ def test_caption_says_how_many_models_pairs_and_examples(two: Analysis) -> None:
 
 
 def test_unknown_names_are_answered_with_the_known_ones(two: Analysis) -> None:
-    with pytest.raises(ConfigError, match=r"no loss curves of 'mnli_def'[^$]*'mnli_dev'") as error:
+    with pytest.raises(ConfigError, match=r"no loss curve of 'mnli_def'[^$]*'mnli_dev'") as error:
         plot_loss_curves(two, dataset="mnli_def")
     assert "did you mean 'mnli_dev'?" in str(error.value)
     for plot in (plot_centroid_distance, plot_basin_histogram):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
-from landscape.errors import ConfigError
+from landscape.errors import ConfigError, require_known
 
 if TYPE_CHECKING:
     from landscape.analysis import Analysis
@@ -102,16 +101,7 @@ def find_group(analysis: Analysis, group: str | None) -> str:
         if analysis.in_domain_columns:
             return analysis.in_domain_columns[0]
         raise ConfigError("There are no scores to draw.", expected="at least one data set")
-    if group not in columns:
-        near = difflib.get_close_matches(group, columns, n=1)
-        shown = ", ".join(map(repr, columns[:8])) + (", ..." if len(columns) > 8 else "")
-        raise ConfigError(
-            f"There is no score group '{group}'.",
-            where="group",
-            expected=f"one of {shown}",
-            found=group,
-            fix=f"did you mean '{near[0]}'?" if near else None,
-        )
+    require_known("score group", group, columns, where="group")
     return group
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from landscape.errors import ConfigError
+from landscape.errors import require_known
 from landscape.plots import common
 
 if TYPE_CHECKING:
@@ -71,15 +70,7 @@ def plot_loss_curves(
         ConfigError: There are no curves of ``dataset``.
     """
     name = analysis.dataset if dataset is None else dataset
-    if name not in analysis.curves:
-        near = difflib.get_close_matches(name, analysis.curves, n=1)
-        raise ConfigError(
-            f"There are no loss curves of '{name}'.",
-            where="dataset",
-            expected=f"one of {', '.join(map(repr, analysis.curves))}",
-            found=name,
-            fix=f"did you mean '{near[0]}'?" if near else None,
-        )
+    require_known("loss curve of", name, analysis.curves, where="dataset")
     ax = common.axes_or_new(ax, (common.COLUMN_WIDTH, 2.3))
     curves = analysis.curves[name]
     families = _families(analysis, np.isfinite(curves.losses).all(axis=1))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from landscape.errors import ConfigError, DataError
+from landscape.errors import DataError, require_known
 from landscape.schema import Strict, read_yaml, validate
 
 _FOLDER = Path(__file__).parent
@@ -138,12 +137,7 @@ def load_task(task: str | Path | dict[str, Any] | Task, base: Path | None = None
     if str(task) in BUILTIN_TASKS:
         path = _FOLDER / f"{task}.yaml"
     elif path.suffix not in (".yaml", ".yml"):
-        near = difflib.get_close_matches(str(task), BUILTIN_TASKS, n=1)
-        raise ConfigError(
-            f"There is no task '{task}'.",
-            expected=f"one of {', '.join(BUILTIN_TASKS)}, or a path to a YAML file",
-            fix=f"did you mean '{near[0]}'?" if near else None,
-        )
+        require_known("task", str(task), BUILTIN_TASKS, also=", or a path to a YAML file")
     elif base is not None and not path.is_absolute():
         path = base / path
     return validate(Task, read_yaml(path), path)
