@@ -13,6 +13,7 @@ from landscape.basins import Basins, find_basins
 from landscape.errors import ConfigError, require_known
 from landscape.generalization import Relation, group_rows, pair_kinds, relate, score_groups
 from landscape.store import MEASURED, Contents, StoredDataset
+from landscape.store.read import largest
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,11 @@ class Curves:
     Attributes:
         name: The data set or group.
         positions: (n_points,).
-        losses: (n_pairs, n_points) in nats, NaN where not measured.
-        low: (n_pairs, n_points) 95% normal interval of the mean over examples.
-        high: (n_pairs, n_points).
+        losses: (n_pairs, n_points) in nats, NaN where not evaluated.
+        low: (n_pairs, n_points) nats, 95% normal interval of the mean over examples.
+        high: (n_pairs, n_points) nats.
         accuracy: (n_pairs, n_points) in [0, 1].
+        evaluated: (n_pairs, n_points) bool: the point has losses, in whatever format.
     """
 
     name: str
@@ -34,6 +36,34 @@ class Curves:
     low: np.ndarray
     high: np.ndarray
     accuracy: np.ndarray
+    evaluated: np.ndarray
+
+    @property
+    def measured(self) -> np.ndarray:
+        """(n_pairs,) bool: the pair was evaluated, and all its losses are finite."""
+        finite = np.isfinite(self.losses) | ~self.evaluated
+        return finite.all(axis=1) & self.evaluated.any(axis=1)
+
+    @property
+    def filled(self) -> Curves:
+        """These curves with lines drawn through the points that were not evaluated.
+
+        Every array of shape (n_pairs, n_points) is interpolated between a pair's evaluated
+        neighbours, for what is drawn across pairs and for nothing else; ``evaluated`` stays.
+        """
+        if self.evaluated.all():
+            return self
+        arrays = {name: getattr(self, name).copy() for name in _ALONG_THE_PATH}
+        for values in arrays.values():
+            for row, known in zip(values, self.evaluated, strict=True):
+                if known.any():
+                    row[~known] = np.interp(
+                        self.positions[~known], self.positions[known], row[known]
+                    )
+        return replace(self, **arrays)
+
+
+_ALONG_THE_PATH = ("losses", "low", "high", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -45,9 +75,15 @@ class Analysis:
         rule: The barrier rule.
         focus: The column of ``scores`` that figures show; "" without challenge sets.
         curves: By data set; under the focus' name its group's.
-        gaps: (n_models, n_models) estimates and intervals, symmetric, zero on the diagonal.
+        gaps: (n_models, n_models) estimates and intervals in nats, symmetric, zero on the
+            diagonal; of each pair's exact points alone.
         scores: A row a model, a column a data set or group.
         kinds: (n_pairs,) which ends the pair joins, by the focus' score.
+        tolerance: Nats: on the whole grid no gap exceeds its estimate by more than this; NaN where
+            points are not exact that were judged by another rule or data set.
+        difference: Nats: the largest absolute difference of one example's loss between the fast
+            format and the exact one, over all data sets; NaN where nothing has both.
+        mean_difference: Nats: the largest absolute difference of a mean loss between them.
     """
 
     contents: Contents
@@ -65,6 +101,9 @@ class Analysis:
     challenge_columns: tuple[str, ...]
     relation: Relation
     kinds: np.ndarray
+    tolerance: float
+    difference: float
+    mean_difference: float
 
 
 def analyze(
@@ -117,15 +156,22 @@ def analyze(
     rng = np.random.default_rng(seed)
     chosen = contents.datasets[dataset]
     intervals = bootstrap_gaps(
-        chosen.losses, rule, contents.positions, n_resamples=n_resamples, rng=rng
+        chosen.losses,
+        rule,
+        contents.positions,
+        points=contents.exact,
+        n_resamples=n_resamples,
+        rng=rng,
     )
     gaps = _matrices(intervals, contents.pairs, len(contents.models))
     # a signed rule is negative where there is no barrier: no distance is less than none
     heights = np.maximum(gaps.estimate, 0)
     basins = find_basins(heights, n_basins, delta=delta, noise=gaps.standard_error, rng=rng)
-    curves = {
-        name: _curves(name, data, contents.positions) for name, data in contents.datasets.items()
-    }
+    curves = {name: _curves(name, data, contents) for name, data in contents.datasets.items()}
+    between = [
+        np.abs(np.where(contents.exact, curves[name].losses, np.nan) - data.screened)
+        for name, data in contents.datasets.items()
+    ]
     if focus and focus not in curves:
         curves[focus] = _focus_curves(focus, contents)
     return Analysis(
@@ -146,6 +192,9 @@ def analyze(
         kinds=pair_kinds(scores[focus].to_numpy(), contents.pairs)
         if focus
         else np.full(len(contents.pairs), ""),
+        tolerance=_tolerance(contents, rule, dataset, in_domain[0]),
+        difference=contents.largest_difference,
+        mean_difference=largest(*between),
     )
 
 
@@ -157,12 +206,21 @@ def analysis_options(contents: Contents) -> dict[str, Any]:
     return options
 
 
+def _tolerance(contents: Contents, rule: str, dataset: str, default: str) -> float:
+    """The largest reached, if it is one of these gaps."""
+    options = contents.config.get("analysis", {})
+    measured_for = (options.get("rule") or "convexity_gap", options.get("dataset") or default)
+    if contents.exact.all() or measured_for == (rule, dataset):
+        return contents.largest_tolerance
+    return float("nan")
+
+
 def _scores(data: StoredDataset) -> pd.DataFrame:
     return score_groups(data.model_predictions, data.labels, data.groups, data.metric, data.name)
 
 
 def _curves(
-    name: str, data: StoredDataset, positions: np.ndarray, rows: np.ndarray | None = None
+    name: str, data: StoredDataset, contents: Contents, rows: np.ndarray | None = None
 ) -> Curves:
     rows = np.arange(len(data.labels)) if rows is None else rows
     # a pair at a time: all pairs' examples in double precision need not fit in memory
@@ -171,14 +229,16 @@ def _curves(
     half = 1.959964 * spread / np.sqrt(len(rows))
     right = np.array([(pair[:, rows] == data.labels[rows]).mean(1) for pair in data.predictions])
     right[np.isnan(mean)] = np.nan
-    return Curves(name, positions, mean, mean - half, mean + half, right)
+    return Curves(
+        name, contents.positions, mean, mean - half, mean + half, right, contents.evaluated
+    )
 
 
 def _focus_curves(focus: str, contents: Contents) -> Curves:
     for name, data in contents.datasets.items():
         rows = group_rows(data.groups, len(data.labels), name).get(focus)
         if rows is not None:
-            return _curves(focus, data, contents.positions, np.flatnonzero(rows))
+            return _curves(focus, data, contents, np.flatnonzero(rows))
     raise ConfigError("The focus is not a group of any data set.", found=focus)
 
 

@@ -204,6 +204,7 @@ def bootstrap_gaps(
     rule: str = "convexity_gap",
     positions: ArrayLike | None = None,
     *,
+    points: ArrayLike | None = None,
     n_resamples: int = 1000,
     confidence: float = 0.95,
     method: Literal["percentile", "basic", "bca"] = "percentile",
@@ -219,22 +220,27 @@ def bootstrap_gaps(
         losses: (..., n_points, n_examples) nats; (n_pairs, n_points, n_examples) as a rule.
         rule: A name in ``RULES``.
         positions: (n_points,) ascending; evenly spaced when absent.
+        points: (..., n_points) bool, the points of each path that the rule sees, with their own
+            positions; all by default. What stands at the others does not matter.
         n_resamples: How many resamples.
         confidence: Nominal coverage in (0, 1).
         method: ``percentile``, ``basic`` or ``bca``.
         rng: A generator or a seed.
 
     Returns:
-        Arrays of shape (...); NaN for a pair with a loss that is NaN or infinite.
+        Arrays of shape (...); NaN for a pair with a loss that is NaN or infinite at a point that
+        the rule sees.
 
     Raises:
-        ConfigError: An unknown rule or method, numbers out of range, or too few examples.
+        ConfigError: An unknown rule or method, numbers out of range, points of another shape, or
+            too few points or examples.
     """
     values = np.asarray(losses)
     _check_bootstrap(values, rule, n_resamples, confidence, method)
     *outer, n_points, n_examples = values.shape
     flat = values.reshape(-1, n_points, n_examples)
-    apply = RULES[rule]
+    seen = _check_points(points, values.shape[:-1]).reshape(-1, n_points)
+    t = np.linspace(0.0, 1.0, n_points) if positions is None else positions
     generator = np.random.default_rng(rng)
     shares = np.full(n_examples, 1 / n_examples)
     weights = generator.multinomial(n_examples, shares, size=n_resamples) / n_examples
@@ -243,23 +249,36 @@ def bootstrap_gaps(
     result = np.full((5, len(flat)), np.nan)
     for start in range(0, len(flat), chunk):
         block = flat[start : start + chunk].astype(np.float64)
+        block[~seen[start : start + chunk]] = 0.0
         good = np.isfinite(block).all(axis=(1, 2))
         block = block[good]
         if not len(block):
             continue
+        at = seen[start : start + chunk][good]
         mean = block.mean(-1)
-        estimate = apply(mean, positions)
+        estimate = _at_points(RULES[rule], mean, t, at)
         resampled = (weights @ block.reshape(-1, n_examples).T).reshape(n_resamples, -1, n_points)
-        draws = np.sort(apply(resampled, positions), axis=0)
+        draws = np.sort(_at_points(RULES[rule], resampled, t, at), axis=0)
         left_out = None
         if method == "bca":
             one_less = (mean[..., None] * n_examples - block) / (n_examples - 1)
-            left_out = apply(np.moveaxis(one_less, -1, 0), positions)
+            left_out = _at_points(RULES[rule], np.moveaxis(one_less, -1, 0), t, at)
         low, high = _interval(draws, estimate, left_out, confidence, method)
         summary = (estimate, low, high, draws.std(0, ddof=1), draws.mean(0) - estimate)
         result[:, start + np.flatnonzero(good)] = summary
     estimate, low, high, error, bias = result.reshape(5, *outer)
     return GapIntervals(estimate, low, high, error, bias, float(confidence), int(n_resamples))
+
+
+def _at_points(rule: Rule, curves: Array, positions: ArrayLike, points: NDArray[np.bool_]) -> Array:
+    """A rule on curves (..., n_curves, n_points), each at its own points (n_curves, n_points)."""
+    if points.all():
+        return rule(curves, positions)
+    t, values = np.asarray(positions), np.empty(curves.shape[:-1])
+    for mask in np.unique(points, axis=0):
+        alike = (points == mask).all(axis=1)
+        values[..., alike] = rule(curves[..., alike, :][..., mask], t[mask])
+    return values
 
 
 def _interval(
@@ -363,6 +382,19 @@ def _check_curves(values: Array, positions: ArrayLike | None) -> Array:
             found=np.array2string(t, threshold=12),
         )
     return t
+
+
+def _check_points(points: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    if points is None:
+        return np.ones(shape, dtype=bool)
+    seen = np.asarray(points, dtype=bool)
+    if seen.shape != shape:
+        raise ConfigError(
+            "The points do not match the losses.",
+            expected=f"points {shape}",
+            found=f"shape {seen.shape}",
+        )
+    return seen
 
 
 def _check_bootstrap(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,15 +67,17 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Batches(Sequence[Batch]):
-    """Length-sorted batches that remember each example's place.
+    """Length-sorted batches in which equal token sequences stand once.
 
     Attributes:
-        items: The batches.
-        rows: (n_examples,) the original row of each example, in batch order.
+        items: The batches; a label is that of the first example with this sequence.
+        places: (n_examples,) where each example's sequence stands, counted through all batches.
+        labels: (n_examples,) class indices in the order of the examples.
     """
 
     items: tuple[Batch, ...]
-    rows: np.ndarray
+    places: np.ndarray
+    labels: np.ndarray
 
     def __len__(self) -> int:
         return len(self.items)
@@ -89,11 +91,7 @@ class Batches(Sequence[Batch]):
     @property
     def n_tokens(self) -> int:
         """Tokens that a forward pass computes on, padding included."""
-        return sum(labels.shape[0] * _width(inputs) for inputs, labels in self.items)
-
-
-def _width(inputs: dict[str, Tensor]) -> int:
-    return inputs["input_ids"].shape[1]
+        return sum(inputs["input_ids"].numel() for inputs, _ in self.items)
 
 
 def tokenize(tokenizer: Any, examples: Examples, max_length: int = 128) -> Encoded:
@@ -123,20 +121,70 @@ def tokenize(tokenizer: Any, examples: Examples, max_length: int = 128) -> Encod
     return Encoded(columns, padding, np.asarray(examples.labels), tokenizer.padding_side)
 
 
-def make_batches(encoded: Encoded, token_budget: int = 4096) -> Batches:
-    """Sort by length and cut so that examples x longest stays within ``token_budget``.
+def make_batches(encoded: Encoded, token_budget: int = 2048, batch_cost: int = 64) -> Batches:
+    """Cut the sequences, sorted by length, where padding and batches together cost least.
 
-    A sequence longer than the budget gets a batch of its own.
+    Args:
+        encoded: The examples; equal sequences are computed once.
+        token_budget: Examples x longest of one batch; a longer sequence gets a batch of its own.
+        batch_cost: What one more batch costs, in tokens' time: the larger, the fewer and the more
+            padded the batches are.
     """
-    lengths = encoded.lengths
+    first, places = _distinct(encoded)
+    lengths = encoded.lengths_of(first)
     order = np.argsort(lengths, kind="stable")
-    items: list[Batch] = []
-    start = 0
-    while start < len(order):
-        stop = start + 1
-        # the sequences ascend, so the next one is the longest of a batch that holds it
-        while stop < len(order) and (stop + 1 - start) * lengths[order[stop]] <= token_budget:
-            stop += 1
-        items.append(encoded.pad(order[start:stop]))
-        start = stop
-    return Batches(tuple(items), order)
+    items = [
+        encoded.pad(first[order[start:stop]])
+        for start, stop in _cuts(lengths[order], token_budget, batch_cost)
+    ]
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return Batches(tuple(items), rank[places], np.asarray(encoded.labels))
+
+
+def used_tokens(batches: Iterable[Batches]) -> np.ndarray:
+    """The token ids that occur in any of these batches, padding included, ascending."""
+    ids = [inputs["input_ids"].numpy() for items in batches for inputs, _ in items]
+    return np.unique(np.concatenate([np.unique(block) for block in ids]))
+
+
+def _distinct(encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
+    """The first example of each sequence, and which sequence each example has."""
+    seen: dict[bytes, int] = {}
+    first: list[int] = []
+    places = np.empty(len(encoded), dtype=np.int64)
+    for row in range(len(encoded)):
+        key = b"|".join(values[row].tobytes() for values in encoded.columns.values())
+        if key not in seen:
+            seen[key] = len(first)
+            first.append(row)
+        places[row] = seen[key]
+    return np.array(first, dtype=np.int64), places
+
+
+def _cuts(lengths: np.ndarray, budget: int, batch_cost: int) -> list[tuple[int, int]]:
+    """Where to cut ascending lengths so that tokens computed plus batch costs are fewest."""
+    n = len(lengths)
+    # a batch ends where the length changes, or where the budget is full
+    ends = np.append(np.flatnonzero(np.diff(lengths)) + 1, n)
+    best = {0: (0, 0)}  # from the number of examples cut so far to (cost, where the last cut began)
+    for stop in ends:
+        width = int(lengths[stop - 1])
+        room = max(1, budget // max(width, 1))
+        options = []
+        for start in (0, *(end for end in ends if end < stop)):
+            # an early part that overflows the budget is several batches of this width
+            count = -(-(stop - start) // room)
+            cost = best[start][0] + (stop - start) * width + count * batch_cost
+            options.append((int(cost), int(start)))
+        best[int(stop)] = min(options)
+    cuts: list[tuple[int, int]] = []
+    stop = n
+    while stop:
+        start = best[stop][1]
+        room = max(1, budget // max(int(lengths[stop - 1]), 1))
+        pieces = -(-(stop - start) // room)
+        edges = np.linspace(start, stop, pieces + 1).astype(int)
+        cuts[:0] = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+        stop = start
+    return cuts

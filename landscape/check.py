@@ -95,8 +95,9 @@ def _answers(experiment: Experiment, population: Population, track: Track[Any]) 
     some = sample_examples(data, _PROBE, np.random.default_rng(config.seed))
     tokenizer = load_tokenizer(population.checkpoints[0])
     encoded = tokenize(tokenizer, some, config.evaluate.max_length)
-    batches = make_batches(encoded, config.evaluate.token_budget)
-    model = build_model(population.checkpoints[0])
+    batches = make_batches(encoded, config.evaluate.token_budget or 2048)
+    model = build_model(population.checkpoints[0], logits_only=True)
+    precision = config.evaluate.precision
     lines, seconds, accuracies = [], [], []
     members = list(zip(population.names, population.checkpoints, strict=True))
     for name, checkpoint in track(members, "answer"):
@@ -107,7 +108,7 @@ def _answers(experiment: Experiment, population: Population, track: Track[Any]) 
             np.ones((1, 1)),
             batches,
             device=config.evaluate.device,
-            precision=config.evaluate.precision,
+            precision="fp32" if precision == "auto" else precision,
             transform=collapse(some.classes, experiment.task.collapse),
         )
         seconds.append(time.monotonic() - began)
@@ -124,8 +125,9 @@ def _answers(experiment: Experiment, population: Population, track: Track[Any]) 
         f"accuracy on {len(some)} examples of {data.name}: "
         f"{min(accuracies):.3f} to {max(accuracies):.3f}"
     )
+    at_most = "at most" if config.path.adaptive or precision == "auto" else "about"
     lines.append(
-        f"time: about {_duration(total)} for {pairs} pairs x {config.path.points} points x "
+        f"time: {at_most} {_duration(total)} for {pairs} pairs x {config.path.points} points x "
         f"{examples} examples on this machine"
     )
     return lines

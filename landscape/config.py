@@ -18,10 +18,16 @@ class PathConfig(Strict):
 
     Attributes:
         points: Evenly spaced positions, both ends included.
+        adaptive: Evaluate a position only where the gap could still grow by more than the
+            tolerance.
+        tolerance: Nats by which a gap may be too low, with adaptive positions or
+            ``precision: auto``.
     """
 
     kind: Literal["line"] = "line"
     points: int = Field(default=11, ge=3, le=1001)
+    adaptive: bool = False
+    tolerance: float = Field(default=0.005, gt=0)
 
 
 class EvaluateConfig(Strict):
@@ -29,15 +35,17 @@ class EvaluateConfig(Strict):
 
     Attributes:
         device: cpu or cuda; cuda where there is one when absent.
-        token_budget: Examples x longest of one batch, in tokens.
+        precision: ``auto`` screens in a faster format, where this machine has one, and
+            evaluates in fp32 what decides a gap.
+        token_budget: Examples x longest of one batch, in tokens; measured when absent.
         max_length: Longer texts are cut, in tokens.
-        memory_budget: Of loaded checkpoints, as 4GB or 500MB; a quarter of the machine's memory
-            when absent.
+        memory_budget: Of the whole process (on a GPU, of its memory), as 4GB or 500MB; half of
+            what there is when absent.
     """
 
     device: str | None = Field(default=None, pattern=r"^(cpu|cuda(:\d+)?)$")
-    precision: Literal["fp32", "bf16"] = "fp32"
-    token_budget: int = Field(default=4096, gt=0)
+    precision: Literal["fp32", "tf32", "bf16", "fp64", "auto"] = "fp32"
+    token_budget: int | None = Field(default=None, gt=0)
     max_length: int = Field(default=128, gt=2)
     memory_budget: int | None = None
 

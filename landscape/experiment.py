@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -72,6 +70,7 @@ def draw(
 def measure(experiment: Experiment, report: Report = print) -> None:
     """Fill the experiment's store: every model first, then every pair."""
     from landscape.checkpoints import load_population
+    from landscape.measurement import fill
     from landscape.provenance import attributes, checkpoint_table, refuse_changed, refuse_other
 
     content = stored_config(experiment)
@@ -111,83 +110,5 @@ def measure(experiment: Experiment, report: Report = print) -> None:
             datasets=experiment.examples,
         )
     with StoreWriter(store) as writer:
-        _fill(experiment, population, writer, report)
+        fill(experiment, population, writer, report)
         writer.finish(content)
-
-
-def _fill(experiment: Experiment, population: Any, writer: StoreWriter, report: Report) -> None:
-    from landscape.batches import make_batches, tokenize
-    from landscape.checkpoints import WeightCache, build_model, load_tokenizer
-    from landscape.evaluation import evaluate, wants_vmap
-    from landscape.logits import collapse
-
-    config = experiment.config
-    settings = config.evaluate
-    first = population.checkpoints[0]
-    tokenizer = load_tokenizer(first)
-    batches = {
-        data.name: make_batches(
-            tokenize(tokenizer, data, settings.max_length), settings.token_budget
-        )
-        for _, data in experiment.examples
-    }
-    transform = {
-        data.name: collapse(data.classes, experiment.task.collapse)
-        for _, data in experiment.examples
-    }
-    attention = "eager" if wants_vmap(first.params.n_bytes // 4) else "sdpa"
-    model = build_model(first, attention)
-    cache = WeightCache(settings.memory_budget or _quarter_of_memory())
-
-    def outputs(anchors: Sequence[int], coefficients: np.ndarray) -> Any:
-        return evaluate(
-            model,
-            [cache.get(population.checkpoints[i]) for i in anchors],
-            coefficients,
-            batches,
-            precision=settings.precision,
-            device=settings.device,
-            transform=transform,
-        )
-
-    models = writer.models_to_measure()
-    for i in bar(models.tolist(), "model"):
-        result = outputs([i], np.ones((1, 1)))
-        writer.write_model(i, {k: (v.losses[0], v.predictions[0]) for k, v in result.items()})
-    _suspect(experiment, population.names, writer, report)
-    inner = Line(config.path.points).coefficients()[1:-1]
-    left = writer.pairs_to_measure()
-    pairs = writer.pairs()
-    order = tiled(pairs[left], cache.capacity(first))
-    for k in bar(left[order].tolist(), "pair"):
-        result = outputs(pairs[k], inner)
-        writer.write_pair(k, {n: (v.losses, v.predictions) for n, v in result.items()})
-
-
-def tiled(pairs: np.ndarray, capacity: int) -> np.ndarray:
-    """An order of pairs in which a cache of ``capacity`` models is read few times.
-
-    Pairs are taken block by block of half the capacity, so that each model is read about
-    n_models / (capacity / 2) times instead of once a pair.
-    """
-    block = max(1, capacity // 2)
-    return np.lexsort((pairs[:, 1], pairs[:, 0], pairs[:, 1] // block, pairs[:, 0] // block))
-
-
-def _suspect(
-    experiment: Experiment, names: Sequence[str], writer: StoreWriter, report: Report
-) -> None:
-    """Warn of a checkpoint whose labels look permuted on an in-domain set."""
-    from landscape.checkpoints.labels import suspect_labels
-
-    for role, data in experiment.examples:
-        if role != "in_domain":
-            continue
-        for name, predictions in zip(names, writer.model_predictions(data.name), strict=True):
-            found = suspect_labels(predictions, data.labels, len(data.label_names))
-            if found is not None:
-                report(f"warning: {name} on {data.name}: {found.advice(data.label_names)}")
-
-
-def _quarter_of_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from landscape.adaptive import GROWING
 from landscape.config import ExperimentConfig, load_config
 from landscape.errors import ConfigError, require_known
 from landscape.generalization import group_rows
@@ -30,6 +31,12 @@ class Experiment:
     out: Path
     task: Task
     examples: tuple[tuple[str, Examples], ...]
+
+    @property
+    def gap_dataset(self) -> str:
+        """The data set whose losses make the gap matrix."""
+        chosen = self.config.analysis.dataset
+        return chosen or next(data.name for role, data in self.examples if role == "in_domain")
 
     @property
     def store(self) -> Path:
@@ -94,6 +101,14 @@ def _check_analysis(
     ):
         if value is not None:
             require_known(what, value, known, where=f"analysis.{what} of {path}")
+    chosen = config.path.adaptive or config.evaluate.precision == "auto"
+    if chosen and config.analysis.rule not in GROWING:
+        raise ConfigError(
+            f"More points can lower the rule '{config.analysis.rule}': none may be left out.",
+            where=f"analysis.rule of {path}",
+            expected=f"with path.adaptive or precision auto, one of {', '.join(GROWING)}",
+            found=config.analysis.rule,
+        )
 
 
 def stored_config(experiment: Experiment) -> dict[str, Any]:

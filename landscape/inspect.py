@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from landscape.store import MEASURED, read_store
+import numpy as np
+
+from landscape.store import MEASURED, Contents, read_store
 
 
 def describe(path: Path) -> str:
@@ -26,6 +28,7 @@ def describe(path: Path) -> str:
         f"  models     {models_done} of {len(contents.models)} measured",
         f"  positions  {len(contents.positions)}: "
         + " ".join(f"{t:.4g}" for t in contents.positions),
+        f"  evaluated  {_evaluated(contents)}",
         "  made       "
         + ", ".join(
             f"{key.removesuffix('-version')} {value}"
@@ -51,3 +54,15 @@ def describe(path: Path) -> str:
             f"{row['ref']}{revision}"
         )
     return "\n".join(lines)
+
+
+def _evaluated(contents: Contents) -> str:
+    """Points of all pairs, in which formats, and what that leaves open."""
+    formats = contents.points_by_format
+    text = f"{sum(formats.values()):,} of {contents.formats.size:,} points"
+    if formats:
+        named = ", ".join(f"{name} {n:,}" for name, n in formats.items())
+        text += f" ({named}), tolerance reached {contents.largest_tolerance:.2g} nats"
+    if np.isfinite(contents.largest_difference):
+        text += f", formats differ by up to {contents.largest_difference:.2g} nats an example"
+    return text

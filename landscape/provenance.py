@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from landscape.checkpoints import Population, expand, load_checkpoint
+from landscape.config import PathConfig
 from landscape.errors import StoreError
 from landscape.inputs import Experiment, stored_config
 from landscape.progress import Track, silent
@@ -86,7 +87,13 @@ def _measured_part(content: dict[str, Any]) -> dict[str, Any]:
     # the collapse stands in the task, which is stored in full
     free = {"analysis", "out", "data_root", "name", "resolved_focus", "collapse"}
     kept = {key: value for key, value in content.items() if key not in free}
-    kept["evaluate"] = {k: v for k, v in content["evaluate"].items() if k != "memory_budget"}
+    own = {"memory_budget", "token_budget"}
+    kept["evaluate"] = {k: v for k, v in content["evaluate"].items() if k not in own}
+    # what a store of before 0.2 does not name stood at its default
+    kept["path"] = {**PathConfig().model_dump(), **content["path"]}
+    if kept["path"]["adaptive"] or content["evaluate"]["precision"] == "auto":
+        # whose gap the points were chosen for
+        kept["analysis"] = {key: content["analysis"][key] for key in ("rule", "dataset")}
     kept["task"] = {k: v for k, v in content["task"].items() if k not in ("focus", "train")}
     return kept
 

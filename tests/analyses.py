@@ -7,6 +7,7 @@ challenge set falls along the axis: basins and generalisation are what the place
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -121,16 +122,58 @@ def make_contents(
         status=np.ones(len(pairs), dtype=np.uint8),
         model_status=np.ones(n, dtype=np.uint8),
         positions=t,
+        formats=np.ones((len(pairs), n_points), dtype=np.uint8),
+        tolerance=np.zeros(len(pairs)),
+        datasets=datasets,
+    )
+
+
+def thin_out(contents: Contents, seed: int = 0, missing: float = 0.5) -> Contents:
+    """The same store as a run of precision auto leaves it, its points chosen by chance.
+
+    About ``missing`` of the inner points are not evaluated, half of the others only screened, with
+    losses that are off by a little; the points in fp32 were screened too.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.random(contents.formats.shape)
+    formats = np.where(drawn < missing, 0, np.where(drawn < (1 + missing) / 2, 3, 1))
+    formats = formats.astype(np.uint8)
+    formats[:, [0, -1]] = 1
+    datasets = {}
+    for name, data in contents.datasets.items():
+        off = (0.01 * rng.normal(size=data.losses.shape)).astype(np.float32)
+        losses = data.losses + np.where((formats == 3)[..., None], off, np.float32(0))
+        losses[formats == 0] = np.nan
+        predictions = data.predictions.copy()
+        predictions[formats == 0] = 255
+        fast = (data.losses + off).mean(-1, dtype=np.float64)
+        datasets[name] = replace(
+            data,
+            losses=losses,
+            predictions=predictions,
+            screened=np.where(formats == 0, np.nan, fast),
+            difference=np.where(formats == 1, np.abs(off).max(-1), np.float32(np.nan)),
+        )
+    return replace(
+        contents,
+        attributes={**contents.attributes, "precision": "auto"},
+        formats=formats,
+        tolerance=0.002 * rng.random(len(formats)),
         datasets=datasets,
     )
 
 
 def make_analysis(places: tuple[float, ...] = TWO, **options: Any) -> Analysis:
-    """The analysis of ``make_contents(places, ...)``; ``analyze``'s own options go to it."""
+    """The analysis of ``make_contents(places, ...)``; ``analyze``'s own options go to it.
+
+    With ``thin``, that of the same store with points missing and screened.
+    """
+    thin = options.pop("thin", False)
     own = {key: options.pop(key) for key in ("rule", "n_basins", "focus") if key in options}
     if options.get("challenge", True):
         own.setdefault("focus", FOCUS)
-    return analyze(make_contents(places, **options), n_resamples=100, **own)
+    contents = make_contents(places, **options)
+    return analyze(thin_out(contents) if thin else contents, n_resamples=100, **own)
 
 
 def many(n: int, seed: int = 0) -> tuple[float, ...]:
@@ -178,4 +221,8 @@ def _dataset(
         predictions=predictions,
         model_losses=model_losses,
         model_predictions=model_predictions,
+        screened=np.full(losses.shape[:2], np.nan),
+        difference=np.full(losses.shape[:2], np.nan, dtype=np.float32),
+        model_screened=np.full(n_models, np.nan),
+        model_difference=np.full(n_models, np.nan, dtype=np.float32),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+# plans that an earlier run measured must not decide what a test does
+os.environ["LANDSCAPE_CACHE"] = tempfile.mkdtemp(prefix="landscape-tests-")
 
 from tests.tiny import save_population, write_task
 

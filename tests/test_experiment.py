@@ -20,8 +20,9 @@ from landscape.analysis import analysis_options, analyze
 from landscape.barriers import convexity_gap
 from landscape.check import check_config
 from landscape.errors import ConfigError, LandscapeError
-from landscape.experiment import run_experiment, tiled
+from landscape.experiment import run_experiment
 from landscape.inputs import open_experiment
+from landscape.measurement import tiled
 from landscape.store import read_store
 from tests.tiny import make_model, make_tokenizer, save_population, write_experiment
 

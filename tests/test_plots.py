@@ -52,6 +52,7 @@ def analyses() -> dict[str, Analysis]:
         "pair": make_analysis((0.0, 1.0)),
         "in-domain": make_analysis(TWO, challenge=False),
         "many": make_analysis(many(40), n_examples=60),
+        "thin": make_analysis(TWO, thin=True),
     }
 
 
@@ -78,6 +79,8 @@ def _without_pair(analysis: Analysis, pair: int) -> Analysis:
         changed = {key: getattr(curve, key).copy() for key in ("losses", "low", "high", "accuracy")}
         for array in changed.values():
             array[pair] = np.nan
+        changed["evaluated"] = curve.evaluated.copy()
+        changed["evaluated"][pair] = False
         curves[name] = replace(curve, **changed)
     return replace(analysis, gaps=replace(analysis.gaps, **gaps), curves=curves)
 
@@ -126,7 +129,9 @@ def test_a_turned_curve_on_an_uneven_grid_is_read_at_the_mirrored_positions(
         if two.kinds[p] == "generalising-heuristic"
         and two.scores[FOCUS].iloc[j] > two.scores[FOCUS].iloc[i]
     )
-    curve = replace(two.curves[two.dataset], positions=t, losses=losses, low=losses, high=losses)
+    arrays = dict.fromkeys(("losses", "low", "high"), losses)
+    known = np.ones(losses.shape, dtype=bool)
+    curve = replace(two.curves[two.dataset], positions=t, evaluated=known, **arrays)
     kinds = np.where(np.arange(len(two.pairs)) == pair, two.kinds, "")
     only = replace(two, curves={two.dataset: curve}, kinds=kinds)
     plot_loss_curves(only, ax=ax)
@@ -169,7 +174,7 @@ def test_without_a_challenge_set_pairs_are_told_apart_by_basin(
     assert set(_lines(ax)) == {f"same basin ({same} pairs)", f"different basins ({other} pairs)"}
 
 
-@pytest.mark.parametrize("case", ["two", "one", "three", "pair", "in-domain", "many"])
+@pytest.mark.parametrize("case", ["two", "one", "three", "pair", "in-domain", "many", "thin"])
 def test_matrix_shows_every_gap_at_its_models(
     analyses: dict[str, Analysis], case: str, ax: Axes
 ) -> None:
@@ -357,7 +362,8 @@ def test_default_bins_hold_every_model(analyses: dict[str, Analysis]) -> None:
 @pytest.mark.parametrize(
     ("name", "case"),
     [("gap_matrix", case) for case in ("two", "one", "pair", "many")]
-    + [("loss_curves", "two"), ("loss_curves", "in-domain")]
+    + [("loss_curves", "two"), ("loss_curves", "in-domain"), ("loss_curves", "thin")]
+    + [("gap_matrix", "thin"), ("centroid_distance", "thin"), ("basin_histogram", "thin")]
     + [("centroid_distance", "two"), ("basin_histogram", "one"), ("basin_histogram", "three")],
 )
 def test_nothing_sticks_out_of_a_figure(

@@ -238,6 +238,31 @@ def test_tables_hold_every_model_group_and_data_set(two: Analysis, page: Page) -
     assert "200" in rows["hans holds the focus"]
 
 
+def test_page_says_which_points_were_evaluated_where_not_all_were(page: Page) -> None:
+    analysis = make_analysis(TWO, thin=True)
+    thin = Page(render_report(analysis))
+    contents = analysis.contents
+    done, exact = int((contents.formats > 0).sum()), int((contents.formats == 1).sum())
+    assert f"{done} of 495 points of the lines were evaluated: {exact} in fp32" in thin.text
+    assert f"larger by more than {analysis.tolerance:.2g} nats" in thin.text
+    assert f"differs by at most {analysis.difference:.2g} nats" in thin.text
+    assert "up to 11 points on each line" in thin.text
+    assert "points evaluated" in thin.words
+    assert "points evaluated" not in page.words
+    assert "nan" not in thin.text.lower().split()
+    start = next(i for i, row in enumerate(thin.cells) if row[0] == "model at t = 0")
+    for row in thin.cells[start + 1 : start + 16]:
+        ends = [analysis.models.index(name) for name in row[:2]]
+        (pair,) = np.flatnonzero((analysis.pairs == ends).all(axis=1))
+        means = contents.datasets["mnli_dev"].losses[pair].mean(-1, dtype=float)
+        height, t = max(
+            (mean, t)
+            for mean, t, code in zip(means, analysis.positions, contents.formats[pair], strict=True)
+            if code == 1
+        )
+        assert row[4:6] == [f"{height:.4f}", f"{t:.2f}"]
+
+
 def test_pairs_are_listed_by_gap(two: Analysis, page: Page) -> None:
     start = next(i for i, row in enumerate(page.cells) if row[0] == "model at t = 0")
     rows = page.cells[start + 1 : start + 16]

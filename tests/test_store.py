@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from landscape.barriers import convexity_gap
 from landscape.errors import StoreError
-from landscape.store import ENCODING_VERSION, StoreWriter, create_store, read_store
+from landscape.inspect import describe
+from landscape.store import ENCODING_VERSION, FORMATS, StoreWriter, create_store, read_store
 from landscape.tasks import Examples
 
 POSITIONS = np.array([0, 0.25, 0.5, 1])
@@ -29,7 +31,7 @@ def examples(name: str, n: int) -> Examples:
     )
 
 
-def make(path: Path) -> Path:
+def make(path: Path, **attributes: str) -> Path:
     rows = pd.DataFrame(
         {
             "name": ["m0", "m1", "m2"],
@@ -45,7 +47,7 @@ def make(path: Path) -> Path:
     create_store(
         path,
         config={"name": "x", "list": [1, 2]},
-        attributes={"device": "cpu"},
+        attributes={"device": "cpu", **attributes},
         checkpoints=rows,
         pairs=PAIRS,
         positions=POSITIONS,
@@ -74,6 +76,40 @@ def fill(path: Path, finish: bool = True) -> None:
             writer.write_pair(k, outputs(10 + k, 2))
         if finish:
             writer.finish({"name": "y"})
+
+
+def screened(seed: int, *shape: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(100 + seed)
+    return {
+        name: (rng.random(shape), rng.random(shape).astype("f4"))
+        for name in ("zdev", "hard", "adev")
+    }
+
+
+CODES = ((1, 1), (0, 3), (3, 0))  # of the inner points of each pair
+
+
+def fill_auto(path: Path, finish: bool = True) -> None:
+    with StoreWriter(path) as writer:
+        for i in range(3):
+            writer.write_model(i, outputs(i), screened=screened(i))
+        for k, codes in enumerate(CODES):
+            writer.write_pair(
+                k, outputs(10 + k, 2), formats=codes, tolerance=k / 10, screened=screened(10 + k, 2)
+            )
+        if finish:
+            writer.finish({"name": "y"})
+
+
+def older(path: Path) -> Path:
+    """Take from a store what format 0.1 does not have."""
+    with h5py.File(path, "r+") as file:
+        file.attrs["encoding-version"] = "0.1.0"
+        del file["pairs/formats"], file["pairs/tolerance"]
+        for group in file["datasets"].values():
+            for name in ("screened", "difference"):
+                del group[name], group[f"model_{name}"]
+    return path
 
 
 @pytest.mark.parametrize("finish", [False, True])
@@ -108,6 +144,167 @@ def test_what_was_written_is_read(tmp_path: Path, finish: bool) -> None:
             np.testing.assert_array_equal(data.predictions[k, 3], data.model_predictions[b])
 
 
+@pytest.mark.parametrize("finish", [False, True])
+def test_points_are_read_with_their_formats(tmp_path: Path, finish: bool) -> None:
+    path = make(tmp_path / "store.h5", precision="auto")
+    fill_auto(path, finish)
+    contents = read_store(path)
+    np.testing.assert_array_equal(contents.formats, [(1, *codes, 1) for codes in CODES])
+    np.testing.assert_array_equal(contents.evaluated, contents.formats > 0)
+    np.testing.assert_array_equal(contents.exact, contents.formats == 1)
+    assert contents.points_by_format == {"fp32": 8, "bf16": 2}
+    np.testing.assert_array_equal(contents.tolerance, [0, 0.1, 0.2])
+    assert contents.largest_tolerance == 0.2
+    for name, data in contents.datasets.items():
+        for k, (codes, (a, b)) in enumerate(zip(CODES, PAIRS, strict=True)):
+            losses, predictions = outputs(10 + k, 2)[name]
+            for point, code in enumerate(codes):
+                if code:
+                    np.testing.assert_array_equal(data.losses[k, point + 1], losses[point])
+                    np.testing.assert_array_equal(
+                        data.predictions[k, point + 1], predictions[point]
+                    )
+                else:
+                    assert np.isnan(data.losses[k, point + 1]).all()
+                    assert (data.predictions[k, point + 1] == 255).all()
+            means, differences = screened(10 + k, 2)[name]
+            first, last = screened(a)[name], screened(b)[name]
+            np.testing.assert_array_equal(data.screened[k], [first[0], *means, last[0]])
+            np.testing.assert_array_equal(data.difference[k], [first[1], *differences, last[1]])
+            assert (data.model_screened[a], data.model_difference[a]) == first
+    assert contents.largest_difference == max(
+        values.max() for data in contents.datasets.values() for values in (data.difference,)
+    )
+
+
+@pytest.mark.parametrize(
+    ("precision", "code"),
+    [("auto", 1), ("fp32", 1), ("tf32", 2), ("bf16", 3), ("fp64", 4), (None, 1)],
+)
+def test_exact_is_full_precision_or_what_the_run_was_asked_for(
+    tmp_path: Path, precision: str | None, code: int
+) -> None:
+    attributes = {} if precision is None else {"precision": precision}
+    path = make(tmp_path / "store.h5", **attributes)
+    with StoreWriter(path) as writer:
+        for i in range(3):
+            writer.write_model(i, outputs(i))
+        writer.write_pair(0, outputs(10, 2))
+        writer.write_pair(2, outputs(12, 2), formats=[2, 3])
+    contents = read_store(path)
+    assert contents.formats.tolist() == [[code] * 4, [0] * 4, [code, 2, 3, code]]
+    assert contents.exact[0].all()
+    assert not contents.exact[1].any()
+    assert contents.exact[2].tolist() == [True, code == 2, code == 3, True]
+    assert contents.tolerance.tolist()[::2] == [0, 0]
+    assert np.isnan(contents.tolerance[1])
+    assert np.isnan(contents.largest_difference)
+
+
+def test_formats_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"precision is not known(?s:.*)auto, fp32(?s:.*)int3"):
+        make(tmp_path / "other.h5", precision="int3")
+    assert not list(tmp_path.iterdir())
+    with StoreWriter(make(tmp_path / "store.h5")) as writer:
+        for formats in ([1], [1, 5], [1, 1, 1]):
+            with pytest.raises(StoreError, match=r"\(2,\) codes from 0 to 4"):
+                writer.write_pair(0, outputs(10, 2), formats=formats)
+        assert writer.pairs_to_measure().tolist() == [0, 1, 2]
+
+
+def test_a_resumed_run_reads_models_and_whole_curves(tmp_path: Path) -> None:
+    path = make(tmp_path / "store.h5", precision="auto")
+    with StoreWriter(path) as writer:
+        assert writer.complete_curves("zdev").shape == (0, 4)
+        for i in range(3):
+            writer.write_model(i, outputs(i))
+        writer.write_pair(2, outputs(12, 2), formats=[3, 1])
+        writer.write_pair(0, outputs(10, 2), formats=[1, 0])
+    with StoreWriter(path) as writer:
+        for name in ("zdev", "hard"):
+            losses = [outputs(i)[name][0] for i in range(3)]
+            np.testing.assert_array_equal(writer.model_losses(name), losses)
+            middle = outputs(12, 2)[name][0].astype(float)
+            expected = [
+                losses[1].astype(float).mean(),
+                *middle.mean(1),
+                losses[2].astype(float).mean(),
+            ]
+            np.testing.assert_allclose(writer.complete_curves(name), [expected], rtol=1e-14)
+            assert writer.complete_curves(name).dtype == np.float64
+
+
+def test_half_a_pair_that_a_killed_writer_left_is_not_read(tmp_path: Path) -> None:
+    path = make(tmp_path / "store.h5", precision="auto")
+    fill_auto(path, finish=False)
+    with h5py.File(path, "r+") as file:  # what a kill before the last flush leaves
+        file["pairs/status"][1] = 0
+        file["checkpoints/status"][2] = 0
+    contents = read_store(path)
+    assert contents.formats[1].tolist() == [0, 0, 0, 0]
+    assert np.isnan(contents.tolerance[1])
+    for data in contents.datasets.values():
+        for array in (data.losses, data.screened, data.difference):
+            assert np.isnan(array[1]).all()
+        for array in (data.model_losses, data.model_screened, data.model_difference):
+            assert np.isnan(array[2]).all()
+    with StoreWriter(path) as writer:  # and what was left is written over
+        assert writer.pairs_to_measure().tolist() == [1]
+        assert len(writer.complete_curves("zdev")) == 1
+        writer.write_model(2, outputs(2))
+        writer.write_pair(1, outputs(11, 2))
+    contents = read_store(path)
+    assert contents.formats[1].tolist() == [1, 1, 1, 1]
+    assert contents.tolerance[1] == 0
+    assert np.isnan(contents.datasets["hard"].screened[1, 1:]).all()
+    assert np.isnan(contents.datasets["hard"].model_difference[2])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_run_of_the_older_format_is_read_and_gone_on_with(tmp_path: Path, precision: str) -> None:
+    path = make(tmp_path / "store.h5", precision=precision)
+    with StoreWriter(path) as writer:
+        for i in range(3):
+            writer.write_model(i, outputs(i))
+        writer.write_pair(1, outputs(11, 2))
+    new = read_store(path)
+    old = read_store(older(path))
+    assert old.attributes["encoding-version"] == "0.1.0"
+    with StoreWriter(path) as writer:
+        assert writer.pairs_to_measure().tolist() == [0, 2]
+        code = (
+            "from landscape.store import StoreWriter; from pathlib import Path;"
+            f"StoreWriter(Path({str(path)!r}))"
+        )
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert "Another process is writing to the store" in run.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["store.h5"]
+    upgraded = read_store(path)
+    assert upgraded.attributes["encoding-version"] == ENCODING_VERSION
+    for contents in (old, upgraded):
+        for name in ("formats", "tolerance", "exact", "status", "positions"):
+            np.testing.assert_array_equal(getattr(contents, name), getattr(new, name))
+        assert contents.exact.tolist() == [[False] * 4, [True] * 4, [False] * 4]
+        for name, data in contents.datasets.items():
+            for kind in ("losses", "predictions", "screened", "difference"):
+                for prefix in ("", "model_"):
+                    values = getattr(data, prefix + kind)
+                    expected = getattr(new.datasets[name], prefix + kind)
+                    assert values.dtype == expected.dtype
+                    np.testing.assert_array_equal(values, expected)
+
+
+def test_inspect_says_what_was_evaluated(tmp_path: Path) -> None:
+    path = make(tmp_path / "store.h5", precision="auto")
+    assert "  evaluated  0 of 12 points\n" in describe(path)
+    fill_auto(path)
+    contents = read_store(path)
+    assert (
+        "  evaluated  10 of 12 points (fp32 8, bf16 2), tolerance reached 0.2 nats, formats "
+        f"differ by up to {contents.largest_difference:.2g} nats an example\n" in describe(path)
+    )
+
+
 def test_missing_is_nan_with_a_status_and_a_finished_file_is_smaller(tmp_path: Path) -> None:
     path = make(tmp_path / "store.h5")
     with StoreWriter(path) as writer:
@@ -135,19 +332,22 @@ def test_plain_h5py_sees_named_dimensions(tmp_path: Path, finish: bool) -> None:
         assert (losses.compression == "gzip") == finish
 
 
-def test_writing_a_pair_changes_no_structure(tmp_path: Path) -> None:
+@pytest.mark.parametrize("upgraded", [False, True])
+def test_writing_a_pair_changes_no_structure(tmp_path: Path, upgraded: bool) -> None:
     """Killed while it writes, the file still reads: bytes change only inside the arrays."""
-    path = make(tmp_path / "store.h5")
+    path = make(tmp_path / "store.h5", precision="auto")
+    if upgraded:
+        StoreWriter(older(path)).__exit__(None, None, None)
     before = path.read_bytes()
     with h5py.File(path) as file:
         spans = []
         for name in ("datasets/zdev", "datasets/hard", "datasets/adev"):
-            for array in ("losses", "predictions", "model_losses", "model_predictions"):
-                item = file[name][array]
-                spans.append((item.id.get_offset(), item.id.get_storage_size()))
-        for name in ("pairs/status", "checkpoints/status"):
+            for array in ("losses", "predictions", "screened", "difference"):
+                for item in (file[name][array], file[name][f"model_{array}"]):
+                    spans.append((item.id.get_offset(), item.id.get_storage_size()))
+        for name in ("pairs/status", "pairs/formats", "pairs/tolerance", "checkpoints/status"):
             spans.append((file[name].id.get_offset(), file[name].id.get_storage_size()))
-    fill(path, finish=False)
+    fill_auto(path, finish=False)
     after = path.read_bytes()
     assert len(after) == len(before)
     changed = np.flatnonzero(np.frombuffer(before, "u1") != np.frombuffer(after, "u1"))
@@ -200,6 +400,10 @@ def test_xarray_opens_it_as_a_tree(tmp_path: Path, finish: bool) -> None:
         np.testing.assert_array_equal(losses.values, expected)
         assert tree["checkpoints/ref"].dims == ("model",)
         assert tree["pairs/models"].dims == ("pair", "end")
+        assert tree["pairs/formats"].dims == ("pair", "position")
+        assert tree["pairs/tolerance"].dims == ("pair",)
+        assert tree["datasets/hard/screened"].dims == ("pair", "position")
+        assert tree["datasets/hard/model_difference"].dims == ("model",)
 
 
 RELEASED = sorted(Path(__file__).with_name("data").glob("store-*.h5"))
@@ -215,8 +419,44 @@ def test_stores_of_released_formats_are_read(path: Path) -> None:
     assert (contents.status == 1).all()
     analysis = analyze(contents, **analysis_options(contents))
     for k, (a, b) in enumerate(contents.pairs):
-        curve = contents.datasets["dev"].losses[k].mean(1, dtype=np.float64)
+        curve = contents.datasets["dev"].losses[k].mean(1, dtype=np.float64)[contents.exact[k]]
         assert analysis.gaps.estimate[a, b] >= max(curve) - max(curve[0], curve[-1]) - 1e-12
+    if path.stem == "store-0.1.0":
+        assert (contents.formats == 1).all()
+        assert (contents.tolerance == 0).all()
+        assert all(np.isnan(data.screened).all() for data in contents.datasets.values())
+        assert np.isnan(contents.largest_difference)
+
+
+def test_the_store_of_format_0_2_has_missing_and_screened_points() -> None:
+    contents = read_store(Path(__file__).with_name("data") / "store-0.2.0.h5")
+    kept = ("fffffffff", "f.b.f.b.f", "f.f.bbf.f")
+    codes = {"f": FORMATS.index("fp32"), "b": FORMATS.index("bf16"), ".": 0}
+    assert contents.formats.tolist() == [[codes[point] for point in line] for line in kept]
+    dev = contents.datasets["dev"]
+    for data in contents.datasets.values():
+        means = data.losses.mean(2, dtype=np.float64)
+        np.testing.assert_array_equal(np.isnan(means), contents.formats == 0)
+        np.testing.assert_array_equal(np.isnan(data.screened), contents.formats == 0)
+        np.testing.assert_array_equal(np.isnan(data.difference), contents.formats != 1)
+        only = contents.formats == codes["b"]
+        np.testing.assert_allclose(data.screened[only], means[only], rtol=1e-7)
+        both = contents.formats == codes["f"]
+        off = np.abs(data.screened - means)[both]
+        assert (off > 0).all()  # bf16 is another number than fp32
+        assert (off <= data.difference[both]).all()
+        assert data.difference[both].max() < 0.1
+        np.testing.assert_array_equal(data.losses[:, 0], data.model_losses[contents.pairs[:, 0]])
+        np.testing.assert_array_equal(
+            data.screened[:, -1], data.model_screened[contents.pairs[:, 1]]
+        )
+    # what the screened points add to the gap is within the tolerance that was reached
+    for k, exact in enumerate(contents.exact):
+        t, curve = contents.positions, dev.losses[k].mean(1, dtype=np.float64)
+        gap = convexity_gap(curve[exact], t[exact])
+        known = contents.evaluated[k]
+        assert convexity_gap(curve[known], t[known]) - gap <= contents.tolerance[k] + 0.01
+    assert contents.tolerance[0] == 0 < contents.largest_tolerance < 0.05
 
 
 def test_there_is_a_store_of_this_format() -> None:

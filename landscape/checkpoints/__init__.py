@@ -4,7 +4,7 @@ from landscape.checkpoints.cache import WeightCache
 from landscape.checkpoints.find import Source, expand, resolve
 from landscape.checkpoints.population import Population, load_population
 from landscape.checkpoints.read import Checkpoint, Weights, load_checkpoint
-from landscape.checkpoints.skeleton import build_model, load_tokenizer
+from landscape.checkpoints.skeleton import build_model, load_tokenizer, token_table
 
 __all__ = [
     "Checkpoint",
@@ -18,4 +18,5 @@ __all__ = [
     "load_population",
     "load_tokenizer",
     "resolve",
+    "token_table",
 ]

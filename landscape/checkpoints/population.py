@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,7 @@ def load_population(
             checkpoint.path,
         )
         if order != tuple(range(len(order))):
-            params = replace(params, rows=dict.fromkeys(layout.head, order))
+            params = params.with_rows(dict.fromkeys(layout.head, order))
         _same_tokenizer(first, checkpoint, vocabulary)
         if extra := _unused(checkpoint, expected):
             warnings.append(f"{name}: {len(extra)} tensors are not used, among them '{extra[0]}'")

@@ -7,11 +7,12 @@ import json
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -35,20 +36,25 @@ class Weights(Mapping[str, Tensor]):
 
     Attributes:
         shapes: The shape of every tensor, known without reading it.
-        rows: For some tensors, an order of their rows (see ``Checkpoint.with_label_order``).
+        rows: For some tensors, which of their rows, in which order.
     """
 
     shapes: dict[str, tuple[int, ...]]
     read: Callable[[str], Tensor] = field(repr=False)
-    rows: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    rows: dict[str, Sequence[int] | np.ndarray] = field(default_factory=dict, repr=False)
+
+    def with_rows(self, rows: Mapping[str, Sequence[int] | np.ndarray]) -> Weights:
+        """The same tensors, of some only these rows in this order."""
+        shapes = {name: (len(rows[name]), *self.shapes[name][1:]) for name in rows}
+        return replace(self, shapes={**self.shapes, **shapes}, rows={**self.rows, **rows})
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self.shapes:
             raise KeyError(name)
         tensor = self.read(name)
-        if tensor.is_floating_point():
-            tensor = tensor.to(torch.float32)
-        return tensor[list(self.rows[name])] if name in self.rows else tensor
+        if name in self.rows:  # before all else: rows that nobody wants are never read
+            tensor = tensor[torch.as_tensor(np.asarray(self.rows[name]))]
+        return tensor.to(torch.float32) if tensor.is_floating_point() else tensor
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.shapes)

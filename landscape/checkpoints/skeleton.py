@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from landscape.checkpoints.first_token import read_first_token_only
 from landscape.checkpoints.read import Checkpoint, Weights
 from landscape.errors import CheckpointError
 
@@ -28,18 +29,37 @@ class Skeleton:
     head: tuple[str, ...]
 
 
-def build_model(checkpoint: Checkpoint, attention: str = "sdpa") -> nn.Module:
+def build_model(
+    checkpoint: Checkpoint, attention: str = "sdpa", *, logits_only: bool = False
+) -> nn.Module:
     """An ``nn.Module`` of the checkpoint's architecture in eval mode, its weights not yet set.
 
     Args:
-        checkpoint: Only its configuration is used.
-        attention: ``sdpa`` or ``eager`` (``vmap`` has no rule for sdpa on a CPU).
+        checkpoint: Its configuration is used, and its weights to verify ``logits_only``.
+        attention: ``sdpa`` or ``eager``.
+        logits_only: Skip what the logits do not need: the last layer at all tokens but the first,
+            where the classifier reads that one only. Its last hidden states are then that token's.
 
     Raises:
         CheckpointError: transformers does not know the architecture without code from outside.
     """
     # on the CPU, because buffers that no file holds (positions, frequencies) are computed here
-    return _from_config(_config(checkpoint), checkpoint, attention, "cpu").eval()
+    model = _from_config(_config(checkpoint), checkpoint, attention, "cpu").eval()
+    if logits_only:
+        read_first_token_only(model, checkpoint.params)
+    return model
+
+
+def token_table(model: nn.Module) -> str | None:
+    """The name of the parameter that holds a row a token, unless it is used elsewhere too."""
+    table = model.get_input_embeddings()  # type: ignore[operator]
+    names = [name for name, module in model.named_modules() if module is table]
+    shared = [
+        name
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+        if isinstance(table, nn.Embedding) and parameter is table.weight
+    ]
+    return f"{names[0]}.weight" if names and len(shared) == 1 else None
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:

@@ -58,20 +58,57 @@ def examples_of(analysis: Analysis, column: str) -> str:
     return "" if dataset is None else count(len(dataset.labels), "example")
 
 
+def coverage(analysis: Analysis) -> list[str]:
+    """Which points were evaluated and what that does to the gaps, in sentences.
+
+    None where every point was evaluated in one format: there is nothing to say.
+    """
+    contents, formats = analysis.contents, analysis.contents.points_by_format
+    total, done, exact = contents.formats.size, sum(formats.values()), int(contents.exact.sum())
+    if done == total and len(formats) == 1:
+        return []
+    how = ", ".join(f"{n:,} in {name}" for name, n in formats.items())
+    sentences = [
+        f"{f'{done:,} of ' if done < total else 'All '}{total:,} points of the lines were "
+        f"evaluated{f', in {next(iter(formats))}' if len(formats) == 1 else f': {how}'}."
+    ]
+    if exact < total:
+        over = f"Gaps are those of the {exact:,} in full precision; on" if exact < done else "On"
+        more = (
+            f"no gap would be larger by more than {analysis.tolerance:.2g} nats"
+            if np.isfinite(analysis.tolerance)
+            else "gaps may be larger by an amount that is not known, for the points were chosen by "
+            "another rule or data set"
+        )
+        sentences.append(f"{over} the whole grid {more}.")
+    if np.isfinite(analysis.difference):
+        sentences.append(
+            "Between the formats, the loss of one example differs by at most "
+            f"{analysis.difference:.2g} nats, a mean loss by at most "
+            f"{analysis.mean_difference:.2g}."
+        )
+    return sentences
+
+
+def points_on_a_line(analysis: Analysis) -> str:
+    """``11 points``, or ``up to 11 points`` where some were not evaluated."""
+    some = "" if analysis.contents.evaluated.all() else "up to "
+    return some + count(len(analysis.positions), "point")
+
+
 def _measured(analysis: Analysis) -> str:
-    finite = int(np.isfinite(analysis.curves[analysis.dataset].losses).all(axis=1).sum())
+    finite = int(analysis.curves[analysis.dataset].measured.sum())
     total = len(analysis.pairs)
     of = f" of {total:,}" if finite < total else ""
     return f"{finite:,}{of} {'pair' if total == 1 else 'pairs'}"
 
 
 def _loss_curves(analysis: Analysis) -> list[str]:
-    points = len(analysis.positions)
     confidence = percent(analysis.gaps.confidence)
     focus = analysis.focus if analysis.focus in analysis.curves else ""
     sentences = [
-        f"Mean loss (cross-entropy, nats) at {points} points of the line between two models, on "
-        f"{analysis.dataset} ({examples_of(analysis, analysis.dataset)})"
+        f"Mean loss (cross-entropy, nats) at {points_on_a_line(analysis)} of the line between two "
+        f"models, on {analysis.dataset} ({examples_of(analysis, analysis.dataset)})"
         + (f" and, below, on {focus}" if focus and focus != analysis.dataset else "")
         + f"; {count(len(analysis.models), 'model')}, {_measured(analysis)} measured.",
         "Thin lines are pairs, bold lines their mean.",
@@ -82,6 +119,11 @@ def _loss_curves(analysis: Analysis) -> list[str]:
             "a kind with one pair has none."
         ),
     ]
+    sentences += coverage(analysis)
+    if not analysis.contents.evaluated.all():
+        sentences.append(
+            "Thin lines join the points evaluated; means and bands read the others off such lines."
+        )
     kinds = np.asarray(analysis.kinds)
     if (kinds != "").any():
         left = int((kinds == "").sum())
@@ -121,6 +163,7 @@ def _gap_matrix(analysis: Analysis) -> list[str]:
         "between them.",
         f"Affinity scale delta = {basins.delta:.4g} nats ({delta_words(basins.delta_rule)}).",
     ]
+    sentences += coverage(analysis)
     if missing:
         sentences.append(f"{count(missing, 'pair')} not measured (hatched).")
     return sentences

@@ -52,6 +52,7 @@ def plot_loss_curves(
 ) -> Axes:
     """Draw the loss along every measured line, and its mean by kind of pair.
 
+    A pair's line joins the points that were evaluated; the mean reads the others off such lines.
     A mixed pair starts at its generalising model. The band is the interval of the mean under
     resampled models; a kind of one pair has none. Where only one pair is drawn at all, the band is
     the interval of its loss over examples.
@@ -73,15 +74,16 @@ def plot_loss_curves(
     require_known("loss curve of", name, analysis.curves, where="dataset")
     ax = common.axes_or_new(ax, (common.COLUMN_WIDTH, 2.3))
     curves = analysis.curves[name]
-    families = _families(analysis, np.isfinite(curves.losses).all(axis=1))
+    families = _families(analysis, curves.measured)
     positions = np.asarray(curves.positions)
+    filled = curves.filled
     rng = np.random.default_rng(0)
     for family in families:
-        losses = _oriented(curves.losses[family.members], family.flipped, positions)
+        losses = _oriented(filled.losses[family.members], family.flipped, positions)
         # of a lone pair, this is over examples
         low, high = (
             _oriented(array[family.members], family.flipped, positions)[0]
-            for array in (curves.low, curves.high)
+            for array in (filled.low, filled.high)
         )
         n = len(family.members)
         thin = LineCollection(

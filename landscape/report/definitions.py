@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from landscape.plots import common
-from landscape.plots.captions import percent
+from landscape.plots.captions import coverage, percent
 
 if TYPE_CHECKING:
     from landscape.analysis import Analysis
@@ -71,6 +71,7 @@ def definitions(analysis: Analysis) -> list[Term]:
     """The terms that this analysis uses."""
     rule = common.rule_name(analysis)
     text, sources = _RULES.get(analysis.rule, ("", ()))
+    covered = " ".join(coverage(analysis))
     terms = [
         Term(
             "line, position t",
@@ -78,6 +79,19 @@ def definitions(analysis: Analysis) -> list[Term]:
             "t from 0 to 1.",
         ),
         Term("loss", "The mean cross-entropy over a data set's examples, in nats."),
+        *(
+            [
+                Term(
+                    "points evaluated",
+                    f"{covered} The ends are counted in every pair. A point is left out, or only "
+                    "screened in a fast format, where the bounds of the run leave it no more than "
+                    "the tolerance to add to a gap. Lines and means in the figures go straight "
+                    "over points that are left out.",
+                )
+            ]
+            if covered
+            else []
+        ),
         Term(rule, text, sources),
         Term(
             "interval of a gap",

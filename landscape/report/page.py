@@ -17,7 +17,7 @@ from markupsafe import Markup
 from landscape import __version__
 from landscape.errors import ConfigError
 from landscape.plots import common, figures
-from landscape.plots.captions import caption, count
+from landscape.plots.captions import caption, count, points_on_a_line
 from landscape.report.answer import answer, tiles, warnings
 from landscape.report.definitions import definitions
 from landscape.report.tables import (
@@ -80,7 +80,7 @@ def render_report(analysis: Analysis) -> str:
         title=f"Loss landscape of {contents.config.get('name') or contents.path.stem}",
         subtitle=(
             f"{count(len(analysis.models), 'model')}, {count(len(analysis.pairs), 'pair')}, "
-            f"{count(len(analysis.positions), 'point')} on each line, measured on "
+            f"{points_on_a_line(analysis)} on each line, measured on "
             f"{listed(list(contents.datasets))}"
         ),
         answer=" ".join(answer(analysis)),

@@ -213,7 +213,9 @@ def pairs_section(analysis: Analysis) -> Section:
     """The pairs with the largest gaps."""
     gaps, rule = analysis.gaps, common.rule_name(analysis)
     ranked = ranked_pairs(analysis)
-    curves = analysis.curves[analysis.dataset].losses
+    losses = analysis.curves[analysis.dataset].losses
+    # of the points that make the gap
+    exact = np.where(analysis.contents.exact, losses, -np.inf)
     rows = []
     for pair in ranked[:PAIRS_SHOWN]:
         i, j = (int(model) for model in analysis.pairs[pair])
@@ -223,8 +225,8 @@ def pairs_section(analysis: Analysis) -> Section:
             Cell(analysis.models[j], basin=second),
             _number_cell(gaps.estimate[i, j], 4, note=_range(gaps.low[i, j], gaps.high[i, j], 4)),
             _number_cell(gaps.bias[i, j], 4),
-            _number_cell(curves[pair].max(), 4),
-            _number_cell(analysis.positions[int(curves[pair].argmax())], 2),
+            _number_cell(exact[pair].max(), 4),
+            _number_cell(analysis.positions[int(exact[pair].argmax())], 2),
             Cell(str(analysis.kinds[pair]) or DASH),
         )
         rows.append(Row(cells))

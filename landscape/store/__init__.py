@@ -1,0 +1,24 @@
+"""The HDF5 file: one writer, resumable at any moment, self-describing.
+
+While a run goes on, every array lies contiguous and fully allocated, so that writing a pair
+changes bytes in place and no structure of the file: a writer killed at any moment leaves a file
+that reads. A finished file is rewritten compressed and put in place by ``os.replace``. The layout
+is specified in store.md beside this file.
+"""
+
+from landscape.store.layout import ENCODING_VERSION, FORMATS, MEASURED, create_store
+from landscape.store.read import Contents, StoredDataset, read_store
+from landscape.store.write import Outputs, Screened, StoreWriter
+
+__all__ = [
+    "ENCODING_VERSION",
+    "FORMATS",
+    "MEASURED",
+    "Contents",
+    "Outputs",
+    "Screened",
+    "StoreWriter",
+    "StoredDataset",
+    "create_store",
+    "read_store",
+]

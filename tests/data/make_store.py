@@ -1,0 +1,139 @@
+"""Makes a small store of the current format: ``python -m tests.data.make_store``.
+
+The engine's own evaluation has no part in it: weights are mixed and forwards run plainly, a text
+at a time, in fp32 and in bf16. Which points are kept is laid down in ``KEPT``.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from landscape.barriers import convexity_gap
+from landscape.checkpoints import load_population
+from landscape.inputs import open_experiment, stored_config
+from landscape.provenance import attributes, checkpoint_table
+from landscape.store import ENCODING_VERSION, FORMATS, StoreWriter, create_store
+from landscape.tasks import Examples
+from tests.tiny import make_model, make_tokenizer, save_population, write_experiment, write_task
+
+PAIRS = np.array([(0, 1), (0, 2), (1, 2)])
+POSITIONS = np.linspace(0, 1, 9)
+KEPT = (  # of every pair's inner points: "f" evaluated again in fp32, "b" screened only, "." not
+    "fffffff",
+    ".b.f.b.",
+    ".f.bbf.",
+)
+
+Measured = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def main() -> None:
+    path = Path(__file__).with_name(f"store-{ENCODING_VERSION}.h5")
+    path.unlink(missing_ok=True)
+    models = [make_model("bert", seed) for seed in range(3)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_population(folder / "population", "bert", 3)
+        task = write_task(folder, 20)
+        experiment = open_experiment(
+            write_experiment(folder / "tiny.yaml", Path("population"), task, examples=20)
+        )
+        config = stored_config(experiment)
+        config["path"]["points"] = len(POSITIONS)
+        config["evaluate"]["precision"] = "auto"
+        config["out"] = "out"
+        population = load_population(
+            experiment.config.checkpoints, experiment.task.labels, base=experiment.base
+        )
+        table = checkpoint_table(population)
+        create_store(
+            path,
+            config=config,
+            attributes={**attributes(experiment), "precision": "auto"},
+            checkpoints=table,
+            pairs=PAIRS,
+            positions=POSITIONS,
+            datasets=experiment.examples,
+        )
+    sets = [data for _, data in experiment.examples]
+    with StoreWriter(path) as writer:
+        for i, model in enumerate(models):
+            exact, fast = measure([model], sets), measure([model], sets, torch.bfloat16)
+            writer.write_model(
+                i,
+                {name: (losses[0], labels[0]) for name, (losses, labels) in exact.items()},
+                screened={
+                    name: (fast[name][0].mean(), np.abs(fast[name][0] - losses).max())
+                    for name, (losses, _) in exact.items()
+                },
+            )
+        for k, (a, b) in enumerate(PAIRS):
+            write_pair(writer, k, [between(models[a], models[b], t) for t in POSITIONS], sets)
+        writer.finish(config)
+    print(path, path.stat().st_size)
+
+
+def between(a: torch.nn.Module, b: torch.nn.Module, t: float) -> torch.nn.Module:
+    mixed = copy.deepcopy(a)
+    with torch.no_grad():
+        for own, other in zip(mixed.parameters(), b.parameters(), strict=True):
+            own.lerp_(other, float(t))
+    return mixed
+
+
+def measure(
+    models: list[torch.nn.Module], sets: list[Examples], dtype: torch.dtype = torch.float32
+) -> Measured:
+    """Losses and predictions (n_models, n_examples) of every set."""
+    tokenizer = make_tokenizer()
+    found = {}
+    for data in sets:
+        logits = np.zeros((len(models), len(data), 2))
+        for row, model in enumerate(models):
+            cast = copy.deepcopy(model).to(dtype)
+            for column, text in enumerate(data.texts[0]):
+                with torch.no_grad():
+                    inputs = tokenizer(text, return_tensors="pt", return_token_type_ids=False)
+                    logits[row, column] = cast(**inputs).logits[0].float()
+        scores = torch.log_softmax(torch.tensor(logits), -1).numpy()
+        losses = -scores[:, np.arange(len(data)), data.labels]
+        found[data.name] = (losses.astype(np.float32), logits.argmax(-1).astype(np.uint8))
+    return found
+
+
+def write_pair(
+    writer: StoreWriter, pair: int, models: list[torch.nn.Module], sets: list[Examples]
+) -> None:
+    exact, fast = measure(models, sets), measure(models, sets, torch.bfloat16)
+    kept = np.array(list("f" + KEPT[pair] + "f"))
+    curve = exact[sets[0].name][0].mean(1, dtype=np.float64)
+    full = kept == "f"
+    missed = convexity_gap(curve, POSITIONS) - convexity_gap(curve[full], POSITIONS[full])
+    inner = kept[1:-1]
+    outputs, screened = {}, {}
+    for name, both in exact.items():
+        losses, labels = (
+            np.where((inner == "f")[:, None], x[1:-1], y[1:-1])
+            for x, y in zip(both, fast[name], strict=True)
+        )
+        outputs[name] = (losses, labels)
+        means = np.where(inner == ".", np.nan, fast[name][0][1:-1].mean(1, dtype=np.float64))
+        differences = np.abs(fast[name][0] - both[0])[1:-1].max(1)
+        screened[name] = (means, np.where(inner == "f", differences, np.nan))
+    codes = {"f": FORMATS.index("fp32"), "b": FORMATS.index("bf16"), ".": 0}
+    writer.write_pair(
+        pair,
+        outputs,
+        formats=[codes[kind] for kind in inner],
+        tolerance=float(missed) if (inner != "f").any() else 0.0,
+        screened=screened,
+    )
+
+
+if __name__ == "__main__":
+    main()
