@@ -121,15 +121,19 @@ def tokenize(tokenizer: Any, examples: Examples, max_length: int = 128) -> Encod
     return Encoded(columns, padding, np.asarray(examples.labels), tokenizer.padding_side)
 
 
-def make_batches(encoded: Encoded, token_budget: int = 2048, batch_cost: int = 64) -> Batches:
+def make_batches(
+    encoded: Encoded, token_budget: int = 2048, batch_cost: int | None = None
+) -> Batches:
     """Cut the sequences, sorted by length, where padding and batches together cost least.
 
     Args:
         encoded: The examples; equal sequences are computed once.
         token_budget: Examples x longest of one batch; a longer sequence gets a batch of its own.
         batch_cost: What one more batch costs, in tokens' time: the larger, the fewer and the more
-            padded the batches are.
+            padded the batches are. An eighth of the budget by default.
     """
+    if batch_cost is None:
+        batch_cost = token_budget // 8
     first, places = _distinct(encoded)
     lengths = encoded.lengths_of(first)
     order = np.argsort(lengths, kind="stable")

@@ -154,7 +154,7 @@ def _pairs(
     smoothness = None
     for place, k in enumerate(bar(order, "pair")):
         if path.adaptive and k not in pilot and smoothness is None:
-            smoothness = learn_smoothness(writer.complete_curves(dataset)[pilot], line.positions)
+            smoothness = learn_smoothness(writer.curves(dataset, pilot), line.positions)
         for following in order[place + 1 : place + 2]:
             # those in use first: they are not the ones to make room
             cache.prefetch(population.checkpoints[i] for i in (*pairs[k], *pairs[following]))

@@ -215,7 +215,7 @@ def test_formats_that_make_no_sense_are_refused(tmp_path: Path) -> None:
 def test_a_resumed_run_reads_models_and_whole_curves(tmp_path: Path) -> None:
     path = make(tmp_path / "store.h5", precision="auto")
     with StoreWriter(path) as writer:
-        assert writer.complete_curves("zdev").shape == (0, 4)
+        assert writer.curves("zdev", []).shape == (0, 4)
         for i in range(3):
             writer.write_model(i, outputs(i))
         writer.write_pair(2, outputs(12, 2), formats=[3, 1])
@@ -230,8 +230,29 @@ def test_a_resumed_run_reads_models_and_whole_curves(tmp_path: Path) -> None:
                 *middle.mean(1),
                 losses[2].astype(float).mean(),
             ]
-            np.testing.assert_allclose(writer.complete_curves(name), [expected], rtol=1e-14)
-            assert writer.complete_curves(name).dtype == np.float64
+            found = writer.curves(name, [2, 0])
+            assert found.dtype == np.float64
+            np.testing.assert_allclose(found[0], expected, rtol=1e-14)
+            assert np.isnan(found[1]).tolist() == [False, False, True, False]
+            assert np.isnan(writer.screening_error(name))  # nothing was screened
+
+
+def test_the_screening_error_is_the_largest_of_a_mean_in_both_formats(tmp_path: Path) -> None:
+    path = make(tmp_path / "store.h5", precision="auto")
+    with StoreWriter(path) as writer:
+        for i in range(3):
+            means = {name: v[0].mean(dtype=np.float64) for name, v in outputs(i).items()}
+            writer.write_model(
+                i, outputs(i), {name: (mean + 0.01 * i, 0.5) for name, mean in means.items()}
+            )
+        assert writer.screening_error("zdev") == pytest.approx(0.02)
+        exact = {name: v[0].mean(1, dtype=np.float64) for name, v in outputs(10, 2).items()}
+        screened = {  # the second point is screened only: its loss says nothing of the error
+            name: (mean + np.array([-0.04, 9.0]), np.array([0.5, np.nan]))
+            for name, mean in exact.items()
+        }
+        writer.write_pair(0, outputs(10, 2), formats=[1, 3], screened=screened)
+        assert writer.screening_error("zdev") == pytest.approx(0.04)
 
 
 def test_half_a_pair_that_a_killed_writer_left_is_not_read(tmp_path: Path) -> None:
@@ -250,7 +271,6 @@ def test_half_a_pair_that_a_killed_writer_left_is_not_read(tmp_path: Path) -> No
             assert np.isnan(array[2]).all()
     with StoreWriter(path) as writer:  # and what was left is written over
         assert writer.pairs_to_measure().tolist() == [1]
-        assert len(writer.complete_curves("zdev")) == 1
         writer.write_model(2, outputs(2))
         writer.write_pair(1, outputs(11, 2))
     contents = read_store(path)

@@ -88,9 +88,8 @@ def _attend(attention: Any, projected: tuple[Tensor, ...], mask: Tensor | None) 
     """The context (n, 1, hidden) of one query each."""
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-    heads = [
-        t.unflatten(-1, (-1, attention.attention_head_size)).transpose(1, 2) for t in projected
-    ]
+    size = attention.attention_head_size
+    heads = [t.view(*t.shape[:2], -1, size).transpose(1, 2) for t in projected]
     run: Callable[..., Any] = ALL_ATTENTION_FUNCTIONS.get_interface(
         attention.config._attn_implementation, _eager
     )

@@ -25,8 +25,10 @@ from landscape.evaluation.mix import Mixer, Rows
 from landscape.evaluation.plan import Plan, default_plan
 
 # a candidate must be this much faster than the plain loop to be worth its difference in rounding
-_WORTH = 0.95
+_WORTH = 0.9
 _STACKED_PARAMETERS = {"cpu": 1 << 26, "cuda": 1 << 31}  # in all points of a chunk
+_KERNELS: tuple[Linear, ...] = ("onednn", "packed")
+_ROUNDS = 3
 _TOKENS = {"cpu": (1024, 2048, 4096), "cuda": (8192, 32_768, 131_072)}
 
 
@@ -50,81 +52,91 @@ def calibrate(
     """Time the candidates on one of the batches, and the best one on batches of other sizes."""
     sample = to_device(inputs[len(inputs) // 2], device, dtype)
     one = Mixer(model, dtype, device, 1, rows)
-    plain = default_plan(one.n_parameters, device)
-    kernels: list[Linear] = ["torch"]
+    plain = replace(default_plan(one.n_parameters, device), strategy="loop", chunk=1)
+    candidates: list[tuple[Plan, Mixer]] = [(plain, one)]
     if device.type == "cpu" and dtype != torch.float64 and has_onednn():
-        kernels += ["onednn", "packed"]
-    best = replace(plain, strategy="loop", chunk=1)
-    best = replace(best, seconds=_seconds(model, one, anchors, sample, best, dtype))
-    for kernel in kernels[1:]:
-        candidate = replace(best, linear=kernel)
-        seconds = _seconds(model, one, anchors, sample, candidate, dtype)
-        if kernel == "packed":  # which is done once a point for all of its batches
-            seconds -= _packing(one) * (1 - 1 / len(inputs))
-        if seconds < _WORTH * best.seconds:
-            best = replace(candidate, seconds=seconds)
+        candidates += [(replace(plain, linear=kernel), one) for kernel in _KERNELS]
     for chunk in (4, 16):
-        if chunk * one.n_parameters > _STACKED_PARAMETERS[device.type]:
-            break
-        mixer = Mixer(model, dtype, device, chunk, rows)
-        candidate = Plan("vmap", chunk, tokens=best.tokens)
-        try:
-            seconds = _seconds(model, mixer, anchors, sample, candidate, dtype)
-        except CannotBatch:
-            break
-        if seconds < _WORTH * best.seconds:
-            best = replace(candidate, seconds=seconds)
-    return replace(best, tokens=_tokens(model, anchors, sample, best, dtype, device, rows))
+        if chunk * one.n_parameters <= _STACKED_PARAMETERS[device.type]:
+            stacked = replace(plain, strategy="vmap", chunk=chunk)
+            candidates.append((stacked, Mixer(model, dtype, device, chunk, rows)))
+    seconds = _race(model, anchors, sample, candidates, dtype)
+    for place, (plan, _) in enumerate(candidates):
+        if plan.linear == "packed":  # which is done once a point for all of its batches
+            seconds[place] -= _packing(one) * (1 - 1 / len(inputs))
+    best = int(np.argmin(seconds))
+    if seconds[best] > _WORTH * seconds[0]:
+        best = 0
+    plan, mixer = candidates[best]
+    plan = replace(plan, seconds=seconds[best])
+    return replace(plan, tokens=_tokens(model, anchors, sample, plan, mixer, dtype))
+
+
+def _race(
+    model: nn.Module,
+    anchors: Anchors,
+    sample: Any,
+    candidates: Sequence[tuple[Plan, Mixer]],
+    dtype: torch.dtype,
+) -> list[float]:
+    """Seconds of one point by each candidate: the best of rounds in which all take turns."""
+    times = np.full((_ROUNDS, len(candidates)), np.inf)
+    for turn in range(-1, _ROUNDS):  # the first round warms up
+        for place, (plan, mixer) in enumerate(candidates):
+            try:
+                seconds = _seconds(model, mixer, anchors, sample, plan, dtype)
+            except CannotBatch:
+                continue
+            if turn >= 0:
+                times[turn, place] = seconds
+    return [float(best) for best in times.min(0)]
 
 
 def _seconds(
     model: nn.Module, mixer: Mixer, anchors: Anchors, sample: Any, plan: Plan, dtype: torch.dtype
 ) -> float:
-    """Of one point on the sample: the better of two, after one that warms up."""
+    """Of one point on the sample."""
     matrix = np.full((plan.chunk, len(anchors)), 1 / len(anchors))
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        forward_points(model, mixer, anchors, matrix, [sample], plan, dtype)
-        if mixer.device.type == "cuda":
-            torch.cuda.synchronize(mixer.device)
-        times.append((time.perf_counter() - began) / plan.chunk)
-    return min(times[1:])
+    began = time.perf_counter()
+    forward_points(model, mixer, anchors, matrix, [sample], plan, dtype)
+    if mixer.device.type == "cuda":
+        torch.cuda.synchronize(mixer.device)
+    return (time.perf_counter() - began) / plan.chunk
 
 
 def _packing(mixer: Mixer) -> float:
-    began = time.perf_counter()
-    for weight in mixer.weights.values():
-        if weight.ndim == 3 and weight.is_floating_point():
+    """Seconds that a point's packing takes."""
+    times = []
+    for _ in range(_ROUNDS):
+        began = time.perf_counter()
+        kept = [
             torch.ops.mkldnn._reorder_linear_weight(weight[0], 1024)
-    return time.perf_counter() - began
+            for weight in mixer.weights.values()
+            if weight.ndim == 3 and weight.is_floating_point()
+        ]
+        times.append(time.perf_counter() - began)
+        del kept
+    return min(times)
 
 
 def _tokens(
-    model: nn.Module,
-    anchors: Anchors,
-    sample: Any,
-    plan: Plan,
-    dtype: torch.dtype,
-    device: torch.device,
-    rows: Rows | None,
+    model: nn.Module, anchors: Anchors, sample: Any, plan: Plan, mixer: Mixer, dtype: torch.dtype
 ) -> int:
     """The smallest batch, in tokens, within 3% of the best time a token."""
-    mixer = Mixer(model, dtype, device, plan.chunk, rows)
-    each = max(1, _size(sample) // n_examples(sample))
+    n = n_examples(sample)
+    each = max(1, _size(sample) // n)
     rates: dict[int, float] = {}
-    for tokens in _TOKENS[device.type]:
+    for tokens in _TOKENS[mixer.device.type]:
         # the sample's examples over and over, until there are as many as fit
-        n = max(1, tokens // each)
-        places = torch.arange(n, device=device) % n_examples(sample)
+        count = max(1, tokens // each)
+        batch = cut(sample, torch.arange(count, device=mixer.device) % n)
         try:
-            rates[tokens] = _seconds(model, mixer, anchors, cut(sample, places), plan, dtype) / (
-                n * each
-            )
+            seconds = [_seconds(model, mixer, anchors, batch, plan, dtype) for _ in range(3)]
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             break
+        rates[tokens] = min(seconds) / (count * each)
     return next((t for t, rate in rates.items() if rate < 1.03 * min(rates.values())), plan.tokens)
 
 

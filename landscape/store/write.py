@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -81,15 +81,10 @@ class StoreWriter:
         """(n_models, n_examples) float32 nats, NaN where a model is not measured."""
         return self._file["datasets"][dataset]["model_losses"][:]
 
-    def complete_curves(self, dataset: str) -> np.ndarray:
-        """(n, n_points) float64 mean losses in nats of the pairs whose every point was evaluated.
-
-        In whatever format; n counts the pairs that are measured and have no point missing.
-        """
-        whole = (self._file["pairs/formats"][:] > 0).all(axis=1)
-        whole &= self._file["pairs/status"][:] == MEASURED
+    def curves(self, dataset: str, pairs: Sequence[int]) -> np.ndarray:
+        """(len(pairs), n_points) float64 mean losses of these pairs in nats, NaN where missing."""
         losses = self._file["datasets"][dataset]["losses"]
-        means = [losses[pair].mean(axis=1, dtype=np.float64) for pair in np.flatnonzero(whole)]
+        means = [losses[pair].mean(axis=1, dtype=np.float64) for pair in pairs]
         return np.array(means).reshape(-1, losses.shape[1])
 
     def screening_error(self, dataset: str) -> float:
