@@ -27,6 +27,7 @@ _HOME = {
     "Line": "geometry",
     "evaluate": "evaluation",
     "Evaluation": "evaluation",
+    "Evaluator": "evaluation",
     # barriers and basins
     "barrier_height": "barriers",
     "convexity_gap": "barriers",

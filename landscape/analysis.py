@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,6 +85,8 @@ class Analysis:
         difference: Nats: the largest absolute difference of one example's loss between the fast
             format and the exact one, over all data sets; NaN where nothing has both.
         mean_difference: Nats: the largest absolute difference of a mean loss between them.
+        settled: Whether the basins stay the same when every gap is as large as its tolerance
+            allows.
     """
 
     contents: Contents
@@ -104,6 +107,7 @@ class Analysis:
     tolerance: float
     difference: float
     mean_difference: float
+    settled: bool
 
 
 def analyze(
@@ -166,7 +170,14 @@ def analyze(
     gaps = _matrices(intervals, contents.pairs, len(contents.models))
     # a signed rule is negative where there is no barrier: no distance is less than none
     heights = np.maximum(gaps.estimate, 0)
+    tolerance = _tolerance(contents, rule, dataset, in_domain[0])
+    again = copy.deepcopy(rng)
     basins = find_basins(heights, n_basins, delta=delta, noise=gaps.standard_error, rng=rng)
+    settled = tolerance == 0
+    if tolerance > 0:
+        highest = heights + _square(contents.tolerance, contents.pairs, len(heights))
+        other = find_basins(highest, n_basins, delta=delta, noise=gaps.standard_error, rng=again)
+        settled = np.array_equal(other.labels, basins.labels)
     curves = {name: _curves(name, data, contents) for name, data in contents.datasets.items()}
     between = [
         np.abs(np.where(contents.exact, curves[name].losses, np.nan) - data.screened)
@@ -192,9 +203,10 @@ def analyze(
         kinds=pair_kinds(scores[focus].to_numpy(), contents.pairs)
         if focus
         else np.full(len(contents.pairs), ""),
-        tolerance=_tolerance(contents, rule, dataset, in_domain[0]),
+        tolerance=tolerance,
         difference=contents.largest_difference,
         mean_difference=largest(*between),
+        settled=settled,
     )
 
 
@@ -243,18 +255,14 @@ def _focus_curves(focus: str, contents: Contents) -> Curves:
 
 
 def _matrices(intervals: GapIntervals, pairs: np.ndarray, n: int) -> GapIntervals:
-    def square(values: np.ndarray) -> np.ndarray:
-        matrix = np.full((n, n), np.nan)
-        np.fill_diagonal(matrix, 0)
-        matrix[pairs[:, 0], pairs[:, 1]] = values
-        matrix[pairs[:, 1], pairs[:, 0]] = values
-        return matrix
+    names = ("estimate", "low", "high", "standard_error", "bias")
+    return replace(intervals, **{k: _square(getattr(intervals, k), pairs, n) for k in names})
 
-    return replace(
-        intervals,
-        estimate=square(intervals.estimate),
-        low=square(intervals.low),
-        high=square(intervals.high),
-        standard_error=square(intervals.standard_error),
-        bias=square(intervals.bias),
-    )
+
+def _square(values: np.ndarray, pairs: np.ndarray, n: int) -> np.ndarray:
+    """From one value a pair to a symmetric matrix (n, n), zero on the diagonal."""
+    matrix = np.full((n, n), np.nan)
+    np.fill_diagonal(matrix, 0)
+    matrix[pairs[:, 0], pairs[:, 1]] = values
+    matrix[pairs[:, 1], pairs[:, 0]] = values
+    return matrix

@@ -56,6 +56,9 @@ def fill(
             return evaluator.evaluate(weights, coefficients, precision)
 
         exact, fast = _formats(config.evaluate.precision, evaluator, cache, population, report)
+        if not len(models):  # what a point needs in memory has to show before it is counted
+            for precision in filter(None, (exact, fast)):
+                run([0], np.ones((1, 1)), precision)
         for i in bar(models.tolist(), "model"):
             writer.write_model(i, *_model(run, i, exact, fast))
         _suspect(experiment, population.names, writer, report)
@@ -95,7 +98,8 @@ def _evaluator(
     if settings.token_budget is not None:
         return evaluator(settings.token_budget)
     made = evaluator(2048)
-    best = made[0].plan([first.params]).tokens
+    precision = "fp32" if settings.precision == "auto" else settings.precision
+    best = made[0].plan([first.params], precision).tokens
     return made if best == 2048 else evaluator(best)
 
 
@@ -156,7 +160,7 @@ def _pairs(
         if path.adaptive and k not in pilot and smoothness is None:
             smoothness = learn_smoothness(writer.curves(dataset, pilot), line.positions)
         for following in order[place + 1 : place + 2]:
-            # those in use first: they are not the ones to make room
+            # those in use first, so that they are not the ones to make room
             cache.prefetch(population.checkpoints[i] for i in (*pairs[k], *pairs[following]))
         measured = measure_pair(
             partial(_at, run, pairs[k].tolist(), line.coefficients()),

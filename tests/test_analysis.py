@@ -13,6 +13,7 @@ from scipy.interpolate import interp1d
 
 from landscape.analysis import Analysis, analyze
 from landscape.barriers import RULES, bootstrap_gaps
+from landscape.basins import find_basins
 from landscape.errors import ConfigError
 from landscape.plots import caption, plot_loss_curves
 from landscape.plots.captions import coverage
@@ -115,6 +116,23 @@ def test_a_whole_grid_gives_bit_for_bit_what_it_gave_before(whole: Contents) -> 
     assert analysis.curves["mnli_dev"].filled is analysis.curves["mnli_dev"]
     assert analysis.tolerance == 0
     assert np.isnan([analysis.difference, analysis.mean_difference]).all()
+    assert analysis.settled
+
+
+def test_basins_are_settled_when_the_tolerances_cannot_change_them(thin: Contents) -> None:
+    analysis = analyze(thin, n_resamples=20, n_basins=2, delta=0.1)
+    upper = analysis.gaps.estimate.copy()
+    for (i, j), allowed in zip(thin.pairs, thin.tolerance, strict=True):
+        upper[i, j] = upper[j, i] = upper[i, j] + allowed
+    labels = find_basins(upper, 2, delta=0.1, rng=0).labels
+    assert analysis.settled == np.array_equal(labels, analysis.basins.labels)
+    # a pair of one basin that may be as far apart as any: the halves are open again
+    apart = thin.tolerance.copy()
+    same = analysis.basins.labels[thin.pairs[:, 0]] == analysis.basins.labels[thin.pairs[:, 1]]
+    apart[same] = 5.0
+    assert not analyze(
+        replace(thin, tolerance=apart), n_resamples=20, n_basins=2, delta=0.1
+    ).settled
 
 
 def test_curves_are_missing_where_nothing_was_evaluated(whole: Contents, thin: Contents) -> None:
@@ -208,8 +226,9 @@ def test_captions_say_what_was_evaluated_where_not_all_was(
         assert (
             f"{exact + screened} of 495 points of the lines were evaluated: {exact} in fp32, "
             f"{screened} in bf16. Gaps are those of the {exact} in full precision; on the whole "
-            f"grid no gap would be larger by more than {analysis.tolerance:.2g} nats. Between the "
-            f"formats, the loss of one example differs by at most {analysis.difference:.2g} nats, "
+            f"grid no gap would be larger by more than {analysis.tolerance:.2g} nats. The basins "
+            "stay the same when every gap is as large as that allows. Between the formats, the "
+            f"loss of one example differs by at most {analysis.difference:.2g} nats, "
             f"a mean loss by at most {analysis.mean_difference:.2g}." in text
         )
         assert "evaluated" not in caption(two, name)
@@ -230,6 +249,7 @@ def test_captions_say_what_was_evaluated_where_not_all_was(
             [
                 "3 of 4 points of the lines were evaluated, in fp32.",
                 "On the whole grid no gap would be larger by more than 0.25 nats.",
+                "The basins stay the same when every gap is as large as that allows.",
             ],
         ),
         (
@@ -244,6 +264,7 @@ def test_captions_say_what_was_evaluated_where_not_all_was(
                 "All 4 points of the lines were evaluated: 3 in fp32, 1 in bf16.",
                 "Gaps are those of the 3 in full precision; on the whole grid no gap would be "
                 "larger by more than 0.25 nats.",
+                "The basins stay the same when every gap is as large as that allows.",
             ],
         ),
     ],
@@ -256,6 +277,8 @@ def test_coverage_in_words(
         formats=np.array(codes, dtype=np.uint8),
         attributes={**two.contents.attributes, "precision": precision},
     )
-    assert coverage(replace(two, contents=contents, tolerance=0.25)) == said
+    assert coverage(replace(two, contents=contents, tolerance=0.25, settled=True)) == said
+    open_still = " ".join(coverage(replace(two, contents=contents, tolerance=0.25, settled=False)))
+    assert ("would differ" in open_still) == ("stay the same" in " ".join(said))
     unknown = " ".join(coverage(replace(two, contents=contents, tolerance=np.nan)))
     assert ("chosen by another rule or data set." in unknown) == ("0.25" in " ".join(said))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from types import TracebackType
 
 import numpy as np
@@ -37,6 +38,7 @@ class WeightCache:
         self.reads = 0
         self._rows = dict(rows or {})
         self._loaded: OrderedDict[str, tuple[Tensor, dict[str, Tensor]]] = OrderedDict()
+        self._lock = Lock()
         self._loader = ThreadPoolExecutor(1, "checkpoint-loader")
 
     def __enter__(self) -> WeightCache:
@@ -52,7 +54,8 @@ class WeightCache:
 
     def get(self, checkpoint: Checkpoint) -> dict[str, Tensor]:
         """The checkpoint's tensors, from memory where they are there."""
-        return self._loader.submit(self._get, checkpoint).result()
+        # not behind what is being prefetched
+        return self._kept(checkpoint) or self._loader.submit(self._get, checkpoint).result()
 
     def prefetch(self, checkpoints: Iterable[Checkpoint]) -> None:
         """Begin to load these, where there is room beside the pair in use."""
@@ -71,15 +74,22 @@ class WeightCache:
     def _chosen(self, checkpoint: Checkpoint) -> Weights:
         return checkpoint.params.with_rows(self._rows)
 
-    def _get(self, checkpoint: Checkpoint) -> dict[str, Tensor]:
+    def _kept(self, checkpoint: Checkpoint) -> dict[str, Tensor] | None:
         key = str(checkpoint.path)
-        if key in self._loaded:
+        with self._lock:
+            if key not in self._loaded:
+                return None
             self._loaded.move_to_end(key)
             return self._loaded[key][1]
+
+    def _get(self, checkpoint: Checkpoint) -> dict[str, Tensor]:
+        if kept := self._kept(checkpoint):
+            return kept
         params = self._chosen(checkpoint)
         flat: Tensor | None = None
-        while len(self._loaded) >= self.capacity(checkpoint):
-            _, (flat, _) = self._loaded.popitem(last=False)
+        with self._lock:
+            while len(self._loaded) >= self.capacity(checkpoint):
+                _, (flat, _) = self._loaded.popitem(last=False)
         if flat is None or flat.numel() * 4 != params.n_bytes:
             flat = torch.empty(params.n_bytes // 4, device=self.device)
         views, place = {}, 0
@@ -91,5 +101,6 @@ class WeightCache:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.reads += 1
-        self._loaded[key] = (flat, views)
+        with self._lock:
+            self._loaded[str(checkpoint.path)] = (flat, views)
         return views

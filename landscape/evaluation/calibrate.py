@@ -26,7 +26,6 @@ from landscape.evaluation.plan import Plan, default_plan
 
 # a candidate must be this much faster than the plain loop to be worth its difference in rounding
 _WORTH = 0.9
-_STACKED_PARAMETERS = {"cpu": 1 << 26, "cuda": 1 << 31}  # in all points of a chunk
 _KERNELS: tuple[Linear, ...] = ("onednn", "packed")
 _ROUNDS = 3
 _TOKENS = {"cpu": (1024, 2048, 4096), "cuda": (8192, 32_768, 131_072)}
@@ -57,7 +56,7 @@ def calibrate(
     if device.type == "cpu" and dtype != torch.float64 and has_onednn():
         candidates += [(replace(plain, linear=kernel), one) for kernel in _KERNELS]
     for chunk in (4, 16):
-        if chunk * one.n_parameters <= _STACKED_PARAMETERS[device.type]:
+        if 4 * chunk * one.n_parameters <= _room(device):
             stacked = replace(plain, strategy="vmap", chunk=chunk)
             candidates.append((stacked, Mixer(model, dtype, device, chunk, rows)))
     seconds = _race(model, anchors, sample, candidates, dtype)
@@ -70,6 +69,13 @@ def calibrate(
     plan, mixer = candidates[best]
     plan = replace(plan, seconds=seconds[best])
     return replace(plan, tokens=_tokens(model, anchors, sample, plan, mixer, dtype))
+
+
+def _room(device: torch.device) -> int:
+    """Bytes that the stacked weights of a chunk may take."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] // 4
+    return 1 << 28  # beyond that, each operation pays for fresh pages
 
 
 def _race(

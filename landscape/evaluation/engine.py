@@ -294,7 +294,12 @@ def _number_format(precision: str, device: torch.device) -> Iterator[None]:
     """How matrix products of fp32 tensors are computed, for the time of a call."""
     if precision not in _DTYPES:
         raise ConfigError(
-            "The precision is not known.", expected=", ".join(_DTYPES), found=precision
+            "The precision is not known.",
+            expected=", ".join(_DTYPES),
+            found=precision,
+            fix="'auto' is for experiments: it depends on which numbers are reported"
+            if precision == "auto"
+            else None,
         )
     if device.type != "cuda":
         if precision == "tf32":

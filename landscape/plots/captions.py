@@ -81,6 +81,9 @@ def coverage(analysis: Analysis) -> list[str]:
             "another rule or data set"
         )
         sentences.append(f"{over} the whole grid {more}.")
+        if np.isfinite(analysis.tolerance):
+            stay = "stay the same" if analysis.settled else "would differ"
+            sentences.append(f"The basins {stay} when every gap is as large as that allows.")
     if np.isfinite(analysis.difference):
         sentences.append(
             "Between the formats, the loss of one example differs by at most "
