@@ -14,6 +14,7 @@ import torch
 import transformers
 from common import median
 
+from landscape.checkpoints import token_table
 from landscape.evaluation import Evaluator, Plan
 from landscape.geometry import Line
 
@@ -44,10 +45,9 @@ def bench_gpu(device: str | None) -> dict[str, Any]:
         "pairs": PAIRS,
         "points": POINTS,
         "examples": EXAMPLES,
-        "projected minutes, bf16": largest["seconds a point, loop"]
-        * (EXAMPLES / examples)
-        * (PAIRS * (POINTS - 2) + 100)
-        / 60,
+        "projected minutes, bf16": "not at reduced size"
+        if small
+        else largest["seconds a point, loop"] * (PAIRS * (POINTS - 2) + 100) / 60,
     }
     return result
 
@@ -68,7 +68,8 @@ def _encoder(
     ids = torch.randint(5, config.vocab_size, (examples, LENGTH))
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     labels = torch.zeros(examples, dtype=torch.long)
-    evaluator = Evaluator(models[0], [(inputs, labels)], device=where)
+    rows = {token_table(models[0]) or "": ids.unique().numpy()}
+    evaluator = Evaluator(models[0], [(inputs, labels)], device=where, rows=rows)
     times = {}
     for name, plan in {"loop": Plan(), "vmap": Plan("vmap", 4 if width > 256 else 10)}.items():
         evaluator.use(plan, "bf16")
