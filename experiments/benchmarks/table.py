@@ -11,7 +11,7 @@ def as_table(result: dict[str, Any]) -> str:
     scalars = {k: v for k, v in result.items() if not isinstance(v, (dict, list))}
     lines += [f"- {key}: {_plain(value)}" for key, value in scalars.items() if key != "benchmark"]
     for key, value in result.items():
-        if not isinstance(value, dict) or any(isinstance(v, list) for v in value.values()):
+        if not isinstance(value, dict) or key.startswith("all_"):
             continue
         lines += ["", f"## {key}", ""]
         nested = {k: v for k, v in value.items() if isinstance(v, dict)}
