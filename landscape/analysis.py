@@ -255,8 +255,14 @@ def _focus_curves(focus: str, contents: Contents) -> Curves:
 
 
 def _matrices(intervals: GapIntervals, pairs: np.ndarray, n: int) -> GapIntervals:
-    names = ("estimate", "low", "high", "standard_error", "bias")
-    return replace(intervals, **{k: _square(getattr(intervals, k), pairs, n) for k in names})
+    return replace(
+        intervals,
+        estimate=_square(intervals.estimate, pairs, n),
+        low=_square(intervals.low, pairs, n),
+        high=_square(intervals.high, pairs, n),
+        standard_error=_square(intervals.standard_error, pairs, n),
+        bias=_square(intervals.bias, pairs, n),
+    )
 
 
 def _square(values: np.ndarray, pairs: np.ndarray, n: int) -> np.ndarray:

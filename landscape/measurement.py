@@ -57,14 +57,11 @@ def fill(
 
         exact, fast = _formats(config.evaluate.precision, evaluator, cache, population, report)
         if not len(models):  # what a point needs in memory has to show before it is counted
-            for precision in filter(None, (exact, fast)):
-                run([0], np.ones((1, 1)), precision)
+            _model(run, 0, exact, fast)
         for i in bar(models.tolist(), "model"):
             writer.write_model(i, *_model(run, i, exact, fast))
         _suspect(experiment, population.names, writer, report)
         cache.budget = _room(config.evaluate.memory_budget, cache, population)
-        if fast and not np.isfinite(writer.screening_error(experiment.gap_dataset)):
-            fast = None  # models that an earlier run did not screen: there is no error to go by
         _pairs(experiment, population, writer, run, cache, (exact, fast))
 
 
@@ -156,9 +153,15 @@ def _pairs(
     order = _order(pairs, writer.pairs_to_measure(), pilot if path.adaptive else [], capacity)
     ends = writer.model_losses(dataset).mean(1, dtype=np.float64)
     smoothness = None
+    off = writer.screening_error(dataset)
+    if not np.isfinite(off):  # models that were not screened: there is no error to go by
+        formats = formats[0], None
     for place, k in enumerate(bar(order, "pair")):
         if path.adaptive and k not in pilot and smoothness is None:
-            smoothness = learn_smoothness(writer.curves(dataset, pilot), line.positions)
+            curves = writer.curves(dataset, pilot)
+            curves = curves[np.isfinite(curves).all(1)]
+            if len(curves) > 1:  # else each pair is evaluated on the whole grid
+                smoothness = learn_smoothness(curves, line.positions)
         for following in order[place + 1 : place + 2]:
             # those in use first, so that they are not the ones to make room
             cache.prefetch(population.checkpoints[i] for i in (*pairs[k], *pairs[following]))
@@ -171,8 +174,9 @@ def _pairs(
             tolerance=path.tolerance,
             formats=formats,
             smoothness=smoothness,
-            error=_SAFETY * writer.screening_error(dataset),  # NaN, and not used, without screening
+            error=_SAFETY * off,  # NaN, and not used, without screening
         )
+        off = np.fmax(off, measured.largest_error(dataset))
         writer.write_pair(
             k,
             measured.outputs,
@@ -251,6 +255,13 @@ class MeasuredPair:
     screened: dict[str, tuple[np.ndarray, np.ndarray]]
     formats: np.ndarray
     tolerance: float
+
+    def largest_error(self, dataset: str) -> float:
+        """Nats, of a screened mean loss where it is known exactly too; 0 where none is."""
+        means, differences = self.screened[dataset]
+        twice = np.isfinite(differences)
+        exact = self.outputs[dataset][0][twice].mean(1, dtype=np.float64)
+        return float(np.abs(means[twice] - exact).max(initial=0.0))
 
 
 class _Points:

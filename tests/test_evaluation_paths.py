@@ -202,16 +202,20 @@ def test_a_plan_belongs_to_model_format_and_threads(
 ) -> None:
     monkeypatch.setenv("LANDSCAPE_CACHE", str(tmp_path))
     cpu, model = torch.device("cpu"), nn.Linear(2, 2)
-    key = plan_key(model, cpu, torch.float32, 100)
-    assert key == plan_key(nn.Linear(2, 2), cpu, torch.float32, 120)
+    key = plan_key(model, cpu, "fp32", 100)
+    assert key == plan_key(nn.Linear(2, 2), cpu, "fp32", 120)
     others = {
-        plan_key(nn.Linear(2, 3), cpu, torch.float32, 100),
-        plan_key(model, cpu, torch.bfloat16, 100),
-        plan_key(model, cpu, torch.float32, 1000),
+        plan_key(nn.Linear(2, 3), cpu, "fp32", 100),
+        plan_key(model, cpu, "bf16", 100),
+        plan_key(model, cpu, "tf32", 100),  # of fp32 tensors too
+        plan_key(model, cpu, "fp32", 1000),
     }
-    assert len(others - {key}) == 3
+    assert len(others - {key}) == 4
+    assert len({other[:32] for other in (key, *others)}) == 5  # of which files are named
     remember(key, Plan(chunk=7))
-    assert remembered(key) == Plan(chunk=7) or remembered(key).chunk == 7  # type: ignore[union-attr]
+    found = remembered(key)
+    assert found is not None
+    assert found.chunk == 7
     monkeypatch.setenv("LANDSCAPE_CACHE", "/proc/nowhere")
     remember(key, Plan())  # no obstacle
     assert remembered(key) is None

@@ -15,7 +15,7 @@ from landscape.evaluation import Evaluation, Evaluator
 from landscape.experiment import run_experiment
 from landscape.inputs import open_experiment
 from landscape.measurement import measure_pair
-from landscape.store import Contents, read_store
+from landscape.store import Contents, StoreWriter, read_store
 from tests.tiny import save_population, write_experiment
 
 POINTS = 17
@@ -95,6 +95,39 @@ def test_chosen_points_give_the_gap_of_the_whole_grid(
         assert np.isnan(dev.screened).all()
 
 
+def test_a_pilot_whose_losses_overflow_teaches_nothing(
+    tmp_path: Path,
+    whole: tuple[Path, Contents],
+    task_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        StoreWriter, "curves", lambda self, dataset, pairs: np.full((len(pairs), POINTS), np.inf)
+    )
+    chosen = run(tmp_path, whole[0], task_file, {"path": {"adaptive": True}})
+    assert chosen.exact.all()
+
+
+def test_the_formats_are_compared_once_a_run_not_once_a_pair(
+    tmp_path: Path,
+    whole: tuple[Path, Contents],
+    task_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reading every pair for each pair would make large populations quadratic in pairs."""
+    monkeypatch.setattr(Evaluator, "fast_precision", lambda self, anchors: "bf16")
+    compare, answers = StoreWriter.screening_error, []
+
+    def counted(self: StoreWriter, dataset: str) -> float:
+        answers.append(compare(self, dataset))
+        return answers[-1]
+
+    monkeypatch.setattr(StoreWriter, "screening_error", counted)
+    run(tmp_path, whole[0], task_file, {"evaluate": {"precision": "auto"}})
+    assert len(answers) == 1
+    assert answers[0] > 0
+
+
 def test_without_a_faster_format_auto_is_fp32(
     tmp_path: Path,
     whole: tuple[Path, Contents],
@@ -168,6 +201,7 @@ def test_a_format_further_off_than_thought_is_noticed(error: float) -> None:
     means, differences = pair.screened["dev"]
     np.testing.assert_allclose(means, (CURVE + off)[1:-1], atol=1e-6)
     np.testing.assert_allclose(differences[3], 0.02, atol=1e-6)
+    assert pair.largest_error("dev") == pytest.approx(0.02, abs=1e-6)
     assert np.isnan(differences[pair.formats != 1]).all()
 
 

@@ -42,7 +42,7 @@ class Evaluation:
     """A model's outputs at several points of weight space, examples in the caller's order.
 
     Attributes:
-        logits: (n_points, n_examples, n_labels) float32.
+        logits: (n_points, n_examples, n_labels) float32; float64 from ``fp64``.
         losses: (n_points, n_examples) in nats.
         predictions: (n_points, n_examples) label indices.
     """
@@ -116,13 +116,17 @@ class Evaluator:
             mixer = self._mixer(dtype, plan)
             loaded = mixer.load(anchors)
             try:
-                outputs = self._forward(mixer, loaded, matrix, plan, dtype)
+                outputs = forward_points(
+                    self._model, mixer, loaded, matrix, self._inputs, plan, dtype
+                )
             except CannotBatch as reason:
                 if self._strategy == "vmap":
                     raise refuse_to_batch(reason) from reason
                 plan = self._plans[precision] = replace(plan, strategy="loop", chunk=1)
                 mixer = self._mixer(dtype, plan)
-                outputs = self._forward(mixer, mixer.load(anchors), matrix, plan, dtype)
+                outputs = forward_points(
+                    self._model, mixer, mixer.load(anchors), matrix, self._inputs, plan, dtype
+                )
         results = {name: out.read(outputs) for name, out in self._outs.items()}
         return results[""] if self._single else results
 
@@ -183,24 +187,13 @@ class Evaluator:
     def _key(self, precision: Precision) -> str:
         sizes = [next(iter(i.values())) if isinstance(i, Mapping) else i for i in self._inputs]
         typical = sorted(tensor.shape[:2].numel() for tensor in sizes)[len(sizes) // 2]
-        with _number_format(precision, self.device):
-            return plan_key(self._model, self.device, _DTYPES[precision], typical) + precision
+        return plan_key(self._model, self.device, precision, typical)
 
     def _mixer(self, dtype: torch.dtype, plan: Plan) -> Mixer:
         kept = self._mixers.get(dtype)
         if kept is None or kept.n_points != plan.chunk:
             self._mixers[dtype] = Mixer(self._model, dtype, self.device, plan.chunk, self._rows)
         return self._mixers[dtype]
-
-    def _forward(
-        self,
-        mixer: Mixer,
-        anchors: list[dict[str, Tensor]],
-        matrix: np.ndarray,
-        plan: Plan,
-        dtype: torch.dtype,
-    ) -> list[Tensor]:
-        return forward_points(self._model, mixer, anchors, matrix, self._inputs, plan, dtype)
 
 
 def evaluate(

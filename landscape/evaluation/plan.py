@@ -47,8 +47,8 @@ def default_plan(n_parameters: int, device: torch.device) -> Plan:
     return Plan(tokens=tokens)
 
 
-def plan_key(model: nn.Module, device: torch.device, dtype: torch.dtype, n_inputs: int) -> str:
-    """What a plan depends on: machine, threads, torch, the model's shapes, the batches' size."""
+def plan_key(model: nn.Module, device: torch.device, precision: str, n_inputs: int) -> str:
+    """What a plan depends on: machine, threads, torch, model, number format, the batches' size."""
     shapes = [(name, tuple(tensor.shape)) for name, tensor in model.named_parameters()]
     content = json.dumps(
         [
@@ -58,7 +58,7 @@ def plan_key(model: nn.Module, device: torch.device, dtype: torch.dtype, n_input
             type(model).__name__,
             shapes,
             str(getattr(getattr(model, "config", None), "_attn_implementation", "")),
-            str(dtype),
+            precision,
             n_inputs.bit_length(),
         ]
     )
