@@ -20,6 +20,7 @@ from landscape.checkpoints import (
 from landscape.checkpoints.labels import suspect_labels
 from landscape.errors import ConfigError
 from landscape.inputs import Experiment, open_experiment
+from landscape.measurement.ways import refuse_unknown
 from landscape.progress import Track, silent
 
 _PROBE = 128  # in-domain examples that each model answers
@@ -67,6 +68,7 @@ def check_config(
         base=experiment.base,
         track=track,
     )
+    refuse_unknown(experiment, population)
     lines += _about(population)
     lines += _answers(experiment, population, track)
     return [*lines, *_space(experiment, population)]

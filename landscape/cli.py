@@ -28,7 +28,9 @@ DataRoot = Annotated[
     Path | None,
     typer.Option("--data-root", help="Where data files lie (or the LANDSCAPE_DATA variable)."),
 ]
-Formats = Annotated[str, typer.Option("--format", help="pdf, png, svg; several with commas.")]
+Formats = Annotated[
+    str, typer.Option("--format", help="pdf, png, svg, vtp (surfaces); several with commas.")
+]
 
 
 def _say(line: str) -> None:
@@ -72,11 +74,20 @@ def run(
 
 @app.command()
 def check(
-    what: Annotated[list[str], typer.Argument(metavar="CONFIG.yaml|REF...")],
+    what: Annotated[list[str], typer.Argument(metavar="CONFIG.yaml|REF...|STORE [MODEL...]")],
     data_root: DataRoot = None,
 ) -> None:
-    """Everything that can be known to fail, before hours of compute."""
+    """Everything that can be known to fail, before hours of compute.
+
+    Of a store: will these of its models average?
+    """
     _quiet()
+    if what[0].endswith((".h5", ".hdf5")):
+        from landscape.averaging import will_average
+
+        analysis = _analysis(Path(what[0]), None, None)
+        typer.echo(will_average(analysis, what[1:] or None).reason)
+        return
     from landscape.check import check_config, check_references
     from landscape.progress import bar
 
@@ -104,15 +115,19 @@ def figures(
     focus: Annotated[str | None, typer.Option(help="The challenge group to show.")] = None,
 ) -> None:
     """Draw the figures of a store."""
-    from landscape.plots import write_figures
+    from landscape.plots import write_figures, write_surfaces
 
-    known = ("pdf", "png", "svg")
+    known = ("pdf", "png", "svg", "vtp")
     chosen = tuple(part.strip() for part in formats.split(",") if part.strip())
     if not chosen or set(chosen) - set(known):
         raise ConfigError(
             "A figure format is not known.", where="--format", expected=known, found=formats
         )
-    for path in write_figures(_analysis(store, rule, focus), out, chosen):
+    analysis = _analysis(store, rule, focus)
+    paths = write_figures(analysis, out, [name for name in chosen if name != "vtp"])
+    if "vtp" in chosen:
+        paths += write_surfaces(analysis, out)
+    for path in paths:
         typer.echo(path)
 
 
@@ -128,6 +143,61 @@ def report(
 
     page = out or store.with_name("report.html")
     typer.echo(write_report(_analysis(store, rule, focus), page))
+
+
+@app.command()
+def export(
+    refs: Annotated[
+        list[str],
+        typer.Argument(metavar="STORE|REF...", help="A store, or two checkpoints or more."),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to write: absent, or empty.")],
+    at: Annotated[
+        str | None,
+        typer.Option(help="Of two: the t along their line, 0 to 1; of a store: T, or X,Y."),
+    ] = None,
+    of: Annotated[
+        str | None, typer.Option(help="Of a store: the way or surface that the point lies on.")
+    ] = None,
+    base: Annotated[
+        Path | None, typer.Option(help="Of a store: the folder of the experiment's YAML.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="One for each, with commas; divided by their sum.")
+    ] = None,
+    soup: Annotated[str | None, typer.Option(help="uniform: the mean; the default.")] = None,
+    slerp: Annotated[
+        float | None, typer.Option(help="Of two: the t of spherical interpolation, 0 to 1.")
+    ] = None,
+) -> None:
+    """Write a point of weight space as a checkpoint directory."""
+    _quiet()
+    from landscape.export import export as write
+    from landscape.export import export_stored, read_numbers
+    from landscape.progress import bar
+
+    position = None if at is None else read_numbers(at, "--at")
+    if of is not None:
+        if len(refs) != 1 or position is None:
+            raise ConfigError(
+                "A point of a way or surface needs one store and a position.",
+                expected="landscape export STORE --of NAME --at T --out DIR",
+            )
+        typer.echo(export_stored(refs[0], of, position, out, base=base))
+        return
+    if position is not None and len(position) != 1:
+        raise ConfigError("A position on a line is one number.", where="--at", found=at)
+    typer.echo(
+        write(
+            refs,
+            out,
+            at=None if position is None else position[0],
+            weights=None if weights is None else read_numbers(weights, "--weights"),
+            soup=soup,
+            slerp=slerp,
+            track=bar,
+        )
+    )
 
 
 @app.command()

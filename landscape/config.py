@@ -6,28 +6,124 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from landscape.schema import Strict, read_yaml, validate
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
+class FitConfig(Strict):
+    """How the control points of a curve are trained, on the task's training data.
+
+    Attributes:
+        examples: Training examples in a stratified sample; all when null.
+        batch_size: Examples a step.
+        steps: Of the optimiser; of one cycle of AutoNEB.
+        points_per_step: Values of t a step.
+        learning_rate: The peak.
+        precision: bf16 means autocast; the weights stay fp32.
+        seed: Of the sample, the order of the batches and the values of t.
+    """
+
+    examples: int | None = Field(default=4000, ge=2)
+    batch_size: int = Field(default=32, gt=0)
+    steps: int = Field(default=300, gt=0)
+    points_per_step: int = Field(default=1, gt=0)
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = Field(default=1e-4, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    seed: int = 0
+
+
 class PathConfig(Strict):
     """The way between the two models of a pair.
 
     Attributes:
+        kind: ``line``; ``bezier`` and ``chain`` with control points that are trained for each pair.
         points: Evenly spaced positions, both ends included.
+        degree: Of a Bezier curve.
+        bends: Of a chain.
+        fit: How control points are trained.
         adaptive: Evaluate a position only where the gap could still grow by more than the
             tolerance.
         tolerance: Nats by which a gap may be too low, with adaptive positions or
             ``precision: auto``.
     """
 
-    kind: Literal["line"] = "line"
+    kind: Literal["line", "bezier", "chain"] = "line"
     points: int = Field(default=11, ge=3, le=1001)
     adaptive: bool = False
     tolerance: float = Field(default=0.005, gt=0)
+    degree: int = Field(default=2, ge=2, le=10)
+    bends: int = Field(default=1, ge=1, le=100)
+    fit: FitConfig = FitConfig()
+
+
+class WayConfig(Strict):
+    """A way between two of the models, measured beside the pairs.
+
+    Attributes:
+        kind: ``line``; ``bezier`` and ``chain`` with trained control points; ``autoneb``;
+            ``layers``: lines on which only a group of layers moves, one for each group and end.
+        between: Two models' names, or ``largest_gap``.
+        points: Evenly spaced values of t, both ends included.
+        degree: Of a Bezier curve.
+        bends: Of a chain.
+        cycles: Of AutoNEB.
+        max_pivots: Of AutoNEB, at most.
+        groups: Of ``layers``, names in ``parameter_groups``; embeddings, lower and upper half,
+            attention, feed-forward, LayerNorm and head when absent.
+        fit: How control points are trained.
+    """
+
+    kind: Literal["line", "bezier", "chain", "autoneb", "layers"]
+    name: str | None = Field(default=None, pattern=r"^[\w.-]+$")
+    between: Literal["largest_gap"] | tuple[str, str] = "largest_gap"
+    points: int = Field(default=21, ge=3, le=1001)
+    degree: int = Field(default=2, ge=2, le=10)
+    bends: int = Field(default=1, ge=1, le=100)
+    cycles: int = Field(default=3, ge=1)
+    max_pivots: int = Field(default=7, ge=1)
+    groups: tuple[str, ...] | None = None
+    fit: FitConfig = FitConfig()
+
+
+class SurfaceConfig(Strict):
+    """A surface through some of the models, measured beside the pairs.
+
+    Attributes:
+        kind: ``plane`` through three models; ``random``: two filter-normalised random directions
+            from one; ``pca``: the principal plane of all models.
+        through: Of a plane: three models' names, or ``two_basins`` for the two nearest models of
+            one basin and the one of another that is farthest from them. Of ``random``: one.
+        points: Along the longer side.
+        margin: Beside the models, as a share of each side.
+        extent: Of ``random``: steps go from -extent to extent, in lengths of the filters.
+        tolerance: How far a loss may be off, as a share of it, where it is interpolated between
+            evaluated points; every point is evaluated when null.
+        seed: Of random directions.
+    """
+
+    kind: Literal["plane", "random", "pca"] = "plane"
+    name: str | None = Field(default=None, pattern=r"^[\w.-]+$")
+    through: Literal["two_basins"] | tuple[str, ...] = "two_basins"
+    points: int = Field(default=21, ge=3, le=501)
+    margin: float = Field(default=0.2, ge=0)
+    extent: float = Field(default=1.0, gt=0)
+    tolerance: float | None = Field(default=None, gt=0)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _as_many_as_it_needs(self) -> SurfaceConfig:
+        needed = {"plane": 3, "random": 1}.get(self.kind)
+        if needed and self.through != "two_basins" and len(self.through) != needed:
+            raise ValueError(
+                f"a surface of kind '{self.kind}' goes through {needed} of the models, "
+                f"not {len(self.through)}"
+            )
+        return self
 
 
 class EvaluateConfig(Strict):
@@ -102,6 +198,8 @@ class ExperimentConfig(Strict):
         datasets: Only these of the task's data sets.
         examples: How many of each data set, stratified; all when null.
         seed: Of the sample.
+        ways: Measured between single pairs, after all pairs' lines.
+        surface: One surface or several, measured after the ways.
         out: The folder for store, figures and report; ``runs/NAME`` when absent.
     """
 
@@ -115,9 +213,27 @@ class ExperimentConfig(Strict):
     examples: int | None = Field(default=512, ge=2)
     seed: int = 0
     path: PathConfig = PathConfig()
+    ways: tuple[WayConfig, ...] = ()
+    surface: tuple[SurfaceConfig, ...] = ()
     evaluate: EvaluateConfig = EvaluateConfig()
     analysis: AnalysisConfig = AnalysisConfig()
     out: str | None = None
+
+    @model_validator(mode="after")
+    def _named_apart(self) -> ExperimentConfig:
+        names = [way.name or way.kind for way in self.ways]
+        names += [surface.name or surface.kind for surface in self.surface]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"two ways or surfaces named '{twice[0]}': give one of them another 'name'"
+            )
+        return self
+
+    @field_validator("ways", "surface", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, dict) else value
 
     @field_validator("checkpoints", mode="before")
     @classmethod

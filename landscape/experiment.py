@@ -10,7 +10,7 @@ import numpy as np
 from landscape.geometry import Line
 from landscape.inputs import Experiment, open_experiment, stored_config
 from landscape.progress import bar
-from landscape.store import MEASURED, StoreWriter, create_store, read_store
+from landscape.store import MEASURED, Contents, StoreWriter, create_store, read_store
 
 Report = Callable[[str], None]
 
@@ -70,7 +70,9 @@ def draw(
 def measure(experiment: Experiment, report: Report = print) -> None:
     """Fill the experiment's store: every model first, then every pair."""
     from landscape.checkpoints import load_population
-    from landscape.measurement import fill
+    from landscape.measurement.pairs import fill
+    from landscape.measurement.surfaces import measure_surfaces
+    from landscape.measurement.ways import measure_ways, refuse_unknown
     from landscape.provenance import attributes, checkpoint_table, refuse_changed, refuse_other
 
     content = stored_config(experiment)
@@ -81,7 +83,7 @@ def measure(experiment: Experiment, report: Report = print) -> None:
         refuse_changed(experiment, contents)
         done = int((contents.status == MEASURED).sum())
         report(f"store: {store}, {done} of {len(contents.status)} pairs measured")
-        if contents.attributes["finished"] == "yes":
+        if contents.attributes["finished"] == "yes" and not _more_points(experiment, contents):
             if contents.config != content:  # another analysis of the same measurements
                 with StoreWriter(store) as writer:
                     writer.finish(content)
@@ -96,6 +98,7 @@ def measure(experiment: Experiment, report: Report = print) -> None:
         read_weights=not store.is_file(),
         track=bar,
     )
+    refuse_unknown(experiment, population)
     for warning in population.warnings:
         report(f"warning: {warning}")
     if not store.is_file():
@@ -110,5 +113,14 @@ def measure(experiment: Experiment, report: Report = print) -> None:
             datasets=experiment.examples,
         )
     with StoreWriter(store) as writer:
-        fill(experiment, population, writer, report)
+        evaluator = fill(experiment, population, writer, report)
+        for measure_more in (measure_ways, measure_surfaces):
+            measure_more(experiment, population, writer, evaluator, report)
         writer.finish(content)
+
+
+def _more_points(experiment: Experiment, contents: Contents) -> bool:
+    """Whether there are ways or surfaces that a finished store was not made with."""
+    kept = ("ways", "surface")
+    wanted = stored_config(experiment)
+    return any(item not in contents.config.get(kind, []) for kind in kept for item in wanted[kind])

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from landscape.adaptive import GROWING
 from landscape.config import ExperimentConfig, load_config
 from landscape.errors import ConfigError, require_known
 from landscape.generalization import group_rows
+from landscape.measurement.adaptive import GROWING
 from landscape.tasks import Examples, Task, data_root, load_examples, load_task, sample_examples
 
 
@@ -24,6 +24,7 @@ class Experiment:
         base: The folder that relative paths start from.
         out: Where store, figures and report go.
         examples: Role and sample of each data set.
+        data_root: Where the task's data files lie.
     """
 
     config: ExperimentConfig
@@ -31,6 +32,7 @@ class Experiment:
     out: Path
     task: Task
     examples: tuple[tuple[str, Examples], ...]
+    data_root: Path | None = None
 
     @property
     def gap_dataset(self) -> str:
@@ -86,7 +88,7 @@ def open_experiment(
         examples.append((role, sample_examples(whole, config.examples, rng)))
     _check_analysis(config, examples, path)
     given = Path(out) if out else base / config.out if config.out else Path("runs") / config.name
-    return Experiment(config, base, given.absolute(), task, tuple(examples))
+    return Experiment(config, base, given.absolute(), task, tuple(examples), folder)
 
 
 def _check_analysis(

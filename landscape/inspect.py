@@ -44,6 +44,12 @@ def describe(path: Path) -> str:
             f"  {data.name:<24} {data.role:<10} {data.metric:<9} {len(data.labels):>8} "
             f"{groups:>7}  {data.content_hash[:12]}"
         )
+    if contents.points:
+        lines += ["", f"  {'way or surface':<36} {'kind':<8} {'points':>11}  between"]
+    for points in contents.points.values():
+        share = f"{int(points.evaluated.sum())} of {points.evaluated.size}"
+        between = points.notes.get("between") or points.notes.get("through") or points.models
+        lines.append(f"  {points.name:<36} {points.kind:<8} {share:>11}  {', '.join(between)}")
     width = max(len(name) for name in contents.models)
     lines += ["", f"  {'model':<{width}}  {'seed':>6} {'step':>7}  {'sha256':<12}  reference"]
     for row in contents.checkpoints.to_dict("records"):

@@ -14,6 +14,8 @@ def bar(items: Sequence[T], unit: str) -> Iterable[T]:
     """Go through items with a bar on standard error; in a log file a line every 20 seconds."""
     from tqdm import tqdm
 
+    if not len(items):
+        return items
     live = sys.stderr.isatty()
     settings: dict[str, Any] = {"mininterval": 0.5 if live else 20, "dynamic_ncols": live}
     return tqdm(items, desc=f"{unit}s", unit=unit, file=sys.stderr, miniters=1, **settings)

@@ -86,6 +86,8 @@ def refuse_other(experiment: Experiment, contents: Contents) -> None:
 def _measured_part(content: dict[str, Any]) -> dict[str, Any]:
     # the collapse stands in the task, which is stored in full
     free = {"analysis", "out", "data_root", "name", "resolved_focus", "collapse"}
+    # each way and surface keeps its own settings
+    free |= {"ways", "surface"}
     kept = {key: value for key, value in content.items() if key not in free}
     own = {"memory_budget", "token_budget"}
     kept["evaluate"] = {k: v for k, v in content["evaluate"].items() if k not in own}

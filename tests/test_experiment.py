@@ -22,7 +22,7 @@ from landscape.check import check_config
 from landscape.errors import ConfigError, LandscapeError
 from landscape.experiment import run_experiment
 from landscape.inputs import open_experiment
-from landscape.measurement import tiled
+from landscape.measurement.pairs import tiled
 from landscape.store import read_store
 from tests.tiny import make_model, make_tokenizer, save_population, write_experiment
 

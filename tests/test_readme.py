@@ -31,18 +31,22 @@ def test_the_library_example_runs(
     for file in task_file.parent.iterdir():
         shutil.copy(file, tmp_path / file.name)
     monkeypatch.chdir(tmp_path)
-    (example,) = blocks("python")
-    exec(compile(example, "README.md", "exec"), {})
-    height, gap = map(float, capsys.readouterr().out.split()[-2:])
-    assert gap >= height >= 0
+    names: dict[str, object] = {}
+    examples = blocks("python")
+    assert len(examples) == 2
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), names)
+        height, gap = map(float, capsys.readouterr().out.split()[-2:])
+        assert gap >= height >= 0
 
 
 def test_the_yaml_examples_are_valid() -> None:
     import yaml
 
-    experiment, faster, task = [yaml.safe_load(block) for block in blocks("yaml")]
+    experiment, faster, ways, task = [yaml.safe_load(block) for block in blocks("yaml")]
     validate(ExperimentConfig, experiment, "README")
     validate(ExperimentConfig, {**experiment, **faster}, "README")
+    validate(ExperimentConfig, {**experiment, **ways}, "README")
     validate(Task, task, "README")
 
 

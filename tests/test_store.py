@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -477,6 +478,61 @@ def test_the_store_of_format_0_2_has_missing_and_screened_points() -> None:
         known = contents.evaluated[k]
         assert convexity_gap(curve[known], t[known]) - gap <= contents.tolerance[k] + 0.01
     assert contents.tolerance[0] == 0 < contents.largest_tolerance < 0.05
+
+
+def test_the_store_of_format_0_3_has_a_way_and_a_surface() -> None:
+    contents = read_store(Path(__file__).with_name("data") / "store-0.3.0.h5")
+    assert list(contents.points) == ["straight", "square"]
+    way, square = contents.points.values()
+    assert (way.kind, way.models, way.shape) == ("line", ("member-1", "member-2"), (5,))
+    assert way.evaluated.tolist() == [True, True, True, False, True]
+    assert way.notes == {"between": ["member-1", "member-2"]}
+    assert (square.kind, square.shape) == ("plane", (2, 2))
+    for name, data in contents.datasets.items():
+        # its ends are models that were measured on their own
+        np.testing.assert_allclose(way.losses[name][[0, -1]], data.model_losses[1:], rtol=1e-5)
+        np.testing.assert_allclose(square.losses[name][:3], data.model_losses, rtol=1e-4)
+        np.testing.assert_array_equal(way.predictions[name][[0, -1]], data.model_predictions[1:])
+        assert np.isnan(way.mean_losses(name)).tolist() == (~way.evaluated).tolist()
+        accuracy = (data.model_predictions[1] == data.labels).mean()
+        assert way.accuracies(name, data.labels)[0] == accuracy
+        # the line is the pair's own
+        pair = data.losses[contents.pairs.tolist().index([1, 2])]
+        both = [0, 2, 4], [0, 4, 8]
+        known = contents.exact[2][both[1]]
+        np.testing.assert_allclose(
+            way.losses[name][both[0]][known], pair[both[1]][known], rtol=1e-5
+        )
+
+
+def test_points_are_added_resumed_and_kept_apart(tmp_path: Path) -> None:
+    path = tmp_path / "store.h5"
+    shutil.copy(Path(__file__).with_name("data") / "store-0.2.0.h5", path)
+    made = read_store(Path(__file__).with_name("data") / "store-0.3.0.h5").points["straight"]
+    with StoreWriter(path) as writer:
+        assert writer.points("straight") is None
+        writer.add_points(made)
+        held = writer.points("straight")
+        assert held is not None
+        assert not held.evaluated.any()
+        assert all(np.isnan(losses).all() for losses in held.losses.values())
+        outputs = {n: (made.losses[n][[2]], made.predictions[n][[2]]) for n in made.losses}
+        writer.write_points("straight", [2], outputs)
+        writer.add_points(made)  # is there already: nothing is lost
+        writer.write_notes("straight", {"tolerance": 0.5})
+    contents = read_store(path)
+    assert contents.attributes["encoding-version"] == ENCODING_VERSION
+    assert contents.attributes["finished"] == "no"
+    found = contents.points["straight"]
+    assert found.evaluated.tolist() == [False, False, True, False, False]
+    assert found.notes == {"tolerance": 0.5}
+    for name, losses in made.losses.items():
+        np.testing.assert_array_equal(found.losses[name][2], losses[2])
+    with StoreWriter(path) as writer:
+        writer.finish(contents.config)
+    packed = read_store(path)
+    np.testing.assert_array_equal(packed.points["straight"].status, found.status)
+    np.testing.assert_array_equal(packed.points["straight"].lengths, made.lengths)
 
 
 def test_there_is_a_store_of_this_format() -> None:

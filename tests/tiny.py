@@ -105,7 +105,7 @@ def write_task(folder: Path, n: int = 60) -> Path:
     return path
 
 
-def write_experiment(path: Path, population: Path, task: Path, **changes: object) -> Path:
+def write_experiment(path: Path, population: Path, task: Path, /, **changes: object) -> Path:
     """Write an experiment on a population and a task."""
     content = {
         "name": "tiny",

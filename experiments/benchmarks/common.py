@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ class Setting:
     repeats: int
     examples: int
     work: Path
+    peer_path: Path | None = None
+    """A clone of loss-surface-simplexes, which no registry has."""
 
     def population(self, refs: Sequence[str] | None = None) -> Population:
         """Classifiers made by ``landscape finetune experiments/mnli_minilm_finetune.yaml``."""
@@ -153,14 +156,33 @@ def fresh_model(population: Population, member: int = 0) -> nn.Module:
     return model.eval()
 
 
-def peers() -> Path:
+def peers(names: Sequence[str] = PEERS) -> Path:
     """A folder of their own for the peers, gone with the temporary directory."""
     folder = Path(tempfile.mkdtemp(prefix="peers-"))
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder, *PEERS],
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder, *names],
         check=True,
         stdout=sys.stderr,
         env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
     )
     sys.path.append(str(folder))
     return folder
+
+
+def best(seconds: Mapping[str, float], names: Iterable[str]) -> float:
+    """The least of those that were timed; NaN where none was."""
+    return min((seconds[name] for name in names if name in seconds), default=float("nan"))
+
+
+def peak_bytes() -> int:
+    """The most bytes that this process has had resident since it began to run its program.
+
+    Linux counts them a program; elsewhere getrusage's count is taken, which on Linux would begin
+    with that of the process that started this one.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(one for one in status.read_text().splitlines() if one.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

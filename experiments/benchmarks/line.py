@@ -24,7 +24,6 @@ from common import (
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from landscape.adaptive import PILOT_PAIRS, Smoothness, learn_smoothness
 from landscape.barriers import convexity_gap
 from landscape.batches import used_tokens
 from landscape.checkpoints import build_model, token_table
@@ -32,7 +31,8 @@ from landscape.evaluation import Evaluator, Plan
 from landscape.evaluation.kernels import Kernels
 from landscape.evaluation.mix import Mixer
 from landscape.geometry import Line
-from landscape.measurement import measure_pair
+from landscape.measurement.adaptive import PILOT_PAIRS, Smoothness, learn_smoothness
+from landscape.measurement.pairs import measure_pair
 
 POINTS = 11
 TOLERANCE = 0.005  # nats, of the certified gap

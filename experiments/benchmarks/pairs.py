@@ -48,23 +48,33 @@ def bench_pairs(setting: Setting) -> dict[str, Any]:
     timed = np.unique(np.linspace(0, len(pairs) - 1, TIMED).astype(int)).tolist()
     own = fresh_model(population)
     sets = [(plain_batches(population, data), collapsed(data)) for data in examples]
-    loop, curves = [], {}
-    for count, k in enumerate(timed):
-        ends = [dict(population.checkpoints[i].params) for i in pairs[k]]
-        began = time.perf_counter()
-        curves[k] = state_dict_loop(own, ends, Line(POINTS).positions, sets)[0]
-        loop.append(time.perf_counter() - began)
-        print(f"  loop: pair {count + 1} of {len(timed)}", file=sys.stderr, flush=True)
-    seconds: dict[str, float] = {"state-dict loop": median(loop) * len(pairs)}
+    loop: list[float] = []
+    curves: dict[int, np.ndarray] = {}
+
+    def time_loop(part: Sequence[int]) -> None:
+        for k in part:
+            ends = [dict(population.checkpoints[i].params) for i in pairs[k]]
+            began = time.perf_counter()
+            curves[k] = state_dict_loop(own, ends, Line(POINTS).positions, sets)[0]
+            loop.append(time.perf_counter() - began)
+            print(f"  loop: pair {len(loop)} of {len(timed)}", file=sys.stderr, flush=True)
+
+    seconds: dict[str, float] = {"state-dict loop": np.nan}
     stores = {}
-    for name, changes in {
-        "engine, fp32, whole grid": {},
-        "engine, auto, adaptive": {
-            "path": {"points": POINTS, "adaptive": True, "tolerance": TOLERANCE},
-            "evaluate": {"precision": "auto"},
-        },
-    }.items():
+    time_loop(timed[::3])  # before, between and after: the machine's speed drifts
+    for part, (name, changes) in enumerate(
+        {
+            "engine, fp32, whole grid": {},
+            "engine, auto, adaptive": {
+                "path": {"points": POINTS, "adaptive": True, "tolerance": TOLERANCE},
+                "evaluate": {"precision": "auto"},
+            },
+        }.items(),
+        1,
+    ):
         seconds[name], stores[name] = run(setting, refs, changes)
+        time_loop(timed[part::3])
+    seconds["state-dict loop"] = median(loop) * len(pairs)
     analyses = {
         name: analyze(contents, **analysis_options(contents)) for name, contents in stores.items()
     }
@@ -151,6 +161,7 @@ def run(setting: Setting, refs: Sequence[str], changes: dict[str, Any]) -> tuple
         "out": str(folder / "out"),
     }
     config.write_text(yaml.safe_dump({**content, **changes}))
+    print(config, file=sys.stderr)
     experiment = open_experiment(config, root=setting.data)
     began = time.perf_counter()
     measure(experiment, lambda line: print(f"  {line}", file=sys.stderr, flush=True))

@@ -1,4 +1,4 @@
-"""Run benchmarks: ``python experiments/benchmarks/run.py line long pairs growth startup memory``.
+"""Run benchmarks: ``python experiments/benchmarks/run.py line curve plane mixing``, and others.
 
 Needs the ten classifiers of ``landscape finetune experiments/mnli_minilm_finetune.yaml`` and the
 data that they were made from. Leave the machine alone while it runs.
@@ -22,7 +22,18 @@ os.environ["LANDSCAPE_CACHE"] = tempfile.mkdtemp(prefix="landscape-plans-")
 from common import ROOT, Setting, machine
 from table import as_table
 
-NAMES = ("line", "long", "pairs", "growth", "startup", "memory", "gpu")
+NAMES = (
+    "line",
+    "long",
+    "pairs",
+    "curve",
+    "plane",
+    "mixing",
+    "growth",
+    "startup",
+    "memory",
+    "gpu",
+)
 
 
 def main() -> None:
@@ -35,10 +46,23 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--examples", type=int, default=512)
     parser.add_argument("--device", default=None, help="of gpu: cuda, or cpu at small size")
+    parser.add_argument(
+        "--peer-path",
+        type=Path,
+        default=os.environ.get("LOSS_SURFACE_SIMPLEXES"),
+        help="of curve: a clone of g-benton/loss-surface-simplexes",
+    )
     given = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="landscape-bench-"))
     for name in given.names:
-        setting = Setting(given.checkpoints, given.data_root, given.repeats, given.examples, work)
+        setting = Setting(
+            given.checkpoints,
+            given.data_root,
+            given.repeats,
+            given.examples,
+            work,
+            given.peer_path,
+        )
         if name == "gpu":
             from gpu import bench_gpu
 
@@ -70,6 +94,18 @@ def _bench(name: str, setting: Setting) -> dict[str, object]:
         from pairs import bench_pairs
 
         return bench_pairs(setting)
+    if name == "curve":
+        from curve import bench_curve
+
+        return bench_curve(setting)
+    if name == "plane":
+        from plane import bench_plane
+
+        return bench_plane(setting)
+    if name == "mixing":
+        from mixing import bench_mixing
+
+        return bench_mixing(setting)
     if name == "memory":
         from memory import bench_memory
 

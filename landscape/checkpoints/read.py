@@ -56,6 +56,9 @@ class Weights(Mapping[str, Tensor]):
             tensor = tensor[torch.as_tensor(np.asarray(self.rows[name]))]
         return tensor.to(torch.float32) if tensor.is_floating_point() else tensor
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.shapes  # the default would read the tensor
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.shapes)
 

@@ -44,7 +44,7 @@ def forward_points(
         torch.OutOfMemoryError: One point and one example do not fit.
     """
     run = _loop if plan.strategy == "loop" else _stacked
-    with _eval_mode(model), torch.no_grad():
+    with eval_mode(model), torch.no_grad():
         return run(model, mixer, anchors, matrix, inputs, plan, precision)
 
 
@@ -134,7 +134,7 @@ def _vmapped(model: nn.Module, weights: dict[str, Tensor], inputs: Any) -> Tenso
         warnings.filterwarnings("error", "There is a performance drop", UserWarning)
         try:
             return vmap(
-                lambda state: _output(functional_call(model, state, *_arguments(inputs))),
+                lambda state: logits_of(functional_call(model, state, *arguments(inputs))),
                 randomness="error",
             )(weights)
         except UserWarning as warning:
@@ -154,21 +154,23 @@ def _halving(forward: Callable[[Any], Tensor], inputs: Any, tries: int = _TRIES)
 
 
 def _call(module: nn.Module, inputs: Any) -> Tensor:
-    positional, keywords = _arguments(inputs)
-    return _output(module(*positional, **keywords))
+    positional, keywords = arguments(inputs)
+    return logits_of(module(*positional, **keywords))
 
 
-def _arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments of the model's forward."""
     return ((), dict(inputs)) if isinstance(inputs, Mapping) else ((inputs,), {})
 
 
-def _output(output: Any) -> Tensor:
+def logits_of(output: Any) -> Tensor:
+    """The logits of what a forward returned, in fp32 or fp64."""
     logits: Tensor = getattr(output, "logits", output)
     return logits.to(torch.float64 if logits.dtype == torch.float64 else torch.float32)
 
 
 @contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
+def eval_mode(model: nn.Module) -> Iterator[None]:
     """Eval mode for the time of a call, each module's own mode restored after it."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

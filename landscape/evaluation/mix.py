@@ -110,11 +110,11 @@ class Mixer:
         if len(terms) == 1 and terms[0][0] == 1:
             mixed = terms[0][1]  # an end of a path is the checkpoint itself, bit for bit
         elif rows is None and out.dtype == self.mix_dtype:
-            _add_up(terms, out)
+            add_up(terms, out)
             return
         else:
             shape = out.shape if rows is None else torch.Size((len(rows), *out.shape[1:]))
-            mixed = _add_up(terms, self._scratch[: shape.numel()].view(shape))
+            mixed = add_up(terms, self._scratch[: shape.numel()].view(shape))
         if rows is None:
             out.copy_(mixed)
         else:
@@ -160,7 +160,8 @@ class Mixer:
         return loaded
 
 
-def _add_up(terms: list[tuple[float, Tensor]], out: Tensor) -> Tensor:
+def add_up(terms: list[tuple[float, Tensor]], out: Tensor) -> Tensor:
+    """Set ``out`` to the sum of coefficients times tensors; of two that sum to 1, by ``lerp``."""
     if not terms:
         return out.zero_()
     (c, first), *others = terms

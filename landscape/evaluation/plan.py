@@ -29,14 +29,12 @@ class Plan:
         chunk: Points at once; halved when memory runs out.
         linear: The kernel of linear layers on a CPU.
         tokens: Examples x longest of one batch, for whoever makes the batches.
-        seconds: Measured time of one point on one batch of the sample; NaN when not measured.
     """
 
     strategy: Literal["loop", "vmap"] = "loop"
     chunk: int = 1
     linear: Linear = "torch"
     tokens: int = 2048
-    seconds: float = float("nan")
 
 
 def default_plan(n_parameters: int, device: torch.device) -> Plan:

@@ -1,16 +1,20 @@
 """Figures of an analysis: numbers come in, matplotlib artists go out.
 
 Every ``plot_<noun>(analysis, *, ax=None, ...)`` draws on the axes it is given, or on a new figure,
-and returns the axes. The style is applied inside each call and leaves global settings alone.
+and returns the axes; those of surfaces take the surface itself. The style is applied inside each
+call and leaves global settings alone.
 """
 
 from landscape.plots.basin_histogram import plot_basin_histogram
 from landscape.plots.captions import caption
 from landscape.plots.centroid_distance import plot_centroid_distance
 from landscape.plots.common import STYLE
-from landscape.plots.figures import FIGURES, write_figures
+from landscape.plots.figures import FIGURES, write_figures, write_surfaces
 from landscape.plots.gap_matrix import plot_gap_matrix
 from landscape.plots.loss_curves import plot_loss_curves
+from landscape.plots.surface import plot_surface, plot_surface_3d, plot_surface_panels
+from landscape.plots.vtp import write_vtp
+from landscape.plots.ways import plot_layers, plot_ways
 
 __all__ = [
     "FIGURES",
@@ -19,6 +23,13 @@ __all__ = [
     "plot_basin_histogram",
     "plot_centroid_distance",
     "plot_gap_matrix",
+    "plot_layers",
     "plot_loss_curves",
+    "plot_surface",
+    "plot_surface_3d",
+    "plot_surface_panels",
+    "plot_ways",
     "write_figures",
+    "write_surfaces",
+    "write_vtp",
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from landscape.along import layer_ways, ways_between
 from landscape.errors import ConfigError
 from landscape.plots import common
 from landscape.plots.gap_matrix import matrix_order
@@ -19,7 +20,7 @@ def caption(analysis: Analysis, name: str) -> str:
 
     Args:
         analysis: The numbers.
-        name: loss_curves, gap_matrix, centroid_distance or basin_histogram.
+        name: loss_curves, gap_matrix, centroid_distance, basin_histogram, ways, layers or surface.
 
     Raises:
         ConfigError: There is no such figure.
@@ -29,6 +30,9 @@ def caption(analysis: Analysis, name: str) -> str:
         "gap_matrix": _gap_matrix,
         "centroid_distance": _centroid_distance,
         "basin_histogram": _basin_histogram,
+        "ways": _ways,
+        "layers": _layers,
+        "surface": _surface,
     }
     if name not in writers:
         raise ConfigError(
@@ -68,10 +72,10 @@ def coverage(analysis: Analysis) -> list[str]:
     if done == total and len(formats) == 1:
         return []
     how = ", ".join(f"{n:,} in {name}" for name, n in formats.items())
-    sentences = [
-        f"{f'{done:,} of ' if done < total else 'All '}{total:,} points of the lines were "
-        f"evaluated{f', in {next(iter(formats))}' if len(formats) == 1 else f': {how}'}."
-    ]
+    part = f"{done:,} of " if done < total else "All "
+    where = f"points of the {common.path_name(analysis)}s"
+    which = f", in {next(iter(formats))}" if len(formats) == 1 else f": {how}"
+    sentences = [f"{part}{total:,} {where} were evaluated{which}."]
     if exact < total:
         over = f"Gaps are those of the {exact:,} in full precision; on" if exact < done else "On"
         more = (
@@ -110,7 +114,8 @@ def _loss_curves(analysis: Analysis) -> list[str]:
     confidence = percent(analysis.gaps.confidence)
     focus = analysis.focus if analysis.focus in analysis.curves else ""
     sentences = [
-        f"Mean loss (cross-entropy, nats) at {points_on_a_line(analysis)} of the line between two "
+        f"Mean loss (cross-entropy, nats) at {points_on_a_line(analysis)} of the "
+        f"{common.path_name(analysis)} between two "
         f"models, on {analysis.dataset} ({examples_of(analysis, analysis.dataset)})"
         + (f" and, below, on {focus}" if focus and focus != analysis.dataset else "")
         + f"; {count(len(analysis.models), 'model')}, {_measured(analysis)} measured.",
@@ -207,3 +212,49 @@ def _basin_histogram(analysis: Analysis) -> list[str]:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _ways(analysis: Analysis) -> list[str]:
+    found = ways_between(analysis.contents)
+    pair = next(iter(found))
+    points = max(len(way.positions) for way in found[pair])
+    return [
+        f"Mean loss at up to {points} points of each way from {pair[0]} to {pair[1]}, on "
+        f"{analysis.dataset}"
+        + (f" and, below, on {analysis.focus}" if analysis.focus != analysis.dataset else "")
+        + ", against the share of its length.",
+        "Control points and pivots were trained on the task's training data.",
+        *(
+            f"{way.name}: the training loss still fell at the end."
+            for way in found[pair]
+            if way.notes.get("converged") is False
+        ),
+    ]
+
+
+def _layers(analysis: Analysis) -> list[str]:
+    ways = layer_ways(analysis.contents)
+    starts = list(dict.fromkeys(str(way.notes["from"]) for way in ways))
+    return [
+        "Bars: the highest loss, above that of the start, when only one group of layers goes in a "
+        f"straight line from one model to the other ({' and '.join(starts)}) and all other "
+        "parameters stay.",
+        "Ticks: the loss at the end of that way, which is a model put together from both.",
+        "Dashed: the highest loss when all parameters move, where that line was measured.",
+    ]
+
+
+def _surface(analysis: Analysis) -> list[str]:
+    sentences = []
+    for points in analysis.contents.points.values():
+        if not points.is_surface or not points.evaluated.any():
+            continue
+        what = {
+            "plane": f"the plane through {', '.join(points.models)}",
+            "random": f"two random, filter-normalised directions at {points.models[0]}",
+            "pca": "the principal plane of all models, onto which they are projected",
+        }[points.kind]
+        n = int(points.evaluated.sum())
+        share = f"{n:,} of {points.evaluated.size:,}" if n < points.evaluated.size else f"{n:,}"
+        sentences.append(f"{points.name}: mean loss at {share} points of {what}.")
+    return [*sentences, "All panels share one scale of colours."]

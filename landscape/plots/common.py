@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -128,6 +130,12 @@ def role_of(analysis: Analysis, column: str) -> str:
     return "challenge" if dataset is not None and dataset.role == "challenge" else "in-domain"
 
 
+def path_name(analysis: Analysis) -> str:
+    """What joins the two models of a pair: line, Bézier curve or polygonal chain."""
+    kind = str(analysis.contents.config.get("path", {}).get("kind", "line"))
+    return {"bezier": "Bézier curve", "chain": "polygonal chain"}.get(kind, kind)
+
+
 def rule_name(analysis: Analysis) -> str:
     """The rule's name in words."""
     return analysis.rule.replace("_", " ")
@@ -137,3 +145,20 @@ def score_label(analysis: Analysis, column: str, width: int = 46) -> str:
     """An axis label: the metric and the group, on two lines where they are long."""
     space = " " if len(column) < width / 2 else "\n"
     return f"{metric_of(analysis, column)} on{space}{plain(shorten(column, width))}"
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file so that no reader ever sees half of it."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        # mkstemp's file is the owner's alone; give it what an ordinary new file would have
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return path

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from landscape.along import layer_ways, ways_between
 from landscape.errors import ConfigError
 from landscape.plots import common
 from landscape.plots.basin_histogram import plot_basin_histogram
 from landscape.plots.centroid_distance import plot_centroid_distance
 from landscape.plots.gap_matrix import figure_width, fit_figure, plot_gap_matrix
 from landscape.plots.loss_curves import plot_loss_curves
+from landscape.plots.surface import plot_surface_panels
+from landscape.plots.vtp import write_vtp
+from landscape.plots.ways import plot_layers, plot_ways
 
 if TYPE_CHECKING:
     from landscape.analysis import Analysis
+    from landscape.store import StoredPoints
 
 FORMATS = ("pdf", "png", "svg")
 # time stamps would make every run's files differ
@@ -75,12 +79,83 @@ def basin_histogram(analysis: Analysis) -> Figure:
     return figure
 
 
+def ways(analysis: Analysis) -> Figure:
+    """Every way between two models, on the data set of the gaps and below on the focus."""
+    columns = shown_columns(analysis)
+    pairs = list(ways_between(analysis.contents))[:MOST_PAIRS]
+    width = common.COLUMN_WIDTH if len(pairs) == 1 else common.TEXT_WIDTH
+    figure = _figure(width, 0.75 + 1.6 * len(columns))
+    grid = figure.subplots(len(columns), len(pairs), sharex=True, sharey="row", squeeze=False)
+    for row, column in zip(grid, columns, strict=True):
+        for ax, pair in zip(row, pairs, strict=True):
+            plot_ways(analysis, ax=ax, column=column, models=pair, legend=False)
+            if len(pairs) > 1:
+                ax.set_title(f"{ax.get_title(loc='left')}, {' to '.join(pair)}")
+            ax.label_outer()
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", handlelength=3.2)
+    figure.align_ylabels()
+    return figure
+
+
+def layers(analysis: Analysis) -> Figure:
+    """What each group of layers does when it alone moves."""
+    columns = shown_columns(analysis)
+    groups = {way.notes["group"] for way in layer_ways(analysis.contents)}
+    width = common.COLUMN_WIDTH if len(columns) == 1 else common.TEXT_WIDTH
+    figure = _figure(width, 0.9 + 0.26 * len(groups))
+    axes = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+    for ax, column in zip(axes, columns, strict=True):
+        plot_layers(analysis, ax=ax, column=column, legend=False)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=2)
+    return figure
+
+
+def surface(analysis: Analysis) -> Figure:
+    """Every surface on every data set, in one scale of colours."""
+    labels, _ = common.split_labels(analysis)
+    return plot_surface_panels(
+        surfaces_of(analysis),
+        list(analysis.contents.datasets),
+        basins=dict(zip(analysis.models, np.asarray(labels).tolist(), strict=True)),
+    )
+
+
+def shown_columns(analysis: Analysis) -> list[str]:
+    """The data set of the gaps and, where there is another one, the focus."""
+    columns = [analysis.dataset]
+    if analysis.focus and analysis.focus != analysis.dataset:
+        columns.append(analysis.focus)
+    return columns
+
+
+def surfaces_of(analysis: Analysis) -> list[StoredPoints]:
+    """Surfaces of which something is measured."""
+    points = analysis.contents.points.values()
+    return [p for p in points if p.is_surface and p.evaluated.any()]
+
+
 FIGURES: dict[str, Callable[[Analysis], Figure]] = {
     "loss_curves": loss_curves,
     "gap_matrix": gap_matrix,
     "centroid_distance": centroid_distance,
     "basin_histogram": basin_histogram,
+    "ways": ways,
+    "layers": layers,
+    "surface": surface,
 }
+_NEEDED: dict[str, Callable[[Analysis], object]] = {
+    "ways": lambda analysis: ways_between(analysis.contents),
+    "layers": lambda analysis: layer_ways(analysis.contents),
+    "surface": surfaces_of,
+}
+MOST_PAIRS = 2  # of models that ways are drawn between
+
+
+def figures_of(analysis: Analysis) -> list[str]:
+    """The names of the figures that this store can make."""
+    return [name for name in FIGURES if name not in _NEEDED or _NEEDED[name](analysis)]
 
 
 @common.styled
@@ -96,7 +171,7 @@ def render(analysis: Analysis, name: str, format: str) -> bytes:
 def write_figures(
     analysis: Analysis, out: Path, formats: Iterable[str] = ("pdf", "png")
 ) -> list[Path]:
-    """Write loss_curves, gap_matrix, centroid_distance and basin_histogram in every format.
+    """Write every figure of ``FIGURES`` that the store can make, in every format.
 
     Args:
         analysis: The numbers.
@@ -123,24 +198,31 @@ def write_figures(
         raise ConfigError("The folder for the figures is a file.", where=out, fix="choose another")
     out.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name in FIGURES:
+    for name in figures_of(analysis):
         for format in formats:
-            paths.append(write_whole(out / f"{name}.{format}", render(analysis, name, format)))
+            paths.append(
+                common.write_whole(out / f"{name}.{format}", render(analysis, name, format))
+            )
     return paths
 
 
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file so that no reader ever sees half of it."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        # mkstemp's file is the owner's alone; give it what an ordinary new file would have
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    return path
+def write_surfaces(analysis: Analysis, out: Path) -> list[Path]:
+    """Write every surface as NAME.vtp, for ParaView.
+
+    Args:
+        analysis: Of a store that holds surfaces.
+        out: The folder; made when absent.
+
+    Raises:
+        ConfigError: The store holds none.
+    """
+    found = surfaces_of(analysis)
+    if not found:
+        raise ConfigError(
+            "The store holds no surfaces.",
+            where=analysis.contents.path,
+            fix="add 'surface' to the experiment, and run it again",
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    labels = {name: data.labels for name, data in analysis.contents.datasets.items()}
+    return [write_vtp(points, out / f"{points.name}.vtp", labels=labels) for points in found]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from landscape.averaging import AVERAGING_RULES, will_average
 from landscape.plots import common
 from landscape.plots.captions import count, percent
 from landscape.plots.centroid_distance import relation_row
@@ -32,7 +33,27 @@ _TINY = 2  # models; a basin of so few has no spread to speak of
 
 def answer(analysis: Analysis) -> list[str]:
     """The findings as plain sentences."""
-    return [*_basin_sentences(analysis), *_gap_sentences(analysis), *_focus_sentences(analysis)]
+    return [
+        *_basin_sentences(analysis),
+        *_gap_sentences(analysis),
+        *_averaging_sentences(analysis),
+        *_focus_sentences(analysis),
+    ]
+
+
+def _averaging_sentences(analysis: Analysis) -> list[str]:
+    """Whether the models of each basin average."""
+    if analysis.rule not in AVERAGING_RULES:
+        return []
+    labels = np.asarray(analysis.basins.labels)
+    if analysis.basins.n_basins == 1:
+        return [will_average(analysis).reason]
+    sentences = []
+    for basin in range(analysis.basins.n_basins):
+        members = [analysis.models[i] for i in np.flatnonzero(labels == basin)]
+        if len(members) > 1:
+            sentences.append(f"Of basin {basin}: {will_average(analysis, members).reason}")
+    return sentences
 
 
 def _basin_sentences(analysis: Analysis) -> list[str]:

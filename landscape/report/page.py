@@ -27,6 +27,7 @@ from landscape.report.tables import (
     pairs_section,
     relation_section,
 )
+from landscape.report.ways import ways_section
 from landscape.report.words import listed
 
 if TYPE_CHECKING:
@@ -34,10 +35,13 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent
 _TITLES = {
-    "loss_curves": "Loss along the line between two models",
+    "loss_curves": "Loss between two models",
     "gap_matrix": "Gaps between all pairs",
     "centroid_distance": "Centroid distance and generalisation",
     "basin_histogram": "Scores by basin",
+    "ways": "Ways between two models",
+    "layers": "Which layers make the barrier",
+    "surface": "The loss around the models",
 }
 
 
@@ -60,7 +64,7 @@ def write_report(analysis: Analysis, out: Path) -> Path:
             "The report's path is a folder.", where=out, fix=f"name a file: {out / 'report.html'}"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
-    return figures.write_whole(out, render_report(analysis).encode())
+    return common.write_whole(out, render_report(analysis).encode())
 
 
 def render_report(analysis: Analysis) -> str:
@@ -80,18 +84,19 @@ def render_report(analysis: Analysis) -> str:
         title=f"Loss landscape of {contents.config.get('name') or contents.path.stem}",
         subtitle=(
             f"{count(len(analysis.models), 'model')}, {count(len(analysis.pairs), 'pair')}, "
-            f"{points_on_a_line(analysis)} on each line, measured on "
+            f"{points_on_a_line(analysis)} on each {common.path_name(analysis)}, measured on "
             f"{listed(list(contents.datasets))}"
         ),
         answer=" ".join(answer(analysis)),
         tiles=tiles(analysis),
         warnings=warnings(analysis),
-        figures=[_figure(analysis, name) for name in figures.FIGURES],
+        figures=[_figure(analysis, name) for name in figures.figures_of(analysis)],
         sections=[
             basins_section(analysis),
             models_section(analysis),
             pairs_section(analysis),
             relation_section(analysis),
+            *ways_section(analysis),
             datasets_section(analysis),
         ],
         provenance=_provenance(analysis),

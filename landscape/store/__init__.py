@@ -7,6 +7,7 @@ is specified in store.md beside this file.
 """
 
 from landscape.store.layout import ENCODING_VERSION, FORMATS, MEASURED, create_store
+from landscape.store.points import StoredPoints
 from landscape.store.read import Contents, StoredDataset, read_store
 from landscape.store.write import Outputs, Screened, StoreWriter
 
@@ -19,6 +20,7 @@ __all__ = [
     "Screened",
     "StoreWriter",
     "StoredDataset",
+    "StoredPoints",
     "create_store",
     "read_store",
 ]

@@ -16,7 +16,7 @@ import pandas as pd
 from landscape.errors import StoreError
 from landscape.tasks.examples import Examples
 
-ENCODING_VERSION = "0.2.0"
+ENCODING_VERSION = "0.3.0"
 MEASURED = 1
 FORMATS = ("", "fp32", "tf32", "bf16", "fp64")
 """What a point's code in ``pairs/formats`` means; 0: it was not evaluated."""
@@ -60,18 +60,18 @@ def create_store(
         for name, value in attributes.items():
             file.attrs[name] = str(value)
         file.create_dataset("config", data=json.dumps(config, indent=1), dtype=TEXT)
-        model = _scale(file, "model", checkpoints["name"].to_numpy(dtype=object))
-        pair = _scale(file, "pair", np.arange(len(pairs)))
-        point = _scale(file, "position", np.asarray(positions, dtype=np.float64))
+        model = make_scale(file, "model", checkpoints["name"].to_numpy(dtype=object))
+        pair = make_scale(file, "pair", np.arange(len(pairs)))
+        point = make_scale(file, "position", np.asarray(positions, dtype=np.float64))
         table = file.create_group("checkpoints")
         for column in CHECKPOINT_TEXT:
-            _column(table, column, checkpoints[column].to_numpy(object), model)
+            write_column(table, column, checkpoints[column].to_numpy(object), model)
         for column in CHECKPOINT_NUMBERS:
-            _column(table, column, checkpoints[column].to_numpy(np.float64), model)
-        _allocate(table, "status", (model,), "u1", 0)
-        end = _scale(file, "end", np.arange(2))
-        _column(file.create_group("pairs"), "models", np.asarray(pairs, np.int32), pair, end)
-        _allocate(file["pairs"], "status", (pair,), "u1", 0)
+            write_column(table, column, checkpoints[column].to_numpy(np.float64), model)
+        allocate(table, "status", (model,), "u1", 0)
+        end = make_scale(file, "end", np.arange(2))
+        write_column(file.create_group("pairs"), "models", np.asarray(pairs, np.int32), pair, end)
+        allocate(file["pairs"], "status", (pair,), "u1", 0)
         sets = file.create_group("datasets", track_order=True)
         for role, examples in datasets:
             group = sets.create_group(examples.name)
@@ -79,15 +79,15 @@ def create_store(
             group.attrs["metric"] = examples.metric
             group.attrs["content-hash"] = examples.content_hash()
             group.attrs["label-names"] = list(examples.label_names)
-            example = _scale(group, "example", np.arange(len(examples)))
-            _column(group, "labels", examples.labels.astype(np.uint8), example)
+            example = make_scale(group, "example", np.arange(len(examples)))
+            write_column(group, "labels", examples.labels.astype(np.uint8), example)
             cuts = group.create_group("groups", track_order=True)
             for name, values in examples.groups.items():
-                _column(cuts, quote(name, safe=" "), values.astype(object), example)
-            _allocate(group, "model_losses", (model, example), "f4", np.nan)
-            _allocate(group, "model_predictions", (model, example), "u1", 255)
-            _allocate(group, "losses", (pair, point, example), "f4", np.nan)
-            _allocate(group, "predictions", (pair, point, example), "u1", 255)
+                write_column(cuts, quote(name, safe=" "), values.astype(object), example)
+            allocate(group, "model_losses", (model, example), "f4", np.nan)
+            allocate(group, "model_predictions", (model, example), "u1", 255)
+            allocate(group, "losses", (pair, point, example), "f4", np.nan)
+            allocate(group, "predictions", (pair, point, example), "u1", 255)
         allocate_formats(file)
     os.replace(partial, path)
 
@@ -95,30 +95,32 @@ def create_store(
 def allocate_formats(file: h5py.File) -> None:
     """Add what format 0.2 has and 0.1 has not."""
     model, pair, point = file["model"], file["pair"], file["position"]
-    _allocate(file["pairs"], "formats", (pair, point), "u1", 0)
-    _allocate(file["pairs"], "tolerance", (pair,), "f8", np.nan)
+    allocate(file["pairs"], "formats", (pair, point), "u1", 0)
+    allocate(file["pairs"], "tolerance", (pair,), "f8", np.nan)
     for group in file["datasets"].values():
-        _allocate(group, "screened", (pair, point), "f8", np.nan)
-        _allocate(group, "difference", (pair, point), "f4", np.nan)
-        _allocate(group, "model_screened", (model,), "f8", np.nan)
-        _allocate(group, "model_difference", (model,), "f4", np.nan)
+        allocate(group, "screened", (pair, point), "f8", np.nan)
+        allocate(group, "difference", (pair, point), "f4", np.nan)
+        allocate(group, "model_screened", (model,), "f8", np.nan)
+        allocate(group, "model_difference", (model,), "f4", np.nan)
 
 
-def _scale(group: h5py.Group, name: str, values: np.ndarray) -> h5py.Dataset:
+def make_scale(group: h5py.Group, name: str, values: np.ndarray) -> h5py.Dataset:
+    """A dimension scale."""
     dtype = TEXT if values.dtype == object else None
     dataset = group.create_dataset(name, data=values, dtype=dtype)
     dataset.make_scale(name)
     return dataset
 
 
-def _column(group: h5py.Group, name: str, values: np.ndarray, *scales: h5py.Dataset) -> None:
+def write_column(group: h5py.Group, name: str, values: np.ndarray, *scales: h5py.Dataset) -> None:
+    """An array that is known already, with its scales."""
     dtype = TEXT if values.dtype == object else None
     dataset = group.create_dataset(name, data=values, dtype=dtype)
     for axis, scale in zip(dataset.dims, scales, strict=True):
         axis.attach_scale(scale)
 
 
-def _allocate(
+def allocate(
     group: h5py.Group, name: str, scales: tuple[h5py.Dataset, ...], dtype: str, fill: float
 ) -> None:
     """An array with all its bytes in the file now, so that writing to it moves nothing."""

@@ -22,6 +22,7 @@ from landscape.store.layout import (
     exact_code,
     has_formats,
 )
+from landscape.store.points import StoredPoints, read_points
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Contents:
         tolerance: (n_pairs,) nats: at most by this the gap on the whole grid exceeds the gap on the
             exact points, by the rule and data set of the experiment; NaN where not measured.
         datasets: By name, in-domain sets first.
+        points: Ways and surfaces that were measured beside the pairs, by name.
     """
 
     path: Path
@@ -95,6 +97,7 @@ class Contents:
     formats: np.ndarray
     tolerance: np.ndarray
     datasets: dict[str, StoredDataset]
+    points: dict[str, StoredPoints] = field(default_factory=dict)
 
     @property
     def evaluated(self) -> np.ndarray:
@@ -226,6 +229,7 @@ def _read(path: Path, file: h5py.File) -> Contents:
         formats=formats,
         tolerance=tolerance,
         datasets=dict(sorted(sets.items(), key=lambda item: item[1].role != "in_domain")),
+        points=read_points(file),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +24,13 @@ from landscape.store.layout import (
     check_encoding,
     exact_code,
     has_formats,
+)
+from landscape.store.points import (
+    StoredPoints,
+    allocate_points,
+    read_points,
+    write_notes,
+    write_points,
 )
 
 _CHUNK = 1 << 15  # bytes; rows shorter than this share a chunk
@@ -56,7 +63,7 @@ class StoreWriter:
         check_encoding(self._file, path)
         self._exact = exact_code(self._file.attrs)
         if not has_formats(self._file):
-            self._file = _upgrade(self._file, path, self._exact)
+            self._file = _replaced(self._file, path, lambda file: _upgrade(file, self._exact))
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -196,6 +203,35 @@ class StoreWriter:
             codes[1:-1] = inner
         return codes
 
+    def add_points(self, points: StoredPoints) -> None:
+        """Make room for a way or a surface, unless it is there; its losses are not written."""
+        if points.name in read_points(self._file):
+            return
+
+        def add(file: h5py.File) -> None:
+            file.attrs["finished"] = "no"
+            allocate_points(file, points)
+
+        self._file = _replaced(self._file, self.path, add)
+
+    def points(self, name: str) -> StoredPoints | None:
+        """A way or a surface as far as it is measured, or None where there is none."""
+        return read_points(self._file).get(name)
+
+    def write_points(self, name: str, indices: Sequence[int], outputs: Outputs) -> None:
+        """Store points of a way or a surface; the status is written after the arrays are flushed.
+
+        Args:
+            name: Of the way or surface.
+            indices: Which of its points.
+            outputs: By data set, losses in nats and predictions, each (len(indices), n_examples).
+        """
+        write_points(self._file, name, indices, outputs)
+
+    def write_notes(self, name: str, notes: Mapping[str, Any]) -> None:
+        """Replace how a way or a surface was made."""
+        self._file = _replaced(self._file, self.path, lambda file: write_notes(file, name, notes))
+
     def finish(self, config: dict[str, Any]) -> None:
         """Rewrite the file compressed, marked as finished, with the configuration as it is now."""
         partial = self.path.with_name(f".{self.path.name}.partial")
@@ -207,24 +243,31 @@ class StoreWriter:
         os.replace(partial, self.path)
 
 
-def _upgrade(old: h5py.File, path: Path, code: int) -> h5py.File:
-    """Put a file of this format in the place of one of format 0.1, and return it open.
+def _replaced(old: h5py.File, path: Path, change: Callable[[h5py.File], None]) -> h5py.File:
+    """Put a changed copy in the place of a file, at once, and return it open.
 
-    The copy is complete, and locked, before it takes the old one's place.
+    Whatever changes the structure of a file goes this way: a writer killed in the middle of it
+    leaves the old file.
     """
+    old.flush()
     partial = path.with_name(f".{path.name}.partial")
     shutil.copyfile(path, partial)
     file = h5py.File(partial, "r+")
-    allocate_formats(file)
-    measured = file["pairs/status"][:] == MEASURED
-    formats = file["pairs/formats"]
-    formats[...] = np.broadcast_to(np.where(measured, code, 0)[:, None], formats.shape)
-    file["pairs/tolerance"][...] = np.where(measured, 0.0, np.nan)
+    change(file)
     file.attrs["encoding-version"] = ENCODING_VERSION
     file.flush()
     os.replace(partial, path)
     old.close()
     return file
+
+
+def _upgrade(file: h5py.File, code: int) -> None:
+    """What format 0.1 has not."""
+    allocate_formats(file)
+    measured = file["pairs/status"][:] == MEASURED
+    formats = file["pairs/formats"]
+    formats[...] = np.broadcast_to(np.where(measured, code, 0)[:, None], formats.shape)
+    file["pairs/tolerance"][...] = np.where(measured, 0.0, np.nan)
 
 
 def _copy(source: h5py.File, target: h5py.File) -> None:

@@ -17,7 +17,13 @@ from landscape.barriers import convexity_gap
 from landscape.checkpoints import load_population
 from landscape.inputs import open_experiment, stored_config
 from landscape.provenance import attributes, checkpoint_table
-from landscape.store import ENCODING_VERSION, FORMATS, StoreWriter, create_store
+from landscape.store import (
+    ENCODING_VERSION,
+    FORMATS,
+    StoredPoints,
+    StoreWriter,
+    create_store,
+)
 from landscape.tasks import Examples
 from tests.tiny import make_model, make_tokenizer, save_population, write_experiment, write_task
 
@@ -74,6 +80,8 @@ def main() -> None:
             )
         for k, (a, b) in enumerate(PAIRS):
             write_pair(writer, k, [between(models[a], models[b], t) for t in POSITIONS], sets)
+        write_way(writer, models, sets)
+        write_surface(writer, models, sets)
         writer.finish(config)
     print(path, path.stat().st_size)
 
@@ -133,6 +141,66 @@ def write_pair(
         tolerance=float(missed) if (inner != "f").any() else 0.0,
         screened=screened,
     )
+
+
+def write_way(writer: StoreWriter, models: list[torch.nn.Module], sets: list[Examples]) -> None:
+    """Five points of the line between the last two models, of which the fourth is missing."""
+    t = np.linspace(0, 1, 5)
+    distance = float(
+        sum(
+            (a - b).detach().double().square().sum()
+            for a, b in zip(models[1].parameters(), models[2].parameters(), strict=True)
+        ).sqrt()
+    )
+    writer.add_points(
+        StoredPoints(
+            name="straight",
+            kind="line",
+            models=("member-1", "member-2"),
+            marks=np.array([[0.0], [1.0]]),
+            positions=t[:, None],
+            shape=(5,),
+            lengths=t * distance,
+            status=np.zeros(5, dtype=np.uint8),
+            losses={},
+            predictions={},
+            notes={"between": ["member-1", "member-2"]},
+        )
+    )
+    kept = [0, 1, 2, 4]
+    writer.write_points(
+        "straight", kept, measure([between(models[1], models[2], t[k]) for k in kept], sets)
+    )
+
+
+def write_surface(writer: StoreWriter, models: list[torch.nn.Module], sets: list[Examples]) -> None:
+    """The square spanned by the differences from the first model to the others."""
+    corners = [(0, 0), (1, 0), (0, 1), (1, 1)]
+    points = []
+    for x, y in corners:
+        mixed = copy.deepcopy(models[0])
+        with torch.no_grad():
+            for own, a, b, c in zip(
+                mixed.parameters(), *(model.parameters() for model in models), strict=True
+            ):
+                own.copy_(a + x * (b - a) + y * (c - a))
+        points.append(mixed)
+    writer.add_points(
+        StoredPoints(
+            name="square",
+            kind="plane",
+            models=tuple(f"member-{i}" for i in range(3)),
+            marks=np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]),
+            positions=np.array(corners, dtype=np.float64),
+            shape=(2, 2),
+            lengths=np.full(4, np.nan),
+            status=np.zeros(4, dtype=np.uint8),
+            losses={},
+            predictions={},
+            notes={},
+        )
+    )
+    writer.write_points("square", range(4), measure(points, sets))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ bounds the gap of every curve inside the intervals and evaluates the point that 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -36,6 +37,8 @@ PILOT_PAIRS = 6
 _OVER_PILOT = 1.5
 # Known points that are far apart average out the bends between them: what they show counts more.
 _OVER_SEEN = 3.0
+# Where pairs differ in what their gap hangs on, screening first costs less.
+_AGREED = 0.75
 _NEGLIGIBLE = 1e-4  # nats; keeps the logarithm of a loss of 0 finite
 
 
@@ -48,11 +51,14 @@ class Smoothness:
         shape: (n_points,) mean over the pilot curves of the logarithm of their losses.
         curvature: The largest second derivative, in size, of a pilot curve's departure from
             ``shape``; log nats per squared unit of the positions.
+        deciding: Ascending indices of the inner points that the gaps of three in four pilot
+            curves hang on; another curve is evaluated there first, exactly.
     """
 
     positions: Array
     shape: Array
     curvature: float
+    deciding: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,19 +77,22 @@ class Refined:
     tolerance: float
 
 
-def learn_smoothness(curves: ArrayLike, positions: ArrayLike) -> Smoothness:
+def learn_smoothness(
+    curves: ArrayLike, positions: ArrayLike, rule: str = "convexity_gap"
+) -> Smoothness:
     """The shape that pairs share and how far they bend away from it, from complete curves.
 
     Args:
         curves: (n_curves, n_points) nats, of ``PILOT_PAIRS`` pairs or more.
         positions: (n_points,) ascending.
+        rule: The gap's, a name in ``GROWING``.
 
     Returns:
         The assumption for the other pairs.
 
     Raises:
-        ConfigError: Fewer than two curves, shapes that do not fit, or losses that are negative or
-            not finite.
+        ConfigError: Fewer than two curves, shapes that do not fit, losses that are negative or
+            not finite, or a rule that is not in ``GROWING``.
     """
     values, t = np.asarray(curves, np.float64), _ascending(positions)
     if values.ndim != 2 or len(values) < 2 or values.shape[1] != len(t):
@@ -103,7 +112,9 @@ def learn_smoothness(curves: ArrayLike, positions: ArrayLike) -> Smoothness:
     bends = np.abs(_second_derivative(t, logs - shape, logs - shape))
     # a curve is nearer to a mean that it is part of than to one that it is not
     curvature = bends.max(initial=0.0) * len(values) / (len(values) - 1)
-    return Smoothness(t, shape, float(curvature))
+    hang_on = Counter(point for curve in values for point in highest(curve, curve, t, rule)[1])
+    inner = [point for point in range(1, len(t) - 1) if hang_on[point] >= _AGREED * len(values)]
+    return Smoothness(t, shape, float(curvature), tuple(inner))
 
 
 def bounds(
@@ -266,11 +277,14 @@ def refine(
     exact, screened = np.full(len(t), np.nan), np.full(len(t), np.nan)
     exact[[0, -1]] = ends
     is_exact, is_screened = np.isin(np.arange(len(t)), (0, len(t) - 1)), np.zeros(len(t), bool)
-    steps = len(t) - 1 if smoothness is None else 4
-    points = np.unique(np.linspace(0, len(t) - 1, steps + 1).round().astype(int))[1:-1].tolist()
+    # a gap most likely hangs on these: no need to screen them
+    points, precise = list(smoothness.deciding) if smoothness is not None else [], True
+    if not points:
+        steps = len(t) - 1 if smoothness is None else 4
+        coarse = np.linspace(0, len(t) - 1, steps + 1).round().astype(int)
+        points, precise = np.unique(coarse)[1:-1].tolist(), error is None
     while True:
         if points and np.isfinite(exact[is_exact]).all():
-            precise = error is None or bool(is_screened[points].all())
             target, done = (exact, is_exact) if precise else (screened, is_screened)
             target[points] = measure(points, precise)
             done[points] = True
@@ -289,6 +303,7 @@ def refine(
         # the points of a gap that has been screened are all needed exactly: one call
         again = [point for point in undecided if is_screened[point]]
         points = again if is_screened[widest] else [widest]
+        precise = error is None or bool(is_screened[points].all())
 
 
 def _ascending(positions: ArrayLike) -> Array:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from landscape.adaptive import PILOT_PAIRS, Smoothness, learn_smoothness, refine
 from landscape.batches import make_batches, tokenize, used_tokens
 from landscape.checkpoints import (
     Population,
@@ -22,11 +22,14 @@ from landscape.checkpoints import (
     load_tokenizer,
     token_table,
 )
+from landscape.config import WayConfig
 from landscape.errors import ConfigError
 from landscape.evaluation import Evaluation, Evaluator
-from landscape.geometry import Line
+from landscape.geometry import Geometry, Line
 from landscape.inputs import Experiment
 from landscape.logits import collapse
+from landscape.measurement.adaptive import PILOT_PAIRS, Smoothness, learn_smoothness, refine
+from landscape.measurement.ways import trained_controls
 from landscape.progress import bar
 from landscape.store import FORMATS, StoreWriter
 
@@ -35,15 +38,19 @@ if TYPE_CHECKING:
 
 Report = Callable[[str], None]
 Outputs = dict[str, Evaluation]
-Run = Callable[[Sequence[int], np.ndarray, "Precision"], Outputs]
+Run = Callable[..., Outputs]
 
 _SAFETY = 3.0  # times the largest difference between the formats seen so far
 
 
 def fill(
     experiment: Experiment, population: Population, writer: StoreWriter, report: Report
-) -> None:
-    """Measure every model and every pair that the store does not hold yet."""
+) -> Evaluator:
+    """Measure every model and every pair that the store does not hold yet.
+
+    Returns:
+        What evaluated them, for more points on the same data sets.
+    """
     config = experiment.config
     device = config.evaluate.device or ("cuda" if torch.cuda.is_available() else "cpu")
     models, pairs = writer.models_to_measure(), writer.pairs_to_measure()
@@ -51,9 +58,14 @@ def fill(
     evaluator, rows = _evaluator(experiment, population, device, n_points)
     with WeightCache(0, device, rows) as cache:
 
-        def run(anchors: Sequence[int], coefficients: np.ndarray, precision: Precision) -> Outputs:
-            weights = [cache.get(population.checkpoints[i]) for i in anchors]
-            return evaluator.evaluate(weights, coefficients, precision)
+        def run(
+            models: Sequence[int],
+            coefficients: np.ndarray,
+            precision: Precision,
+            between: Sequence[Mapping[str, torch.Tensor]] = (),
+        ) -> Outputs:
+            first, *last = (cache.get(population.checkpoints[i]) for i in models)
+            return evaluator.evaluate([first, *between, *last], coefficients, precision)
 
         exact, fast = _formats(config.evaluate.precision, evaluator, cache, population, report)
         if not len(models):  # what a point needs in memory has to show before it is counted
@@ -62,7 +74,8 @@ def fill(
             writer.write_model(i, *_model(run, i, exact, fast))
         _suspect(experiment, population.names, writer, report)
         cache.budget = _room(config.evaluate.memory_budget, cache, population)
-        _pairs(experiment, population, writer, run, cache, (exact, fast))
+        _pairs(experiment, population, writer, run, cache, (exact, fast), report)
+    return evaluator
 
 
 def _evaluator(
@@ -143,11 +156,11 @@ def _pairs(
     run: Run,
     cache: WeightCache,
     formats: tuple[Precision, Precision | None],
+    report: Report,
 ) -> None:
     path, rule = experiment.config.path, experiment.config.analysis.rule
     dataset = experiment.gap_dataset
-    line = Line(path.points)
-    pairs = writer.pairs()
+    pairs, positions = writer.pairs(), Line(path.points).positions
     pilot = np.unique(np.linspace(0, len(pairs) - 1, PILOT_PAIRS).astype(int)).tolist()
     capacity = cache.capacity(population.checkpoints[0])
     order = _order(pairs, writer.pairs_to_measure(), pilot if path.adaptive else [], capacity)
@@ -161,14 +174,15 @@ def _pairs(
             curves = writer.curves(dataset, pilot)
             curves = curves[np.isfinite(curves).all(1)]
             if len(curves) > 1:  # else each pair is evaluated on the whole grid
-                smoothness = learn_smoothness(curves, line.positions)
+                smoothness = learn_smoothness(curves, positions, rule)
         for following in order[place + 1 : place + 2]:
             # those in use first, so that they are not the ones to make room
             cache.prefetch(population.checkpoints[i] for i in (*pairs[k], *pairs[following]))
+        geometry, controls = _way(experiment, population, pairs[k].tolist(), report)
         measured = measure_pair(
-            partial(_at, run, pairs[k].tolist(), line.coefficients()),
+            partial(_at, run, pairs[k].tolist(), geometry.coefficients(), controls),
             ends[pairs[k]],
-            line.positions,
+            positions,
             dataset=dataset,
             rule=rule,
             tolerance=path.tolerance,
@@ -186,10 +200,41 @@ def _pairs(
         )
 
 
+def _way(
+    experiment: Experiment, population: Population, pair: list[int], report: Report
+) -> tuple[Geometry, Sequence[Mapping[str, torch.Tensor]]]:
+    """The way between two models, and its control points where it has some."""
+    path = experiment.config.path
+    if path.kind == "line":
+        return Line(path.points), ()
+    names = population.names[pair[0]], population.names[pair[1]]
+    way = WayConfig(
+        kind=path.kind,
+        between=names,
+        points=path.points,
+        degree=path.degree,
+        bends=path.bends,
+        fit=path.fit,
+    )
+    recipe = {"way": way.model_dump(mode="json"), "between": list(names)}
+    folder = experiment.out / "paths" / "--".join(name.replace("/", "_") for name in names)
+    geometry, controls, notes = trained_controls(
+        way, pair, folder, recipe, experiment, population, report
+    )
+    if not notes["converged"]:
+        report(f"{folder.name}: the training loss still fell at the end")
+    return geometry, controls
+
+
 def _at(
-    run: Run, pair: list[int], coefficients: np.ndarray, points: list[int], precision: Precision
+    run: Run,
+    pair: list[int],
+    coefficients: np.ndarray,
+    controls: Sequence[Mapping[str, torch.Tensor]],
+    points: list[int],
+    precision: Precision,
 ) -> Outputs:
-    return run(pair, coefficients[points], precision)
+    return run(pair, coefficients[points], precision, controls)
 
 
 def measure_pair(
@@ -356,6 +401,11 @@ def _room(budget: int | None, cache: WeightCache, population: Population) -> int
 
 def peak_memory() -> int:
     """The most bytes that this process has had resident, as the operating system counts."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # getrusage's count begins with that of the process that started this one
+        line = next((one for one in status.read_text().splitlines() if one.startswith("VmHWM")), "")
+        if line:
+            return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
