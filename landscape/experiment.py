@@ -113,9 +113,9 @@ def measure(experiment: Experiment, report: Report = print) -> None:
             datasets=experiment.examples,
         )
     with StoreWriter(store) as writer:
-        evaluator = fill(experiment, population, writer, report)
+        evaluate = fill(experiment, population, writer, report)
         for measure_more in (measure_ways, measure_surfaces):
-            measure_more(experiment, population, writer, evaluator, report)
+            measure_more(experiment, population, writer, evaluate, report)
         writer.finish(content)
 
 

@@ -195,6 +195,22 @@ def test_every_pairs_path_can_be_a_trained_curve(tmp_path, populations, task_fil
         run(tmp_path, populations["bert"], task_file, path={**path, "kind": "chain"})
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp64"])
+def test_ways_have_the_runs_own_precision(tmp_path, populations, task_file, precision) -> None:
+    between = ["member-0", "member-2"]
+    store = run(
+        tmp_path,
+        populations["bert"],
+        task_file,
+        ways={**WAYS[0], "between": between},
+        evaluate={"precision": precision},
+    )
+    contents = read_store(store)
+    for name, data in contents.datasets.items():
+        ends = contents.points["line"].losses[name][[0, -1]]
+        np.testing.assert_array_equal(ends, data.model_losses[[0, 2]])
+
+
 class Killed(BaseException):
     pass
 
@@ -228,8 +244,8 @@ def test_a_killed_run_goes_on_with_its_ways(
 
     record = room.record
 
-    def dies_too(writer, name, plan, indices, evaluator):
-        record(writer, name, plan, indices[:2], evaluator)
+    def dies_too(writer, name, plan, indices, evaluate):
+        record(writer, name, plan, indices[:2], evaluate)
         raise Killed
 
     monkeypatch.setattr(room, "record", dies_too)

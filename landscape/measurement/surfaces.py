@@ -15,12 +15,18 @@ from landscape.checkpoints import Population
 from landscape.config import SurfaceConfig
 from landscape.directions import random_direction
 from landscape.errors import ConfigError
-from landscape.evaluation import Evaluator
 from landscape.geometry import Directions, Plane, Span, coordinates, pca
 from landscape.gram_matrix import gram
 from landscape.inputs import Experiment
 from landscape.measurement.refinement import refine_surface
-from landscape.measurement.ways import Plan, index_of, measure_points, record, refuse_other_points
+from landscape.measurement.ways import (
+    Evaluate,
+    Plan,
+    index_of,
+    measure_points,
+    record,
+    refuse_other_points,
+)
 from landscape.store import StoredPoints, StoreWriter, read_store
 
 Report = Callable[[str], None]
@@ -35,7 +41,7 @@ def measure_surfaces(
     experiment: Experiment,
     population: Population,
     writer: StoreWriter,
-    evaluator: Evaluator,
+    evaluate: Evaluate,
     report: Report,
 ) -> None:
     """Measure every surface that the store does not hold whole yet; arguments as for ways."""
@@ -54,9 +60,9 @@ def measure_surfaces(
         refuse_other_points(writer, name, recipe)
         plan = _planner(surface, chosen, recipe, population)
         if surface.tolerance is None:
-            measure_points(writer, name, plan, evaluator)
+            measure_points(writer, name, plan, evaluate)
         else:
-            _refine(writer, name, plan, evaluator, surface.tolerance, report)
+            _refine(writer, name, plan, evaluate, surface.tolerance, report)
 
 
 def chosen_models(surface: SurfaceConfig, analysis: Analysis) -> list[int]:
@@ -120,7 +126,8 @@ def _planner(
     surface: SurfaceConfig, chosen: Sequence[int], recipe: Mapping[str, Any], population: Population
 ) -> Callable[[], Plan]:
     def plan() -> Plan:
-        made = span_surface(surface, [population.checkpoints[i].params for i in chosen])
+        members = [population.checkpoints[i].params for i in chosen]
+        made = span_surface(surface, members)
         geometry, marks = made.geometry, made.marks
         n = len(geometry.positions)
         points = StoredPoints(
@@ -136,16 +143,35 @@ def _planner(
             predictions={},
             notes={**recipe, **made.notes},
         )
+        if isinstance(geometry, Span):  # three tensors instead of one for each model
+            anchors = _combined(members, np.stack([geometry.origin, *geometry.axes]))
+            return Plan(points, anchors, Directions(geometry.x, geometry.y).coefficients())
         return Plan(points, made.anchors, geometry.coefficients())
 
     return plan
+
+
+def _combined(members: Sequence[Mapping[str, Tensor]], rows: np.ndarray) -> list[dict[str, Tensor]]:
+    """Linear combinations (n_rows, n_members) of the members, one tensor read at a time."""
+    made: list[dict[str, Tensor]] = [{} for _ in rows]
+    for name in members[0]:
+        for place, member in enumerate(members):
+            tensor = member[name].detach()
+            for out, row in zip(made, rows, strict=True):
+                if not tensor.is_floating_point():
+                    out[name] = tensor
+                elif place:
+                    out[name].add_(tensor, alpha=float(row[place]))
+                else:
+                    out[name] = tensor * float(row[place])
+    return made
 
 
 def _refine(
     writer: StoreWriter,
     name: str,
     plan: Callable[[], Plan],
-    evaluator: Evaluator,
+    evaluate: Evaluate,
     tolerance: float,
     report: Report,
 ) -> None:
@@ -153,14 +179,14 @@ def _refine(
     held = writer.points(name)
     if held is not None and "saved" in held.notes:
         return
-    made = plan()
+    made = plan().in_memory()
     if held is None:
         writer.add_points(made.points)
         held = writer.points(name)
         assert held is not None
     known = np.stack([held.mean_losses(data) for data in held.losses], axis=1)
     refined = refine_surface(
-        lambda indices: record(writer, name, made, indices, evaluator),
+        lambda indices: record(writer, name, made, indices, evaluate),
         (made.points.shape[0], made.points.shape[1]),
         tolerance=tolerance,
         known=known,

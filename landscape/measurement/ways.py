@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from landscape.config import FitConfig, WayConfig
 from landscape.curves import Fit, Neb, find_path, fit_curve
 from landscape.curves.training import Convergence
 from landscape.errors import ConfigError, StoreError, require_known
-from landscape.evaluation import Evaluator
+from landscape.evaluation import Evaluation
 from landscape.finetune import batch_rows
 from landscape.geometry import Bezier, Line, PolyChain, arc_lengths, distances
 from landscape.gram_matrix import gram
@@ -32,6 +32,7 @@ from landscape.tasks import load_examples, sample_examples
 
 Report = Callable[[str], None]
 Anchors = Sequence[Mapping[str, Tensor]]
+Evaluate = Callable[[Anchors, np.ndarray], dict[str, Evaluation]]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ class Plan:
     anchors: Anchors
     coefficients: np.ndarray
 
+    def in_memory(self) -> Plan:
+        """With anchors that are not read from disk again at each point."""
+        return replace(self, anchors=[dict(anchor) for anchor in self.anchors])
+
 
 def way_name(way: WayConfig) -> str:
     """The way's own name, or its kind."""
@@ -58,7 +63,7 @@ def measure_ways(
     experiment: Experiment,
     population: Population,
     writer: StoreWriter,
-    evaluator: Evaluator,
+    evaluate: Evaluate,
     report: Report,
 ) -> None:
     """Fit and measure every way that the store does not hold whole yet.
@@ -67,7 +72,7 @@ def measure_ways(
         experiment: Its ``ways``.
         population: The models.
         writer: A store whose pairs are all measured.
-        evaluator: Of all data sets.
+        evaluate: From anchors and coefficients to an Evaluation of each data set.
         report: Takes a line at a time.
 
     Raises:
@@ -81,30 +86,30 @@ def measure_ways(
     for way in ways:
         pair = chosen_pair(way.between, analysis)
         for name, plan in _plans(way, pair, experiment, population, writer, report):
-            measure_points(writer, name, plan, evaluator)
+            measure_points(writer, name, plan, evaluate)
 
 
 def measure_points(
-    writer: StoreWriter, name: str, plan: Callable[[], Plan], evaluator: Evaluator
+    writer: StoreWriter, name: str, plan: Callable[[], Plan], evaluate: Evaluate
 ) -> None:
     """Make room for points where there is none, and evaluate those that are missing."""
     held = writer.points(name)
     if held is not None and held.evaluated.all():
         return
-    made = plan()
+    made = plan().in_memory()
     if held is None:
         writer.add_points(made.points)
         held = made.points
-    record(writer, name, made, np.flatnonzero(~held.evaluated).tolist(), evaluator)
+    record(writer, name, made, np.flatnonzero(~held.evaluated).tolist(), evaluate)
 
 
 def record(
-    writer: StoreWriter, name: str, plan: Plan, indices: list[int], evaluator: Evaluator
+    writer: StoreWriter, name: str, plan: Plan, indices: list[int], evaluate: Evaluate
 ) -> np.ndarray:
     """Evaluate points and store each at once; their mean losses (len(indices), n_sets) in nats."""
     means = []
     for index in bar(indices, f"{name} point"):
-        outputs = evaluator.evaluate(plan.anchors, plan.coefficients[[index]])
+        outputs = evaluate(plan.anchors, plan.coefficients[[index]])
         results = {data: (e.losses, e.predictions) for data, e in outputs.items()}
         writer.write_points(name, [index], results)
         means.append([losses.mean(dtype=np.float64) for losses, _ in results.values()])
