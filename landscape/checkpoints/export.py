@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -97,22 +98,20 @@ def export_point(
         _same_labels(member, like, labels)
         _same_shapes(member, like)
     require_empty(out)
-    notes = {
-        "recipe": {
-            **recipe,
-            "members": [_origin(member) for member in members],
-            "coefficients": row.tolist(),
-        },
-        "like": like.ref,
-        "versions": {"landscape": __version__, **{name: version(name) for name in _PACKAGES}},
-    }
-    with _in_place(out) as partial:
-        (partial / "landscape.json").write_text(json.dumps(notes, indent=2, default=_plain))
+    # files are hashed while tensors are mixed and written
+    with _in_place(out) as partial, ThreadPoolExecutor(2) as pool:
+        origins = pool.map(_origin, members)
         (partial / "config.json").write_text(json.dumps(_config(like, labels), indent=2))
         for name in TOKENIZER_FILES:
             if (like.path / name).is_file():
                 shutil.copyfile(like.path / name, partial / name)
         _write_point(partial / "model.safetensors", members, row, like)
+        notes = {
+            "recipe": {**recipe, "members": list(origins), "coefficients": row.tolist()},
+            "like": like.ref,
+            "versions": {"landscape": __version__, **{name: version(name) for name in _PACKAGES}},
+        }
+        (partial / "landscape.json").write_text(json.dumps(notes, indent=2, default=_plain))
     return out
 
 

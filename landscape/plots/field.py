@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Quantity = Literal["loss", "accuracy", "error"]
 
 _NAMES = {"loss": "loss (nats)", "accuracy": "accuracy", "error": "error (share wrong)"}
-_WIDE = 4.0  # largest loss over the smallest, above which levels are steps of a factor
+_WIDE = 2.0  # largest loss over the smallest, above which levels are steps of a factor
 _DEPTH = 1e-3  # of the largest loss: what lies deeper has one colour
 
 
@@ -121,7 +121,7 @@ def scale_of(
 ) -> Scale:
     """One colour scale for some surfaces.
 
-    Losses that differ by more than a factor of four get levels at steps of a factor, from the
+    Losses that differ by more than a factor of two get levels at steps of a factor, from the
     largest down to a thousandth of it at most; others, and shares, even steps.
 
     Args:

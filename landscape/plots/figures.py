@@ -114,11 +114,12 @@ def layers(analysis: Analysis) -> Figure:
 
 def surface(analysis: Analysis) -> Figure:
     """Every surface on every data set, in one scale of colours."""
-    labels, _ = common.split_labels(analysis)
+    labels, group = common.split_labels(analysis)
     return plot_surface_panels(
         surfaces_of(analysis),
         list(analysis.contents.datasets),
         basins=dict(zip(analysis.models, np.asarray(labels).tolist(), strict=True)),
+        group=group,
     )
 
 

@@ -43,6 +43,7 @@ def plot_surface(
     labels: np.ndarray | None = None,
     quantity: Quantity = "loss",
     basins: Mapping[str, int] | None = None,
+    group: str = "basin",
     levels: int | Sequence[float] = 12,
     vmin: float | None = None,
     vmax: float | None = None,
@@ -52,7 +53,7 @@ def plot_surface(
     """Draw a surface's filled contours, with the checkpoints where they lie.
 
     Both axes have the same unit, so that lengths and angles are true. Losses that span more than a
-    factor of four have levels at equal factors. Points that were not evaluated are interpolated.
+    factor of two have levels at equal factors. Points that were not evaluated are interpolated.
 
     Args:
         points: A surface.
@@ -61,6 +62,7 @@ def plot_surface(
         labels: (n_examples,) the right label indices, for accuracy and error.
         quantity: ``loss``, ``accuracy`` or ``error``.
         basins: Basins by the checkpoints' names, for colours and markers.
+        group: What a basin is called in the legend: ``side`` of a forced split.
         levels: How many steps of colour, or the levels themselves.
         vmin: The lowest level; the smallest value when absent.
         vmax: The highest level; the largest value when absent.
@@ -78,7 +80,7 @@ def plot_surface(
     own = ax is None
     ax = common.axes_or_new(ax, (common.COLUMN_WIDTH, _height(points, common.COLUMN_WIDTH, 0.75)))
     filled = _contours(ax, points, field, scale, dots)
-    _mark(ax, points, basins or {})
+    _mark(ax, points, basins or {}, group)
     ax.set_title(title_of(points, dataset))
     ax.set(xlabel=axis_labels(points)[0], ylabel=axis_labels(points)[1])
     if colorbar:
@@ -98,6 +100,7 @@ def plot_surface_panels(
     labels: Mapping[str, np.ndarray] | None = None,
     quantity: Quantity = "loss",
     basins: Mapping[str, int] | None = None,
+    group: str = "basin",
     levels: int | Sequence[float] = 12,
     vmin: float | None = None,
     vmax: float | None = None,
@@ -114,6 +117,7 @@ def plot_surface_panels(
         labels: The right label indices by data set, for accuracy and error.
         quantity: ``loss``, ``accuracy`` or ``error``.
         basins: Basins by the checkpoints' names, for colours and markers.
+        group: What a basin is called in the legend: ``side`` of a forced split.
         levels: How many steps of colour, or the levels themselves.
         vmin: The lowest level; the smallest value of all panels when absent.
         vmax: The highest level; the largest value of all panels when absent.
@@ -150,7 +154,7 @@ def plot_surface_panels(
         filled = _contours(ax, surface, fields[place], scale, dots)
         ax.set_title(title_of(surface, name, with_name=len(surfaces) > 1))
         ax.locator_params(nbins=4)
-        _mark(ax, surface, basins or {})
+        _mark(ax, surface, basins or {}, group)
         x_label, y_label = axis_labels(surface)
         if len(kinds) > 1 or place + n_columns >= len(panels):
             ax.set_xlabel(x_label)
@@ -284,14 +288,14 @@ def _contours(
     return filled
 
 
-def _mark(ax: Axes, points: StoredPoints, basins: Mapping[str, int]) -> None:
+def _mark(ax: Axes, points: StoredPoints, basins: Mapping[str, int], group: str) -> None:
     """The checkpoints as markers, with their names above or below, inside the frame."""
     marks = np.asarray(points.marks, dtype=np.float64)
     (left, right), middle = ax.get_xlim(), marks[:, 1].mean()
     seen: set[object] = set()
     for name, (x, y) in zip(points.models, marks, strict=True):
         basin = basins.get(name)
-        label = "_checkpoint" if basin is None or basin in seen else f"basin {basin}"
+        label = "_checkpoint" if basin is None or basin in seen else f"{group} {basin}"
         seen.add(basin)
         ax.plot(x, y, linestyle="none", zorder=5, label=label, **_look(name, basins))
         if len(marks) > _MANY:

@@ -20,7 +20,6 @@ _STYLES = {
     "bezier": (common.basin_color(4), (0, (5, 1.5)), "s"),
     "chain": (common.basin_color(1), (0, (4, 1.2, 1, 1.2)), "^"),
     "autoneb": (common.basin_color(0), (0, (1, 1)), "D"),
-    "points": (common.basin_color(2), "-", "v"),
 }
 _KINDS = {
     "line": "straight line",

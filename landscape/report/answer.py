@@ -47,7 +47,18 @@ def _averaging_sentences(analysis: Analysis) -> list[str]:
         return []
     labels = np.asarray(analysis.basins.labels)
     if analysis.basins.n_basins == 1:
-        return [will_average(analysis).reason]
+        found = will_average(analysis)
+        if found.n_pairs == 1 or found.verdict == "unclear" or not isfinite(found.gap):
+            return [found.reason]
+        # the largest gap has just been named
+        if found.verdict == "yes":
+            return [
+                f"They should average: no gap's interval reaches above {found.tolerance:g} nats."
+            ]
+        return [
+            f"They do not average well: {found.n_beyond} of {found.n_pairs} gaps are beyond noise "
+            f"and {found.tolerance:g} nats."
+        ]
     sentences = []
     for basin in range(analysis.basins.n_basins):
         members = [analysis.models[i] for i in np.flatnonzero(labels == basin)]
