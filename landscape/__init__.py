@@ -58,11 +58,19 @@ _HOME = {
     "convexity_gap": "barriers",
     "bootstrap_gaps": "barriers",
     "find_basins": "basins",
+    "find_basins_actively": "active",
+    "count_triangles": "structure",
+    "compare_partitions": "partitions",
+    "population_contributions": "contributions",
     "relate": "generalization",
+    "explain": "generalization",
+    "simulate_losses": "simulation",
     # experiments
     "run_experiment": "experiment",
     "read_store": "store",
     "analyze": "analysis",
+    "examine": "details",
+    "import_published": "published",
     "LandscapeError": "errors",
 }
 __all__ = sorted(_HOME)

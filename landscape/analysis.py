@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from landscape.active import find_basins_actively, gaps_and_errors
 from landscape.barriers import GapIntervals, bootstrap_gaps
 from landscape.basins import Basins, find_basins
+from landscape.basins.membership import find_membership
+from landscape.basins.spectral import two_sides
 from landscape.errors import ConfigError, require_known
 from landscape.generalization import Relation, group_rows, pair_kinds, relate, score_groups
 from landscape.store import MEASURED, Contents, StoredDataset
 from landscape.store.read import largest
+from landscape.structure import fill_unmeasured
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Curves:
 
 
 _ALONG_THE_PATH = ("losses", "low", "high", "accuracy")
+_DRAWS = 400  # resamples that the number of basins is held against
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,8 @@ class Analysis:
         focus: The column of ``scores`` that figures show; "" without challenge sets.
         curves: By data set; under the focus' name its group's.
         gaps: (n_models, n_models) estimates and intervals in nats, symmetric, zero on the
-            diagonal; of each pair's exact points alone.
+            diagonal; of each pair's exact points alone. NaN for pairs that were never measured;
+            intervals are NaN where losses of single examples are not known.
         scores: A row a model, a column a data set or group.
         kinds: (n_pairs,) which ends the pair joins, by the focus' score.
         tolerance: Nats: on the whole grid no gap exceeds its estimate by more than this; NaN where
@@ -145,45 +151,36 @@ def analyze(
             where=contents.path,
             fix="run the experiment again: it goes on where it stopped",
         )
-    tables = {name: _scores(data) for name, data in contents.datasets.items()}
-    scores = pd.concat(tables.values(), axis=1)
-    scores.index = pd.Index(contents.models, name="model")
-    challenge = [
-        column
-        for name, data in contents.datasets.items()
-        if data.role == "challenge"
-        for column in tables[name].columns
-    ]
+    scores, challenge = _all_scores(contents)
     focus = focus or (challenge[0] if challenge else "")
     if focus:
         require_known("focus", focus, scores.columns)
     rng = np.random.default_rng(seed)
-    chosen = contents.datasets[dataset]
-    intervals = bootstrap_gaps(
-        chosen.losses,
-        rule,
-        contents.positions,
-        points=contents.exact,
-        n_resamples=n_resamples,
-        rng=rng,
-    )
+    intervals = _intervals(contents, dataset, rule, n_resamples, rng)
     gaps = _matrices(intervals, contents.pairs, len(contents.models))
     # a signed rule is negative where there is no barrier: no distance is less than none
     heights = np.maximum(gaps.estimate, 0)
     tolerance = _tolerance(contents, rule, dataset, in_domain[0])
     again = copy.deepcopy(rng)
-    basins = find_basins(heights, n_basins, delta=delta, noise=gaps.standard_error, rng=rng)
     settled = tolerance == 0
-    if tolerance > 0:
+    chosen = contents.config.get("pairs") == "active"
+    if chosen:
+        basins = _active_basins(contents, dataset, rule, n_basins, delta, seed)
+    else:
+        noise = _noise(contents, gaps, intervals)
+        filled = fill_unmeasured(heights, contents.pairs)
+        basins = find_basins(filled, n_basins, delta=delta, **noise, rng=rng)
+        basins = replace(basins, gaps=heights)
+    if tolerance > 0 and not chosen:
         highest = heights + _square(contents.tolerance, contents.pairs, len(heights))
-        other = find_basins(highest, n_basins, delta=delta, noise=gaps.standard_error, rng=again)
+        other = find_basins(highest, n_basins, delta=delta, **noise, rng=again)
         settled = np.array_equal(other.labels, basins.labels)
     curves = {name: _curves(name, data, contents) for name, data in contents.datasets.items()}
     between = [
         np.abs(np.where(contents.exact, curves[name].losses, np.nan) - data.screened)
         for name, data in contents.datasets.items()
     ]
-    if focus and focus not in curves:
+    if focus and focus not in curves and focus not in contents.given_scores.columns:
         curves[focus] = _focus_curves(focus, contents)
     return Analysis(
         contents=contents,
@@ -227,13 +224,124 @@ def _tolerance(contents: Contents, rule: str, dataset: str, default: str) -> flo
     return float("nan")
 
 
-def _scores(data: StoredDataset) -> pd.DataFrame:
-    return score_groups(data.model_predictions, data.labels, data.groups, data.metric, data.name)
+def _all_scores(contents: Contents) -> tuple[pd.DataFrame, list[str]]:
+    """A row a model: what is scored from predictions, what came with the losses; the challenges."""
+    tables, challenge = [], []
+    for name, data in contents.datasets.items():
+        if data.aggregated:
+            table = pd.DataFrame({name: data.model_accuracies}).dropna(axis=1, how="all")
+        else:
+            table = score_groups(
+                data.model_predictions, data.labels, data.groups, data.metric, name
+            )
+        tables.append(table)
+        if data.role == "challenge":
+            challenge += [str(column) for column in table.columns]
+    given = contents.given_scores.reset_index(drop=True)
+    roles = {str(name): contents.score_roles.get(str(name), "challenge") for name in given.columns}
+    kept = [name for name, role in roles.items() if role != "covariate"]
+    scores = pd.concat([*tables, given[kept]], axis=1)
+    scores = scores.loc[:, ~scores.columns.duplicated(keep="last")]
+    scores.index = pd.Index(contents.models, name="model")
+    return scores, challenge + [name for name in kept if roles[name] == "challenge"]
+
+
+def _intervals(
+    contents: Contents, dataset: str, rule: str, n_resamples: int, rng: np.random.Generator
+) -> GapIntervals:
+    """Of every pair; without intervals where losses of single examples are not known."""
+    data = contents.datasets[dataset]
+    # two examples that are the mean have its gap; what resampling says of them means nothing
+    losses = np.repeat(data.losses, 2, axis=-1) if data.aggregated else data.losses
+    found = bootstrap_gaps(
+        losses,
+        rule,
+        contents.positions,
+        points=contents.exact,
+        n_resamples=n_resamples,
+        keep_draws=not data.aggregated,
+        rng=rng,
+    )
+    if not data.aggregated:
+        return found
+    unknown = np.full_like(found.estimate, np.nan)
+    return replace(
+        found,
+        low=unknown,
+        high=unknown,
+        standard_error=unknown,
+        bias=unknown,
+        corrected=unknown,
+        null_bias=unknown,
+    )
+
+
+def _active_basins(
+    contents: Contents, dataset: str, rule: str, n_basins: int | None, delta: float | str, seed: int
+) -> Basins:
+    """The basins that the run decided on, found again from the pairs that it measured."""
+    row = {tuple(pair): place for place, pair in enumerate(contents.pairs.tolist())}
+    losses = contents.datasets[dataset].losses
+
+    def answer(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        asked = [row.get(tuple(pair)) for pair in np.sort(pairs, axis=1).tolist()]
+        known = [place for place in asked if place is not None]
+        if len(known) < len(asked):
+            raise ConfigError(
+                "The pairs that were measured do not decide this.",
+                where=contents.path,
+                expected="the rule, data set and seed that the run chose its pairs by",
+                found=f"{rule} on {dataset}, seed {seed}",
+                fix="run the experiment with these; what is measured already is kept",
+            )
+        return gaps_and_errors(losses[known], rule, contents.positions, contents.exact[known])
+
+    found = find_basins_actively(
+        len(contents.models), answer, budget=contents.config.get("pairs_budget"), rng=seed
+    )
+    basins = find_basins(found.completed, n_basins or found.n_basins, delta=delta, rng=seed)
+    if n_basins is not None:
+        return replace(basins, gaps=found.gaps)
+    split, distance = two_sides(
+        basins.embedding, found.labels if found.n_basins > 1 else basins.split
+    )
+    return replace(
+        basins,
+        labels=found.labels,
+        split=split,
+        centroid_distance=distance,
+        membership=find_membership(found.completed, found.labels, None, basins.evidence.tolerance),
+        gaps=found.gaps,
+        evidence=replace(
+            basins.evidence,
+            verdict="groups" if found.n_basins > 1 else "no groups",
+            reason=found.reason,
+        ),
+    )
+
+
+def _noise(contents: Contents, gaps: GapIntervals, intervals: GapIntervals) -> dict[str, Any]:
+    """What ``find_basins`` is told of the noise."""
+    if intervals.draws is None or intervals.null is None:
+        return {}
+    n = len(contents.models)
+    place = _square(np.arange(len(contents.pairs)), contents.pairs, n)[np.triu_indices(n, 1)]
+    order = place.astype(np.intp)
+    return {
+        "noise": gaps.standard_error,
+        "draws": np.maximum(intervals.draws[:_DRAWS, order], 0),
+        "null": np.maximum(intervals.null[:_DRAWS, order], 0),
+    }
 
 
 def _curves(
     name: str, data: StoredDataset, contents: Contents, rows: np.ndarray | None = None
 ) -> Curves:
+    if data.aggregated:
+        nothing = np.full(data.losses.shape[:2], np.nan)
+        mean = data.losses[..., 0].astype(np.float64)
+        right = data.accuracies.astype(np.float64)
+        return Curves(name, contents.positions, mean, nothing, nothing, right, contents.evaluated)
     rows = np.arange(len(data.labels)) if rows is None else rows
     # a pair at a time: all pairs' examples in double precision need not fit in memory
     mean = np.array([pair[:, rows].mean(1, dtype=np.float64) for pair in data.losses])
@@ -262,6 +370,10 @@ def _matrices(intervals: GapIntervals, pairs: np.ndarray, n: int) -> GapInterval
         high=_square(intervals.high, pairs, n),
         standard_error=_square(intervals.standard_error, pairs, n),
         bias=_square(intervals.bias, pairs, n),
+        corrected=_square(intervals.corrected, pairs, n),
+        null_bias=_square(intervals.null_bias, pairs, n),
+        draws=None,
+        null=None,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from landscape.cli_import import import_store
 from landscape.errors import ConfigError, LandscapeError
 
 if TYPE_CHECKING:
@@ -62,13 +63,22 @@ def run(
     config: Config,
     data_root: DataRoot = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write to.")] = None,
+    pairs: Annotated[
+        str | None,
+        typer.Option(help="all, or active: only those that decide something; as the file says."),
+    ] = None,
 ) -> None:
     """Evaluate, cluster, relate, draw; an unfinished store is resumed."""
     _quiet()
+    if pairs not in (None, "all", "active"):
+        raise ConfigError(
+            "Which pairs to measure?", where="--pairs", expected="all or active", found=pairs
+        )
     from landscape.experiment import run_experiment
 
+    changes = {} if pairs is None else {"pairs": pairs}
     with _resumable():
-        store = run_experiment(config, root=data_root, out=out, report=_say)
+        store = run_experiment(config, root=data_root, out=out, changes=changes, report=_say)
     typer.echo(store)
 
 
@@ -214,6 +224,9 @@ def finetune(config: Config, data_root: DataRoot = None) -> None:
     with _resumable():
         members = train(settings, base, report=_say, data=find_root(data_root or own))
     typer.echo("\n".join(map(str, members)))
+
+
+app.command("import")(import_store)
 
 
 @contextmanager

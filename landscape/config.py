@@ -198,6 +198,9 @@ class ExperimentConfig(Strict):
         datasets: Only these of the task's data sets.
         examples: How many of each data set, stratified; all when null.
         seed: Of the sample.
+        pairs: ``all`` pairs of models, or those that an ``active`` rule chooses: for populations
+            whose pairs are too many to measure.
+        pairs_budget: At most so many, of ``active``; about 1.1 n log2 n when absent.
         ways: Measured between single pairs, after all pairs' lines.
         surface: One surface or several, measured after the ways.
         out: The folder for store, figures and report; ``runs/NAME`` when absent.
@@ -212,6 +215,8 @@ class ExperimentConfig(Strict):
     datasets: tuple[str, ...] | None = None
     examples: int | None = Field(default=512, ge=2)
     seed: int = 0
+    pairs: Literal["all", "active"] = "all"
+    pairs_budget: int | None = Field(default=None, gt=0)
     path: PathConfig = PathConfig()
     ways: tuple[WayConfig, ...] = ()
     surface: tuple[SurfaceConfig, ...] = ()

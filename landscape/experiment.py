@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from landscape.active import default_budget
+from landscape.config import ExperimentConfig
 from landscape.geometry import Line
 from landscape.inputs import Experiment, open_experiment, stored_config
 from landscape.progress import bar
@@ -20,6 +23,7 @@ def run_experiment(
     *,
     root: str | Path | None = None,
     out: str | Path | None = None,
+    changes: Mapping[str, Any] | None = None,
     report: Report = print,
 ) -> Path:
     """Measure what is not measured yet, then draw figures and report.
@@ -28,6 +32,7 @@ def run_experiment(
         path: The YAML file.
         root: The data root.
         out: The output folder.
+        changes: Of top-level keys of the configuration, as ``{"pairs": "active"}``.
         report: Takes one line at a time.
 
     Returns:
@@ -36,7 +41,7 @@ def run_experiment(
     Raises:
         LandscapeError: Anything the user can mend; what was measured stays.
     """
-    experiment = open_experiment(path, root=root, out=out)
+    experiment = open_experiment(path, root=root, out=out, changes=changes)
     measure(experiment, report)
     draw(experiment.store, experiment.out, report)
     return experiment.store
@@ -55,14 +60,16 @@ def draw(
     if page.is_file() and page.stat().st_mtime_ns > store.stat().st_mtime_ns:
         report(f"report: {page}")
         return
+    from landscape.details import examine
     from landscape.plots import write_figures
     from landscape.report import write_report
 
     contents = read_store(store)
     analysis = analyze(contents, **analysis_options(contents))
-    figures = write_figures(analysis, out / "figures", formats)
+    details = examine(analysis)
+    figures = write_figures(analysis, out / "figures", formats, details)
     report(f"figures: {', '.join(figure.name for figure in figures)} in {out / 'figures'}")
-    write_report(analysis, page)
+    write_report(analysis, page, details)
     report(analysis.basins.evidence.reason)
     report(f"report: {page}")
 
@@ -74,16 +81,23 @@ def measure(experiment: Experiment, report: Report = print) -> None:
     from landscape.measurement.surfaces import measure_surfaces
     from landscape.measurement.ways import measure_ways, refuse_unknown
     from landscape.provenance import attributes, checkpoint_table, refuse_changed, refuse_other
+    from landscape.weight_distances import weight_distances
 
     content = stored_config(experiment)
     store = experiment.store
+    finished = False
     if store.is_file():
         contents = read_store(store)
         refuse_other(experiment, contents)
         refuse_changed(experiment, contents)
         done = int((contents.status == MEASURED).sum())
         report(f"store: {store}, {done} of {len(contents.status)} pairs measured")
-        if contents.attributes["finished"] == "yes" and not _more_points(experiment, contents):
+        if not all(data.texts for data in contents.datasets.values()):
+            with StoreWriter(store) as writer:  # an older format; the examples are the same
+                writer.add_texts(experiment.examples)
+        finished = contents.attributes["finished"] == "yes"
+        finished &= not _more_points(experiment, contents)
+        if finished and np.isfinite(np.trace(contents.distances)):
             if contents.config != content:  # another analysis of the same measurements
                 with StoreWriter(store) as writer:
                     writer.finish(content)
@@ -108,15 +122,27 @@ def measure(experiment: Experiment, report: Report = print) -> None:
             config=content,
             attributes=attributes(experiment),
             checkpoints=checkpoint_table(population, bar),
-            pairs=np.array([(i, j) for i in range(n) for j in range(i + 1, n)]),
+            pairs=_rows(config, n),
             positions=Line(config.path.points).positions,
             datasets=experiment.examples,
         )
     with StoreWriter(store) as writer:
-        evaluate = fill(experiment, population, writer, report)
-        for measure_more in (measure_ways, measure_surfaces):
-            measure_more(experiment, population, writer, evaluate, report)
+        if not finished:
+            evaluate = fill(experiment, population, writer, report)
+            for measure_more in (measure_ways, measure_surfaces):
+                measure_more(experiment, population, writer, evaluate, report)
+        if not np.isfinite(np.trace(writer.distances())):
+            writer.write_distances(weight_distances(population.checkpoints, bar))
         writer.finish(content)
+
+
+def _rows(config: ExperimentConfig, n_models: int) -> np.ndarray:
+    """The table of pairs: all of them, or as many free rows as an active rule may fill."""
+    if config.pairs == "all":
+        return np.column_stack(np.triu_indices(n_models, 1))
+    every = n_models * (n_models - 1) // 2
+    budget = min(config.pairs_budget or default_budget(n_models), every)
+    return np.full((budget, 2), -1)
 
 
 def _more_points(experiment: Experiment, contents: Contents) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,11 @@ class Experiment:
 
 
 def open_experiment(
-    path: Path, *, root: str | Path | None = None, out: str | Path | None = None
+    path: Path,
+    *,
+    root: str | Path | None = None,
+    out: str | Path | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Experiment:
     """Read a configuration, its task and its data.
 
@@ -55,11 +59,12 @@ def open_experiment(
         path: The YAML file.
         root: The data root, before the configuration's own and ``$LANDSCAPE_DATA``.
         out: The output folder, before the configuration's own.
+        changes: Of top-level keys of the configuration.
 
     Raises:
         LandscapeError: The configuration, the task or a data file cannot be used.
     """
-    config = load_config(path)
+    config = load_config(path).model_copy(update=dict(changes or {}))
     base = path.absolute().parent
     task = load_task(config.task, base)
     if config.collapse is not None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import difflib
 import os
 import platform
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel
 
 from landscape.checkpoints import Population, expand, load_checkpoint
-from landscape.config import PathConfig
+from landscape.config import EvaluateConfig, ExperimentConfig, PathConfig
 from landscape.errors import StoreError
 from landscape.inputs import Experiment, stored_config
 from landscape.progress import Track, silent
@@ -88,16 +90,28 @@ def _measured_part(content: dict[str, Any]) -> dict[str, Any]:
     free = {"analysis", "out", "data_root", "name", "resolved_focus", "collapse"}
     # each way and surface keeps its own settings
     free |= {"ways", "surface"}
+    # a run that chooses its pairs may go on with more of them
+    free |= {"pairs_budget"}
     kept = {key: value for key, value in content.items() if key not in free}
+    # what an older store does not name stood at its default
+    kept = {**_defaults(ExperimentConfig, free), **kept}
     own = {"memory_budget", "token_budget"}
-    kept["evaluate"] = {k: v for k, v in content["evaluate"].items() if k not in own}
-    # what a store of before 0.2 does not name stood at its default
-    kept["path"] = {**PathConfig().model_dump(), **content["path"]}
-    if kept["path"]["adaptive"] or content["evaluate"]["precision"] == "auto":
-        # whose gap the points were chosen for
+    evaluate = {**_defaults(EvaluateConfig, own), **content.get("evaluate", {})}
+    kept["evaluate"] = {k: v for k, v in evaluate.items() if k not in own}
+    kept["path"] = {**_defaults(PathConfig), **content.get("path", {})}
+    chosen = kept["path"]["adaptive"] or evaluate["precision"] == "auto"
+    if chosen or kept["pairs"] == "active":
+        # whose gap the points and pairs were chosen for
         kept["analysis"] = {key: content["analysis"][key] for key in ("rule", "dataset")}
-    kept["task"] = {k: v for k, v in content["task"].items() if k not in ("focus", "train")}
+    task = content.get("task", {})
+    kept["task"] = {k: v for k, v in task.items() if k not in ("focus", "train")}
     return kept
+
+
+def _defaults(section: type[BaseModel], free: Collection[str] = ()) -> dict[str, Any]:
+    """What a section says where the user says nothing, as a store keeps it."""
+    names = {name for name, one in section.model_fields.items() if not one.is_required()}
+    return section.model_construct().model_dump(mode="json", include=names - set(free))
 
 
 def _flat(content: Any, prefix: str = "") -> dict[str, Any]:

@@ -102,7 +102,7 @@ def test_mistakes_exit_with_2_and_no_traceback(arguments: list[str], message: st
 
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, task_file: Path) -> None:
-    population = save_population(tmp_path / "p", "bert", 6)
+    population = save_population(tmp_path / "p", "bert", 10)
     config = write_experiment(
         tmp_path / "c.yaml", population, task_file, evaluate={"token_budget": 8}
     )
@@ -119,10 +119,10 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, task_file: Path) -
     assert "the same command goes on" in said
     assert "Traceback" not in said
     done = read_store(store).status.sum()
-    assert 0 < done < 15
+    assert 0 < done < 45
     again = landscape("run", config, LANDSCAPE_DATA=str(task_file.parent))
     assert again.returncode == 0
-    assert f"{done} of 15 pairs measured" in again.stderr
+    assert f"{done} of 45 pairs measured" in again.stderr
 
 
 def test_broken_populations_are_refused_before_anything_is_written(

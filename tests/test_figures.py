@@ -25,7 +25,10 @@ def test_committed_stores_are_whole_and_name_no_machine(path: Path) -> None:
     words = json.dumps(contents.config) + " ".join(contents.checkpoints["ref"])
     assert not re.search(r'[ "]/\w', words), "an absolute path"
     analysis = analyze(contents, **analysis_options(contents))
-    for figure in ("loss_curves", "gap_matrix", "centroid_distance", "basin_histogram"):
+    names = ["loss_curves", "gap_matrix", "centroid_distance", "basin_histogram", "evidence"]
+    if not contents.datasets[analysis.dataset].aggregated:
+        names.append("contributions")
+    for figure in names:
         assert (path.with_suffix("") / f"{figure}.png").is_file()
     assert analysis.basins.evidence.reason
 

@@ -248,7 +248,7 @@ def test_very_few_models(n):
 def test_basins_bring_their_own_centroid_distance():
     gaps = np.where(np.arange(9)[:, None] // 5 == np.arange(9) // 5, 0.01, 0.5)
     np.fill_diagonal(gaps, 0)
-    basins = find_basins(gaps + 0.001 * np.add.outer(np.arange(9), np.arange(9)) * (gaps > 0))
+    basins = find_basins(gaps + 0.0001 * np.add.outer(np.arange(9), np.arange(9)) * (gaps > 0))
     _, scores, _ = population((5, 4))
     table = relate(basins, scores).table
     given = relate(basins.labels, scores, centroid_distance=basins.centroid_distance).table

@@ -26,7 +26,23 @@ def test_import_is_light(code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["barriers", "basins", "generalization", "store", "analysis", "plots", "report"]
+    "room",
+    [
+        "barriers",
+        "basins",
+        "active",
+        "structure",
+        "partitions",
+        "contributions",
+        "generalization",
+        "simulation",
+        "published",
+        "store",
+        "analysis",
+        "details",
+        "plots",
+        "report",
+    ],
 )
 def test_what_reads_the_store_knows_no_torch(room: str) -> None:
     assert not {"torch", "transformers"} & modules_after(f"import landscape.{room}")

@@ -426,6 +426,7 @@ def test_files_have_stable_names_and_bytes(two: Analysis, tmp_path: Path) -> Non
     open_before = plt.get_fignums()
     files = write_figures(two, tmp_path / "a" / "b", ("pdf", "png", "svg"))
     names = ("loss_curves", "gap_matrix", "centroid_distance", "basin_histogram")
+    names += ("evidence", "contributions")
     expected = [f"{name}.{kind}" for name in names for kind in ("pdf", "png", "svg")]
     assert [file.name for file in files] == expected
     assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == sorted(expected)

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -17,52 +16,15 @@ import pytest
 import yaml
 
 from landscape.analysis import Analysis
+from landscape.details import Details, examine
 from landscape.errors import ConfigError
 from landscape.generalization import relate
 from landscape.report import render_report, write_report
-from landscape.report.answer import answer, warnings
+from landscape.report.answer import answer
+from landscape.report.warnings import warnings
 from landscape.report.words import listed, number, p_value
 from tests.analyses import FOCUS, ONE, THREE, TWO, make_analysis
-
-_VOID = {"meta", "img", "br", "link", "hr", "input"}
-
-
-class Page(HTMLParser):
-    """A page's tree, checked while it is read: what opens must close, in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.words: list[str] = []
-        self.cells: list[list[str]] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        assert len(dict(attrs)) == len(attrs)
-        if tag == "tr":
-            self.cells.append([])
-        if tag in ("td", "th"):
-            self.cells[-1].append("")
-        if tag not in _VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "script" in self.open or "style" in self.open:
-            return
-        self.words.append(data)
-        if {"td", "th"} & set(self.open):
-            self.cells[-1][-1] += data
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.words))
+from tests.pages import Page, make_details
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +33,21 @@ def two() -> Analysis:
 
 
 @pytest.fixture(scope="module")
-def html(two: Analysis) -> str:
-    return render_report(two)
+def details(two: Analysis) -> Details:
+    return examine(two)
+
+
+@pytest.fixture(scope="module")
+def html(two: Analysis, details: Details) -> str:
+    return render_report(two, details)
+
+
+def _render(analysis: Analysis) -> str:
+    return render_report(analysis, make_details(analysis))
+
+
+def _warnings(analysis: Analysis) -> list[str]:
+    return warnings(analysis, make_details(analysis))
 
 
 @pytest.fixture(scope="module")
@@ -129,11 +104,11 @@ def test_names_are_text_never_html() -> None:
         attributes={**contents.attributes, "machine": bad},
         checkpoints=contents.checkpoints.assign(ref=[bad] * 3),
     )
-    html = render_report(replace(analysis, contents=contents))
+    html = _render(replace(analysis, contents=contents))
     page = Page(html)
     assert html.count("<script") == 1
     assert all(not name.startswith("on") for _, attrs in page.tags for name in attrs)
-    assert [attrs["src"][:5] for tag, attrs in page.tags if tag == "img"] == ["data:"] * 4
+    assert [attrs["src"][:5] for tag, attrs in page.tags if tag == "img"] == ["data:"] * 6
     for name in (*evil, bad):
         assert name in " ".join(page.words)
 
@@ -164,8 +139,8 @@ def test_sentences_fit_one_basin() -> None:
     text = " ".join(answer(analysis))
     assert text.startswith("The 6 models lie in one basin: no gap exceeds .02 nats")
     assert "One basin leaves no basins to compare" in text
-    assert any("One basin was found." in warning for warning in warnings(analysis))
-    page = Page(render_report(analysis))
+    assert any("One basin was found." in warning for warning in _warnings(analysis))
+    page = Page(_render(analysis))
     assert "Read with care" in page.text
     assert "nan" not in page.text.lower().split()
 
@@ -181,8 +156,8 @@ def test_sentences_fit_no_challenge_set() -> None:
     analysis = make_analysis(TWO, challenge=False)
     text = " ".join(answer(analysis))
     assert text.endswith("so nothing is said about how the models generalise.")
-    assert "There is no challenge set: scores in the figures are in-domain." in warnings(analysis)
-    assert "focus" not in Page(render_report(analysis)).text.split("Provenance")[0].lower()
+    assert "There is no challenge set: scores in the figures are in-domain." in _warnings(analysis)
+    assert "focus" not in Page(_render(analysis)).text.split("Provenance")[0].lower()
 
 
 def test_sentences_fit_one_pair() -> None:
@@ -190,8 +165,8 @@ def test_sentences_fit_one_pair() -> None:
     text = " ".join(answer(analysis))
     assert "The convexity gap on mnli_dev between seed-00 and seed-01 is 0." in text
     assert "in two basins, of 1 model each: the one gap" in text
-    assert "Basin 0 holds 1 model only: its mean and interval say little." in warnings(analysis)
-    page = Page(render_report(analysis))
+    assert "Basin 0 holds 1 model only: its mean and interval say little." in _warnings(analysis)
+    page = Page(_render(analysis))
     assert "2 models, 1 pair, 11 points on each line, measured on mnli_dev and hans" in page.text
 
 
@@ -200,10 +175,10 @@ def test_unmeasured_pairs_are_counted(two: Analysis) -> None:
     estimate = two.gaps.estimate.copy()
     estimate[i, j] = estimate[j, i] = np.nan
     holed = replace(two, gaps=replace(two.gaps, estimate=estimate))
-    assert warnings(holed)[0].startswith("1 pair of 45 was not measured;")
-    assert "44 of 45" in Page(render_report(holed)).text
+    assert _warnings(holed)[0].startswith("1 pair of 45 was not measured;")
+    assert "44 of 45" in Page(_render(holed)).text
     unfinished = replace(two.contents, attributes={**two.contents.attributes, "finished": "no"})
-    assert any("not marked as finished" in w for w in warnings(replace(two, contents=unfinished)))
+    assert any("not marked as finished" in w for w in _warnings(replace(two, contents=unfinished)))
 
 
 @pytest.mark.parametrize("sizes", [(3, 3), (3, 2), (2, 2, 2)])
@@ -214,7 +189,7 @@ def test_too_few_models_for_any_small_p_are_pointed_out(sizes: tuple[int, ...]) 
     # nothing is farther from chance than scores that are the labels themselves
     perfect = relate(analysis.basins, pd.DataFrame({"x": analysis.basins.labels * 1.0}))
     (smallest,) = perfect.table["p_value"]
-    (warning,) = [text for text in warnings(analysis) if "permutation test" in text]
+    (warning,) = [text for text in _warnings(analysis) if "permutation test" in text]
     assert f"no p below {smallest:.2g}:" in warning
 
 
@@ -240,7 +215,7 @@ def test_tables_hold_every_model_group_and_data_set(two: Analysis, page: Page) -
 
 def test_page_says_which_points_were_evaluated_where_not_all_were(page: Page) -> None:
     analysis = make_analysis(TWO, thin=True)
-    thin = Page(render_report(analysis))
+    thin = Page(_render(analysis))
     contents = analysis.contents
     done, exact = int((contents.formats > 0).sum()), int((contents.formats == 1).sum())
     assert f"{done} of 495 points of the lines were evaluated: {exact} in fp32" in thin.text
@@ -271,7 +246,8 @@ def test_pairs_are_listed_by_gap(two: Analysis, page: Page) -> None:
     np.testing.assert_allclose(listed_gaps, everything[:15], atol=5e-5)
     for row in rows:
         i, j = two.models.index(row[0]), two.models.index(row[1])
-        assert row[2].startswith(f"{two.gaps.estimate[i, j]:.4f} [{two.gaps.low[i, j]:.4f}, ")
+        interval = f"[{two.gaps.low[i, j]:.4f}, {two.gaps.high[i, j]:.4f}]"
+        assert row[3] == f"{two.gaps.corrected[i, j]:.4f} {interval}"
 
 
 def test_configuration_can_be_copied_from_the_page(two: Analysis, page: Page) -> None:
@@ -298,11 +274,11 @@ def test_words() -> None:
     assert p_value(0.0004) == "< 0.001"
 
 
-def test_a_browser_runs_the_page(two: Analysis, tmp_path: Path) -> None:
+def test_a_browser_runs_the_page(two: Analysis, details: Details, tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium to open the page in")
-    page = write_report(two, tmp_path / "report.html")
+    page = write_report(two, tmp_path / "report.html", details)
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"]
     command += ["--no-first-run", "--disable-background-networking", "--disable-component-update"]
     command += ["--disable-sync", f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging"]

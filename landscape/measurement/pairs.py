@@ -28,6 +28,7 @@ from landscape.evaluation import Evaluation, Evaluator
 from landscape.geometry import Geometry, Line
 from landscape.inputs import Experiment
 from landscape.logits import collapse
+from landscape.measurement.active import measure_actively
 from landscape.measurement.adaptive import PILOT_PAIRS, Smoothness, learn_smoothness, refine
 from landscape.measurement.ways import trained_controls
 from landscape.progress import bar
@@ -159,12 +160,32 @@ def _pairs(
     formats: tuple[Precision, Precision | None],
     report: Report,
 ) -> None:
+    def measure(rows: np.ndarray) -> None:
+        _rows(experiment, population, writer, run, cache, formats, report, rows)
+
+    if experiment.config.pairs == "active":
+        measure_actively(experiment, writer, measure, report)
+    else:
+        measure(writer.pairs_to_measure())
+
+
+def _rows(
+    experiment: Experiment,
+    population: Population,
+    writer: StoreWriter,
+    run: Run,
+    cache: WeightCache,
+    formats: tuple[Precision, Precision | None],
+    report: Report,
+    rows: np.ndarray,
+) -> None:
+    """Measure these pairs."""
     path, rule = experiment.config.path, experiment.config.analysis.rule
     dataset = experiment.gap_dataset
     pairs, positions = writer.pairs(), Line(path.points).positions
-    pilot = np.unique(np.linspace(0, len(pairs) - 1, PILOT_PAIRS).astype(int)).tolist()
+    pilot = _pilot(experiment, len(pairs))
     capacity = cache.capacity(population.checkpoints[0])
-    order = _order(pairs, writer.pairs_to_measure(), pilot if path.adaptive else [], capacity)
+    order = _order(pairs, rows, pilot if path.adaptive else [], capacity)
     ends = writer.model_losses(dataset).mean(1, dtype=np.float64)
     smoothness = None
     off = writer.screening_error(dataset)
@@ -199,6 +220,13 @@ def _pairs(
             tolerance=measured.tolerance,
             screened=measured.screened,
         )
+
+
+def _pilot(experiment: Experiment, n_pairs: int) -> list[int]:
+    """Rows that are evaluated on the whole grid, to learn from: the first chosen, or all over."""
+    if experiment.config.pairs == "active":
+        return list(range(min(PILOT_PAIRS, n_pairs)))
+    return np.unique(np.linspace(0, n_pairs - 1, PILOT_PAIRS).astype(int)).tolist()
 
 
 def _way(

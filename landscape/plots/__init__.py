@@ -9,6 +9,8 @@ from landscape.plots.basin_histogram import plot_basin_histogram
 from landscape.plots.captions import caption
 from landscape.plots.centroid_distance import plot_centroid_distance
 from landscape.plots.common import STYLE
+from landscape.plots.contributions import plot_contributions
+from landscape.plots.evidence import plot_eigenvalues, plot_gap_histogram, plot_silhouettes
 from landscape.plots.figures import FIGURES, write_figures, write_surfaces
 from landscape.plots.gap_matrix import plot_gap_matrix
 from landscape.plots.loss_curves import plot_loss_curves
@@ -22,9 +24,13 @@ __all__ = [
     "caption",
     "plot_basin_histogram",
     "plot_centroid_distance",
+    "plot_contributions",
+    "plot_eigenvalues",
+    "plot_gap_histogram",
     "plot_gap_matrix",
     "plot_layers",
     "plot_loss_curves",
+    "plot_silhouettes",
     "plot_surface",
     "plot_surface_3d",
     "plot_surface_panels",

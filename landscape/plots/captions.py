@@ -20,7 +20,8 @@ def caption(analysis: Analysis, name: str) -> str:
 
     Args:
         analysis: The numbers.
-        name: loss_curves, gap_matrix, centroid_distance, basin_histogram, ways, layers or surface.
+        name: loss_curves, gap_matrix, centroid_distance, basin_histogram, evidence, contributions,
+            ways, layers or surface.
 
     Raises:
         ConfigError: There is no such figure.
@@ -30,6 +31,8 @@ def caption(analysis: Analysis, name: str) -> str:
         "gap_matrix": _gap_matrix,
         "centroid_distance": _centroid_distance,
         "basin_histogram": _basin_histogram,
+        "evidence": _evidence,
+        "contributions": _contributions,
         "ways": _ways,
         "layers": _layers,
         "surface": _surface,
@@ -59,7 +62,9 @@ def delta_words(rule: str) -> str:
 def examples_of(analysis: Analysis, column: str) -> str:
     """How many examples a data set has."""
     dataset = analysis.contents.datasets.get(common.dataset_of(analysis, column))
-    return "" if dataset is None else count(len(dataset.labels), "example")
+    if dataset is None:
+        return ""
+    return "means only" if dataset.aggregated else count(len(dataset.labels), "example")
 
 
 def coverage(analysis: Analysis) -> list[str]:
@@ -182,7 +187,7 @@ def _centroid_distance(analysis: Analysis) -> list[str]:
     level = percent(analysis.relation.confidence)
     sentences = [
         f"{_capital(common.metric_of(analysis, column))} on {column} "
-        f"({common.role_of(analysis, column)}; data set of {examples_of(analysis, column)}) "
+        f"({common.role_of(analysis, column)}{_of_how_many(analysis, column)}) "
         "against centroid distance, the distance to the first centroid less that to the second in "
         f"the spectral embedding; {count(len(analysis.models), 'model')}.",
         f"The line is least squares, its band the {level} percentile interval under resampled "
@@ -208,6 +213,50 @@ def _basin_histogram(analysis: Analysis) -> list[str]:
         f"Above the bars: the mean {'of all models' if one else 'of each basin'} with its {level} "
         "interval under resampled models (none for a single model).",
     ]
+
+
+def _evidence(analysis: Analysis) -> list[str]:
+    evidence, mixture = analysis.basins.evidence, analysis.basins.evidence.mixture
+    sentences = [
+        "Left: the mean silhouette of each number of basins, the one taken filled, and what "
+        "populations of one basin exceed in 5% of draws at any of them.",
+        "Middle: the lowest eigenvalues of the affinity's normalised Laplacian; their largest rise "
+        f"comes after {evidence.eigengap}.",
+        f"Right: the {common.rule_name(analysis)} of {_measured(analysis)}; dotted, the tolerance "
+        f"of {evidence.tolerance:g} nats.",
+    ]
+    if np.isfinite(np.asarray(analysis.gaps.null_bias)[tuple(analysis.pairs.T)]).any():
+        sentences.append(
+            "Grey: the mean gap that example noise alone gives to the median pair and, lighter, to "
+            "the noisiest."
+        )
+    if mixture is None:
+        sentences.append("The gaps are too few or too alike for a mixture.")
+    elif mixture.n_kinds == 1:
+        sentences.append("By a mixture of normal distributions they are of one kind.")
+    else:
+        sentences.append(
+            "A mixture of two normal distributions of their roots fits better than one: bars are "
+            "parted by the probability of either kind."
+        )
+    return sentences
+
+
+def _contributions(analysis: Analysis) -> list[str]:
+    return [
+        f"Contributions of the examples of {analysis.dataset} "
+        f"({examples_of(analysis, analysis.dataset)}) to the mean {common.rule_name(analysis)} of "
+        f"{_measured(analysis)}, those above 0, the largest first and summed up.",
+        "Dotted: if all contributed alike.",
+        "Numbers: what the 1, 5 and 10% of the examples hold that contribute most.",
+    ]
+
+
+def _of_how_many(analysis: Analysis, column: str) -> str:
+    """The size of the column's data set, where it has one."""
+    size = examples_of(analysis, column)
+    known = size and not analysis.contents.datasets[common.dataset_of(analysis, column)].aggregated
+    return f"; data set of {size}" if known else ""
 
 
 def _capital(text: str) -> str:

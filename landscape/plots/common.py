@@ -126,6 +126,8 @@ def metric_of(analysis: Analysis, column: str) -> str:
 
 def role_of(analysis: Analysis, column: str) -> str:
     """``in-domain`` or ``challenge``."""
+    if column in analysis.challenge_columns:
+        return "challenge"
     dataset = analysis.contents.datasets.get(dataset_of(analysis, column))
     return "challenge" if dataset is not None and dataset.role == "challenge" else "in-domain"
 

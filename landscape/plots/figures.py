@@ -15,6 +15,8 @@ from landscape.errors import ConfigError
 from landscape.plots import common
 from landscape.plots.basin_histogram import plot_basin_histogram
 from landscape.plots.centroid_distance import plot_centroid_distance
+from landscape.plots.contributions import plot_contributions
+from landscape.plots.evidence import plot_eigenvalues, plot_gap_histogram, plot_silhouettes
 from landscape.plots.gap_matrix import figure_width, fit_figure, plot_gap_matrix
 from landscape.plots.loss_curves import plot_loss_curves
 from landscape.plots.surface import plot_surface_panels
@@ -23,6 +25,8 @@ from landscape.plots.ways import plot_layers, plot_ways
 
 if TYPE_CHECKING:
     from landscape.analysis import Analysis
+    from landscape.contributions import PopulationContributions
+    from landscape.details import Details
     from landscape.store import StoredPoints
 
 FORMATS = ("pdf", "png", "svg")
@@ -76,6 +80,23 @@ def basin_histogram(analysis: Analysis) -> Figure:
     """The focus score by basin."""
     figure = _figure(common.COLUMN_WIDTH, 2.3)
     plot_basin_histogram(analysis, ax=figure.subplots())
+    return figure
+
+
+def evidence(analysis: Analysis) -> Figure:
+    """Silhouettes, eigenvalues and the distribution of gaps, side by side."""
+    figure = _figure(common.TEXT_WIDTH, 2.6)
+    plots = (plot_silhouettes, plot_eigenvalues, plot_gap_histogram)
+    for ax, plot in zip(figure.subplots(1, len(plots)), plots, strict=True):
+        plot(analysis, ax=ax)
+    return figure
+
+
+def contributions(analysis: Analysis, found: PopulationContributions | None = None) -> Figure:
+    """Which share of the gaps comes from which share of the examples."""
+    found = contributions_of(analysis) if found is None else found
+    figure = _figure(common.COLUMN_WIDTH, 2.7)
+    plot_contributions(found, ax=figure.subplots())
     return figure
 
 
@@ -142,6 +163,8 @@ FIGURES: dict[str, Callable[[Analysis], Figure]] = {
     "gap_matrix": gap_matrix,
     "centroid_distance": centroid_distance,
     "basin_histogram": basin_histogram,
+    "evidence": evidence,
+    "contributions": contributions,
     "ways": ways,
     "layers": layers,
     "surface": surface,
@@ -154,15 +177,38 @@ _NEEDED: dict[str, Callable[[Analysis], object]] = {
 MOST_PAIRS = 2  # of models that ways are drawn between
 
 
+def contributions_of(analysis: Analysis) -> PopulationContributions:
+    """What each example contributes to the gaps of the analysis."""
+    from landscape.contributions import population_contributions  # reads stores
+
+    return population_contributions(analysis.contents, analysis.dataset, analysis.rule)
+
+
+def _summable(analysis: Analysis) -> bool:
+    """Whether there are gaps that are sums over examples."""
+    from landscape.contributions import LINEAR_RULES
+
+    data = analysis.contents.datasets[analysis.dataset]
+    largest = np.nanmax(np.asarray(analysis.gaps.estimate), initial=0.0)
+    return analysis.rule in LINEAR_RULES and not data.aggregated and bool(largest > 0)
+
+
 def figures_of(analysis: Analysis) -> list[str]:
     """The names of the figures that this store can make."""
-    return [name for name in FIGURES if name not in _NEEDED or _NEEDED[name](analysis)]
+    needed = {**_NEEDED, "contributions": _summable}
+    return [name for name in FIGURES if name not in needed or needed[name](analysis)]
 
 
 @common.styled
-def render(analysis: Analysis, name: str, format: str) -> bytes:
-    """One figure as a file's content: the same analysis gives the same bytes."""
-    figure = FIGURES[name](analysis)
+def render(
+    analysis: Analysis, name: str, format: str, found: PopulationContributions | None = None
+) -> bytes:
+    """One figure as a file's content: the same analysis gives the same bytes.
+
+    ``found`` are the contributions of the analysis, computed where they are needed and absent.
+    """
+    own = name == "contributions"
+    figure = contributions(analysis, found) if own else FIGURES[name](analysis)
     content = io.BytesIO()
     title = {"pdf": "Title", "png": "Title", "svg": "Title"}[format]
     figure.savefig(content, format=format, metadata={title: name, **_METADATA[format]})
@@ -170,7 +216,10 @@ def render(analysis: Analysis, name: str, format: str) -> bytes:
 
 
 def write_figures(
-    analysis: Analysis, out: Path, formats: Iterable[str] = ("pdf", "png")
+    analysis: Analysis,
+    out: Path,
+    formats: Iterable[str] = ("pdf", "png"),
+    details: Details | None = None,
 ) -> list[Path]:
     """Write every figure of ``FIGURES`` that the store can make, in every format.
 
@@ -178,6 +227,7 @@ def write_figures(
         analysis: The numbers.
         out: The folder; made when absent. Files of the same name are replaced whole.
         formats: Some of pdf, png (300 dpi) and svg.
+        details: Those of the analysis; what is drawn of them is computed when absent.
 
     Returns:
         The files.
@@ -198,12 +248,14 @@ def write_figures(
     if out.exists() and not out.is_dir():
         raise ConfigError("The folder for the figures is a file.", where=out, fix="choose another")
     out.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name in figures_of(analysis):
+    names, paths = figures_of(analysis), []
+    found = None if details is None else details.contributions
+    if found is None and "contributions" in names:
+        found = contributions_of(analysis)
+    for name in names:
         for format in formats:
-            paths.append(
-                common.write_whole(out / f"{name}.{format}", render(analysis, name, format))
-            )
+            content = render(analysis, name, format, found)
+            paths.append(common.write_whole(out / f"{name}.{format}", content))
     return paths
 
 

@@ -1,9 +1,9 @@
-"""What an analysis found, as plain sentences, and what to know before believing them."""
+"""What an analysis found, as plain sentences and as single numbers."""
 
 from __future__ import annotations
 
 import re
-from math import factorial, isfinite, prod
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +12,8 @@ from landscape.averaging import AVERAGING_RULES, will_average
 from landscape.plots import common
 from landscape.plots.captions import count, percent
 from landscape.plots.centroid_distance import relation_row
+from landscape.report.cells import interval_note
 from landscape.report.words import (
-    FDR,
     equals,
     in_words,
     interval_of,
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from landscape.analysis import Analysis
-
-_TINY = 2  # models; a basin of so few has no spread to speak of
 
 
 def answer(analysis: Analysis) -> list[str]:
@@ -47,6 +45,8 @@ def _averaging_sentences(analysis: Analysis) -> list[str]:
         return []
     labels = np.asarray(analysis.basins.labels)
     if analysis.basins.n_basins == 1:
+        if not _judged(analysis, np.arange(len(labels))):
+            return []
         found = will_average(analysis)
         if found.n_pairs == 1 or found.verdict == "unclear" or not isfinite(found.gap):
             return [found.reason]
@@ -61,10 +61,20 @@ def _averaging_sentences(analysis: Analysis) -> list[str]:
         ]
     sentences = []
     for basin in range(analysis.basins.n_basins):
-        members = [analysis.models[i] for i in np.flatnonzero(labels == basin)]
-        if len(members) > 1:
+        inside = np.flatnonzero(labels == basin)
+        members = [analysis.models[i] for i in inside]
+        if len(members) > 1 and _judged(analysis, inside):
             sentences.append(f"Of basin {basin}: {will_average(analysis, members).reason}")
     return sentences
+
+
+def _judged(analysis: Analysis, members: np.ndarray) -> bool:
+    """Whether all pairs of these models are in the store, with intervals of what was measured."""
+    inside = np.isin(analysis.pairs, members).all(axis=1)
+    n, gaps = len(members), analysis.gaps
+    finite = np.isfinite(gaps.estimate[tuple(analysis.pairs[inside].T)])
+    known = np.isfinite(gaps.low[tuple(analysis.pairs[inside].T)])
+    return bool(inside.sum() == n * (n - 1) // 2 and (known | ~finite).all())
 
 
 def _basin_sentences(analysis: Analysis) -> list[str]:
@@ -93,10 +103,12 @@ def _gap_sentences(analysis: Analysis) -> list[str]:
     if not len(ranked):
         return ["No pair of models has been measured."]
     i, j = analysis.pairs[ranked[0]]
-    interval = (
-        f"{number(gaps.estimate[i, j], 3)} nats ({percent(gaps.confidence)} interval "
-        f"{number(gaps.low[i, j], 3)} to {number(gaps.high[i, j], 3)})"
-    )
+    interval = f"{number(gaps.estimate[i, j], 3)} nats"
+    if isfinite(gaps.low[i, j]):
+        interval += (
+            f" ({percent(gaps.confidence)} interval {number(gaps.low[i, j], 3)} to "
+            f"{number(gaps.high[i, j], 3)})"
+        )
     where = f"between {analysis.models[i]} and {analysis.models[j]}"
     if len(ranked) == 1:
         sentences = [f"The {rule} on {analysis.dataset} {where} is {interval}."]
@@ -168,52 +180,6 @@ def _tested(analysis: Analysis, row: pd.Series) -> str:
     return f", {test} p {equals(row['p_value'])} (q {equals(row['q_value'])} over {tested})"
 
 
-def _smallest_p(sizes: np.ndarray) -> float:
-    """What an exact permutation test gives the most extreme grouping into such basins."""
-    # a basin of one model is left out of the test; exchanging equal basins changes nothing
-    tested = [int(size) for size in sizes if size > 1]
-    if len(tested) < 2:
-        return 1.0
-    same = prod(factorial(tested.count(size)) for size in set(tested))
-    return same * prod(map(factorial, tested)) / factorial(sum(tested))
-
-
-def warnings(analysis: Analysis) -> list[str]:
-    """What a reader must know before believing the numbers."""
-    basins, found = analysis.basins, []
-    n_missing = len(analysis.pairs) - len(ranked_pairs(analysis))
-    if n_missing:
-        found.append(
-            f"{count(n_missing, 'pair')} of {len(analysis.pairs):,} "
-            f"{'was' if n_missing == 1 else 'were'} not measured; "
-            "run the experiment again to fill the store."
-        )
-    elif str(analysis.contents.attributes.get("finished", "yes")) != "yes":
-        found.append("The store is not marked as finished: a run was interrupted or still goes on.")
-    if basins.n_basins == 1:
-        found.append(
-            "One basin was found. Centroid distance still needs two centroids: it, and the two "
-            "sides in the figures, come from a split that was forced and need not mean anything."
-        )
-    else:
-        sizes = np.bincount(basins.labels, minlength=basins.n_basins)
-        for basin in np.flatnonzero(sizes <= _TINY):
-            found.append(
-                f"Basin {basin} holds {count(int(sizes[basin]), 'model')} only: "
-                "its mean and interval say little."
-            )
-        smallest = _smallest_p(sizes)
-        if smallest > FDR:
-            found.append(
-                f"With basins of {listed(sizes.tolist())} models the permutation test can give no "
-                f"p below {smallest:.2g}: no difference can be significant before there are more "
-                "models."
-            )
-    if not analysis.focus:
-        found.append("There is no challenge set: scores in the figures are in-domain.")
-    return found
-
-
 def tiles(analysis: Analysis) -> list[dict[str, str]]:
     """The findings' main numbers."""
     ranked = ranked_pairs(analysis)
@@ -222,7 +188,7 @@ def tiles(analysis: Analysis) -> list[dict[str, str]]:
         {
             "name": "Pairs measured",
             "value": f"{len(ranked):,}",
-            "note": f"of {len(analysis.pairs):,}",
+            "note": f"of {len(analysis.pairs) + analysis.contents.never_measured:,}",
         },
         {"name": "Basins", "value": str(analysis.basins.n_basins), "note": ""},
     ]
@@ -233,7 +199,7 @@ def tiles(analysis: Analysis) -> list[dict[str, str]]:
             {
                 "name": f"Largest {common.rule_name(analysis)}",
                 "value": f"{number(gaps.estimate[i, j], 3)} nats",
-                "note": f"[{number(gaps.low[i, j], 3)}, {number(gaps.high[i, j], 3)}]",
+                "note": interval_note(gaps.low[i, j], gaps.high[i, j], 3),
             }
         )
     row = relation_row(analysis, analysis.focus) if analysis.focus else None
@@ -242,7 +208,7 @@ def tiles(analysis: Analysis) -> list[dict[str, str]]:
             {
                 "name": "Centroid distance and focus score",
                 "value": f"r = {number(row['pearson'], 2)}",
-                "note": f"[{number(row['pearson_low'], 2)}, {number(row['pearson_high'], 2)}]",
+                "note": interval_note(row["pearson_low"], row["pearson_high"], 2),
             }
         )
     return found

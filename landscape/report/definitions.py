@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from landscape.plots import common
 from landscape.plots.captions import coverage, percent
+from landscape.report.terms import JUNEJA, Source, Term, terms_of
 
 if TYPE_CHECKING:
     from landscape.analysis import Analysis
+    from landscape.details import Details
 
 
-@dataclass(frozen=True)
-class Source:
-    """A paper by its arXiv id."""
-
-    name: str
-    id: str
-
-
-@dataclass(frozen=True)
-class Term:
-    """A term, its meaning, and its sources."""
-
-    name: str
-    text: str
-    sources: tuple[Source, ...] = ()
-
-
-_JUNEJA = Source("Juneja et al. 2023", "2205.12411")
 _ENTEZARI = Source("Entezari et al. 2022", "2110.06296")
 _RULES = {
     "barrier_height": (
         "The largest rise of the loss curve over the straight line between its two ends, "
         "and 0 where it stays below.",
-        (_ENTEZARI, _JUNEJA),
+        (_ENTEZARI, JUNEJA),
     ),
     "convexity_gap": (
         "The largest barrier height over every sub-segment of the line: how far the loss curve "
         "rises above its own convex envelope. It is at least the barrier height, and 0 for a "
         "convex curve.",
-        (_JUNEJA,),
+        (JUNEJA,),
     ),
     "mean_endpoint_barrier": (
         "The curve's maximum less the mean loss of its two ends.",
@@ -67,11 +50,12 @@ _RULES = {
 }
 
 
-def definitions(analysis: Analysis) -> list[Term]:
-    """The terms that this analysis uses."""
+def definitions(analysis: Analysis, details: Details) -> list[Term]:
+    """The terms that this analysis and its details use."""
     rule = common.rule_name(analysis)
     text, sources = _RULES.get(analysis.rule, ("", ()))
     covered = " ".join(coverage(analysis))
+    known = bool(np.isfinite(analysis.gaps.low[tuple(analysis.pairs.T)]).any())
     terms = [
         Term(
             "line, position t",
@@ -93,33 +77,42 @@ def definitions(analysis: Analysis) -> list[Term]:
             else []
         ),
         Term(rule, text, sources),
-        Term(
-            "interval of a gap",
-            f"The {percent(analysis.gaps.confidence)} interval of "
-            f"{analysis.gaps.n_resamples:,} resamples of the examples, the same examples at every "
-            "point. A maximum is biased upwards by noise; the bias that the resamples show is "
-            "given beside it.",
+        *(
+            [
+                Term(
+                    "interval of a gap, corrected gap",
+                    f"The {percent(analysis.gaps.confidence)} interval of "
+                    f"{analysis.gaps.n_resamples:,} resamples of the examples, the same examples "
+                    "at every point. A maximum is biased upwards by noise: the corrected gap is "
+                    "the estimate less the bias that the resamples show, and not below 0.",
+                    (Source("Fang and Santos 2019", "1404.3763"),),
+                )
+            ]
+            if known
+            else []
         ),
         Term(
             "basin",
             "A set of models with small gaps between them: a cluster of the affinity "
             "exp(\N{MINUS SIGN}gap\u00b2 / 2 delta\u00b2) by spectral clustering. One basin is a "
             "possible answer: more are reported only where the gaps exceed what noise gives.",
-            (_JUNEJA,),
+            (JUNEJA,),
         ),
         Term(
             "number of basins",
             "The mean silhouette of a grouping says how much nearer models are to their own group "
-            "than to the next, from 0 (no nearer) to 1. Several basins are reported only where it "
-            "exceeds what random gaps of one basin give in 95% of draws, and where the gaps "
-            "between groups exceed the tolerance.",
+            "than to the next, from 0 (no nearer) to 1. Several basins are reported where having "
+            "no barrier parts the models into groups by itself, or where the silhouette exceeds "
+            "what populations of one basin give in 95% of draws and the gaps between groups exceed "
+            "the tolerance beyond noise.",
+            (Source("Rousseeuw 1987"),),
         ),
         Term(
             "centroid distance",
             "A model's distance to the first centroid less its distance to the second, in the "
             "spectral embedding: a graded membership. Below 0 it is nearer the first. It is "
             "always that of a two-way split.",
-            (_JUNEJA,),
+            (JUNEJA,),
         ),
         Term(
             "merge tree",
@@ -136,8 +129,8 @@ def definitions(analysis: Analysis) -> list[Term]:
         Term(
             "intervals over models",
             "Of a basin's mean, percentile bootstrap over its models; of a difference, Welch's; of "
-            "a correlation, by Fisher's z. They say what other seeds might have given, while the "
-            "interval of a gap says what other examples might have.",
+            "a correlation, by Fisher's z. They say what other seeds might have given"
+            + (", while the interval of a gap says what other examples might have." * known or "."),
         ),
         Term(
             "p and q",
@@ -151,7 +144,7 @@ def definitions(analysis: Analysis) -> list[Term]:
             Term(
                 "generalising and heuristic models",
                 f"The top and the bottom third of the models by their score on {analysis.focus}.",
-                (_JUNEJA,),
+                (JUNEJA,),
             )
         )
-    return terms
+    return [*terms, *terms_of(analysis, details)]

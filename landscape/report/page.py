@@ -18,20 +18,24 @@ from landscape import __version__
 from landscape.errors import ConfigError
 from landscape.plots import common, figures
 from landscape.plots.captions import caption, count, points_on_a_line
-from landscape.report.answer import answer, tiles, warnings
+from landscape.report.answer import answer, tiles
+from landscape.report.basins import basins_section
+from landscape.report.datasets import datasets_section
 from landscape.report.definitions import definitions
-from landscape.report.tables import (
-    basins_section,
-    datasets_section,
-    models_section,
-    pairs_section,
-    relation_section,
-)
+from landscape.report.examples import examples_section
+from landscape.report.explanation import explanation_section
+from landscape.report.models import models_section
+from landscape.report.pairs import pairs_section
+from landscape.report.relation import relation_section
+from landscape.report.sources import sources_section
+from landscape.report.structure import structure_section
+from landscape.report.warnings import warnings
 from landscape.report.ways import ways_section
 from landscape.report.words import listed
 
 if TYPE_CHECKING:
     from landscape.analysis import Analysis
+    from landscape.details import Details
 
 _FOLDER = Path(__file__).parent
 _TITLES = {
@@ -42,15 +46,18 @@ _TITLES = {
     "ways": "Ways between two models",
     "layers": "Which layers make the barrier",
     "surface": "The loss around the models",
+    "evidence": "How many basins",
+    "contributions": "Examples that make the gaps",
 }
 
 
-def write_report(analysis: Analysis, out: Path) -> Path:
+def write_report(analysis: Analysis, out: Path, details: Details | None = None) -> Path:
     """Write the report.
 
     Args:
         analysis: The numbers.
         out: The HTML file; a file of that name is replaced whole.
+        details: Those of the analysis; computed when absent.
 
     Returns:
         The file.
@@ -63,11 +70,15 @@ def write_report(analysis: Analysis, out: Path) -> Path:
         raise ConfigError(
             "The report's path is a folder.", where=out, fix=f"name a file: {out / 'report.html'}"
         )
+    if details is None:
+        from landscape.details import examine  # reads stores, which drawing alone does not
+
+        details = examine(analysis)
     out.parent.mkdir(parents=True, exist_ok=True)
-    return common.write_whole(out, render_report(analysis).encode())
+    return common.write_whole(out, render_report(analysis, details).encode())
 
 
-def render_report(analysis: Analysis) -> str:
+def render_report(analysis: Analysis, details: Details) -> str:
     """The report's HTML."""
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
@@ -89,10 +100,14 @@ def render_report(analysis: Analysis) -> str:
         ),
         answer=" ".join(answer(analysis)),
         tiles=tiles(analysis),
-        warnings=warnings(analysis),
-        figures=[_figure(analysis, name) for name in figures.figures_of(analysis)],
+        warnings=warnings(analysis, details),
+        figures=[_figure(analysis, details, name) for name in figures.figures_of(analysis)],
         sections=[
             basins_section(analysis),
+            *structure_section(analysis, details),
+            *sources_section(analysis, details),
+            *explanation_section(analysis, details),
+            *examples_section(details),
             models_section(analysis),
             pairs_section(analysis),
             relation_section(analysis),
@@ -102,15 +117,15 @@ def render_report(analysis: Analysis) -> str:
         provenance=_provenance(analysis),
         commands=_commands(analysis),
         config=yaml.safe_dump(contents.config, sort_keys=False, allow_unicode=True, width=100),
-        definitions=definitions(analysis),
+        definitions=definitions(analysis, details),
         colors=[common.basin_color(basin) for basin in range(n_colors)],
         script=Markup(script),
         script_hash=f"sha256-{digest}",
     )
 
 
-def _figure(analysis: Analysis, name: str) -> dict[str, Any]:
-    content = figures.render(analysis, name, "svg")
+def _figure(analysis: Analysis, details: Details, name: str) -> dict[str, Any]:
+    content = figures.render(analysis, name, "svg", details.contributions)
     width, height = _size(content)
     text = caption(analysis, name)
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from landscape.along import layer_ways, summarize, ways_between
-from landscape.report.tables import Cell, Head, Row, Section, Table
+from landscape.report.cells import Cell, Head, Row, Section, Table
 from landscape.report.words import DASH, number
 
 if TYPE_CHECKING:

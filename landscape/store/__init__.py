@@ -8,6 +8,7 @@ is specified in store.md beside this file.
 
 from landscape.store.layout import ENCODING_VERSION, FORMATS, MEASURED, create_store
 from landscape.store.points import StoredPoints
+from landscape.store.published import Published, write_published
 from landscape.store.read import Contents, StoredDataset, read_store
 from landscape.store.write import Outputs, Screened, StoreWriter
 
@@ -17,10 +18,12 @@ __all__ = [
     "MEASURED",
     "Contents",
     "Outputs",
+    "Published",
     "Screened",
     "StoreWriter",
     "StoredDataset",
     "StoredPoints",
     "create_store",
     "read_store",
+    "write_published",
 ]

@@ -14,13 +14,15 @@ import numpy as np
 import pandas as pd
 
 from landscape.errors import StoreError
+from landscape.store.arrays import TEXT, allocate, make_scale, write_column
+from landscape.store.slots import assigned, check_pairs
+from landscape.store.texts import write_texts
 from landscape.tasks.examples import Examples
 
-ENCODING_VERSION = "0.3.0"
+ENCODING_VERSION = "0.4.0"
 MEASURED = 1
 FORMATS = ("", "fp32", "tf32", "bf16", "fp64")
 """What a point's code in ``pairs/formats`` means; 0: it was not evaluated."""
-TEXT = h5py.string_dtype()
 CHECKPOINT_TEXT = ("name", "ref", "sha256", "labels", "revision", "fingerprint")
 CHECKPOINT_NUMBERS = ("seed", "step")
 
@@ -34,6 +36,7 @@ def create_store(
     pairs: np.ndarray,
     positions: np.ndarray,
     datasets: Sequence[tuple[str, Examples]],
+    texts: bool = True,
 ) -> None:
     """Lay out an empty store, all at once or not at all.
 
@@ -41,37 +44,25 @@ def create_store(
         path: The file; it must not exist.
         config: The experiment, as JSON can hold it.
         attributes: Root attributes beside the encoding's; ``precision`` is a name in ``FORMATS``
-            or ``auto``.
+            or ``auto``, ``pairs`` is ``all`` or ``active`` (by default where there are free slots).
         checkpoints: As in ``Contents``.
-        pairs: (n_pairs, 2) model indices.
+        pairs: (n_rows, 2) model indices; a row (-1, -1) is a free slot, which
+            ``StoreWriter.assign_pairs`` gives to a pair.
         positions: (n_points,) of the whole grid, from 0 to 1.
         datasets: Role and examples of each data set.
+        texts: Whether the examples' texts are stored; who may not publish them says no.
 
     Raises:
-        StoreError: The attribute ``precision`` names no known number format.
+        StoreError: The attribute ``precision`` names no known number format, or a pair is not one
+            of two models.
     """
     exact_code(attributes)
+    rows = check_pairs(pairs, len(checkpoints))
     partial = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(partial, "w") as file:
-        file.attrs["encoding-type"] = "landscape"
-        file.attrs["encoding-version"] = ENCODING_VERSION
-        file.attrs["finished"] = "no"
-        for name, value in attributes.items():
-            file.attrs[name] = str(value)
-        file.create_dataset("config", data=json.dumps(config, indent=1), dtype=TEXT)
-        model = make_scale(file, "model", checkpoints["name"].to_numpy(dtype=object))
-        pair = make_scale(file, "pair", np.arange(len(pairs)))
-        point = make_scale(file, "position", np.asarray(positions, dtype=np.float64))
-        table = file.create_group("checkpoints")
-        for column in CHECKPOINT_TEXT:
-            write_column(table, column, checkpoints[column].to_numpy(object), model)
-        for column in CHECKPOINT_NUMBERS:
-            write_column(table, column, checkpoints[column].to_numpy(np.float64), model)
-        allocate(table, "status", (model,), "u1", 0)
-        end = make_scale(file, "end", np.arange(2))
-        write_column(file.create_group("pairs"), "models", np.asarray(pairs, np.int32), pair, end)
-        allocate(file["pairs"], "status", (pair,), "u1", 0)
+        write_frame(file, config, attributes, checkpoints, rows, positions)
+        model, pair, point = file["model"], file["pair"], file["position"]
         sets = file.create_group("datasets", track_order=True)
         for role, examples in datasets:
             group = sets.create_group(examples.name)
@@ -84,12 +75,53 @@ def create_store(
             cuts = group.create_group("groups", track_order=True)
             for name, values in examples.groups.items():
                 write_column(cuts, quote(name, safe=" "), values.astype(object), example)
+            if texts:
+                write_texts(group, examples, config)
             allocate(group, "model_losses", (model, example), "f4", np.nan)
             allocate(group, "model_predictions", (model, example), "u1", 255)
             allocate(group, "losses", (pair, point, example), "f4", np.nan)
             allocate(group, "predictions", (pair, point, example), "u1", 255)
         allocate_formats(file)
+        allocate_distances(file)
     os.replace(partial, path)
+
+
+def write_frame(
+    file: h5py.File,
+    config: dict[str, Any],
+    attributes: Mapping[str, str],
+    checkpoints: pd.DataFrame,
+    pairs: np.ndarray,
+    positions: np.ndarray,
+) -> None:
+    """All that a store has beside its data sets; nothing is measured."""
+    file.attrs["encoding-type"] = "landscape"
+    file.attrs["encoding-version"] = ENCODING_VERSION
+    file.attrs["finished"] = "no"
+    file.attrs["pairs"] = "all" if assigned(pairs).all() else "active"
+    for name, value in attributes.items():
+        file.attrs[name] = str(value)
+    file.create_dataset("config", data=json.dumps(config, indent=1), dtype=TEXT)
+    model = make_scale(file, "model", checkpoints["name"].to_numpy(dtype=object))
+    pair = make_scale(file, "pair", np.arange(len(pairs)))
+    make_scale(file, "position", np.asarray(positions, dtype=np.float64))
+    table = file.create_group("checkpoints")
+    for column in CHECKPOINT_TEXT:
+        write_column(table, column, checkpoints[column].to_numpy(object), model)
+    for column in CHECKPOINT_NUMBERS:
+        write_column(table, column, checkpoints[column].to_numpy(np.float64), model)
+    allocate(table, "status", (model,), "u1", 0)
+    end = make_scale(file, "end", np.arange(2))
+    write_column(file.create_group("pairs"), "models", pairs.astype(np.int32), pair, end)
+    allocate(file["pairs"], "status", (pair,), "u1", 0)
+
+
+def allocate_distances(file: h5py.File) -> None:
+    """Add the matrix of weight distances that formats before 0.4 have not."""
+    table = file["checkpoints"]
+    # a scale of its own: readers of named dimensions want each name once in an array
+    other = make_scale(table, "other_model", file["model"].asstr()[()].astype(object))
+    allocate(table, "distances", (file["model"], other), "f8", np.nan)
 
 
 def allocate_formats(file: h5py.File) -> None:
@@ -102,37 +134,6 @@ def allocate_formats(file: h5py.File) -> None:
         allocate(group, "difference", (pair, point), "f4", np.nan)
         allocate(group, "model_screened", (model,), "f8", np.nan)
         allocate(group, "model_difference", (model,), "f4", np.nan)
-
-
-def make_scale(group: h5py.Group, name: str, values: np.ndarray) -> h5py.Dataset:
-    """A dimension scale."""
-    dtype = TEXT if values.dtype == object else None
-    dataset = group.create_dataset(name, data=values, dtype=dtype)
-    dataset.make_scale(name)
-    return dataset
-
-
-def write_column(group: h5py.Group, name: str, values: np.ndarray, *scales: h5py.Dataset) -> None:
-    """An array that is known already, with its scales."""
-    dtype = TEXT if values.dtype == object else None
-    dataset = group.create_dataset(name, data=values, dtype=dtype)
-    for axis, scale in zip(dataset.dims, scales, strict=True):
-        axis.attach_scale(scale)
-
-
-def allocate(
-    group: h5py.Group, name: str, scales: tuple[h5py.Dataset, ...], dtype: str, fill: float
-) -> None:
-    """An array with all its bytes in the file now, so that writing to it moves nothing."""
-    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    properties.set_fill_value(np.array(fill, dtype=dtype))
-    properties.set_obj_track_times(False)
-    space = h5py.h5s.create_simple(tuple(scale.shape[0] for scale in scales))
-    kind = h5py.h5t.py_create(np.dtype(dtype))
-    h5py.h5d.create(group.id, name.encode(), kind, space, dcpl=properties)
-    for axis, scale in zip(group[name].dims, scales, strict=True):
-        axis.attach_scale(scale)
 
 
 def exact_code(attributes: Mapping[str, Any]) -> int:

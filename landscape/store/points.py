@@ -10,7 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from landscape.store.layout import MEASURED, TEXT, allocate, make_scale, write_column
+from landscape.store.arrays import TEXT, allocate, make_scale, write_column
+from landscape.store.layout import MEASURED
 
 
 @dataclass(frozen=True)

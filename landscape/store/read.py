@@ -1,9 +1,8 @@
-"""A store in memory."""
+"""A store into memory."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -13,132 +12,20 @@ import numpy as np
 import pandas as pd
 
 from landscape.errors import StoreError
+from landscape.store.contents import Contents, StoredDataset, largest
 from landscape.store.layout import (
     CHECKPOINT_NUMBERS,
     CHECKPOINT_TEXT,
-    FORMATS,
     MEASURED,
     check_encoding,
     exact_code,
     has_formats,
 )
-from landscape.store.points import StoredPoints, read_points
+from landscape.store.points import read_points
+from landscape.store.slots import assigned
+from landscape.store.texts import read_texts
 
-
-@dataclass(frozen=True)
-class StoredDataset:
-    """One data set's examples and everything measured on them.
-
-    Attributes:
-        role: ``in_domain`` or ``challenge``.
-        metric: ``accuracy`` or ``matthews``.
-        labels: (n_examples,) indices into ``label_names``.
-        groups: From a grouping to (n_examples,) group names.
-        losses: (n_pairs, n_points, n_examples) float32 nats: exact where the point is, else the
-            screened ones, NaN where the point was not evaluated.
-        predictions: (n_pairs, n_points, n_examples) uint8, meaningless where losses are NaN.
-        model_losses: (n_models, n_examples) float32 nats.
-        model_predictions: (n_models, n_examples) uint8.
-        screened: (n_pairs, n_points) float64 mean losses in the fast format, in nats; NaN where a
-            point was not screened.
-        difference: (n_pairs, n_points) float32, the largest absolute difference of one example's
-            loss between the fast format and the exact one, in nats; NaN where a point has not both.
-        model_screened: (n_models,) as ``screened``.
-        model_difference: (n_models,) as ``difference``.
-    """
-
-    name: str
-    role: str
-    metric: Literal["accuracy", "matthews"]
-    label_names: tuple[str, ...]
-    labels: np.ndarray
-    groups: dict[str, np.ndarray]
-    content_hash: str
-    losses: np.ndarray = field(repr=False)
-    predictions: np.ndarray = field(repr=False)
-    model_losses: np.ndarray = field(repr=False)
-    model_predictions: np.ndarray = field(repr=False)
-    screened: np.ndarray = field(repr=False)
-    difference: np.ndarray = field(repr=False)
-    model_screened: np.ndarray = field(repr=False)
-    model_difference: np.ndarray = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Contents:
-    """A store, read whole.
-
-    Attributes:
-        attributes: Versions, device, precision, machine, ``finished``.
-        config: The experiment.
-        models: (n_models) short unique names.
-        checkpoints: A row a model: name, ref, sha256, labels, revision, fingerprint, seed, step.
-        pairs: (n_pairs, 2) model indices, first < second.
-        status: (n_pairs,) 1 where measured.
-        model_status: (n_models,) 1 where measured.
-        positions: (n_points,) of the line, from 0 at the first model to 1 at the second.
-        formats: (n_pairs, n_points) uint8 indices into ``FORMATS``, the number format of the
-            losses of a point; 0 where it was not evaluated.
-        tolerance: (n_pairs,) nats: at most by this the gap on the whole grid exceeds the gap on the
-            exact points, by the rule and data set of the experiment; NaN where not measured.
-        datasets: By name, in-domain sets first.
-        points: Ways and surfaces that were measured beside the pairs, by name.
-    """
-
-    path: Path
-    attributes: dict[str, Any]
-    config: dict[str, Any]
-    models: tuple[str, ...]
-    checkpoints: pd.DataFrame
-    pairs: np.ndarray
-    status: np.ndarray
-    model_status: np.ndarray
-    positions: np.ndarray
-    formats: np.ndarray
-    tolerance: np.ndarray
-    datasets: dict[str, StoredDataset]
-    points: dict[str, StoredPoints] = field(default_factory=dict)
-
-    @property
-    def evaluated(self) -> np.ndarray:
-        """(n_pairs, n_points) bool: the point has losses, in whatever format."""
-        return self.formats > 0
-
-    @property
-    def exact(self) -> np.ndarray:
-        """(n_pairs, n_points) bool: the point has the losses that gaps are made of.
-
-        They are in fp32, fp64 or the one format that the run was asked for; what a run of
-        precision ``auto`` has only screened is not exact.
-        """
-        full = {FORMATS.index("fp32"), FORMATS.index("fp64"), exact_code(self.attributes)}
-        return np.isin(self.formats, list(full))
-
-    @property
-    def points_by_format(self) -> dict[str, int]:
-        """How many points of all pairs were evaluated in each format, the ends in every pair."""
-        counts = np.bincount(self.formats.ravel(), minlength=len(FORMATS))
-        return {FORMATS[code]: int(counts[code]) for code in np.flatnonzero(counts) if code}
-
-    @property
-    def largest_tolerance(self) -> float:
-        """Nats over all pairs; NaN where none is measured."""
-        return largest(self.tolerance)
-
-    @property
-    def largest_difference(self) -> float:
-        """Nats between the formats, of one example's loss over all points of all data sets.
-
-        NaN where no point was evaluated in two formats.
-        """
-        sets = self.datasets.values()
-        return largest(*(d.difference for d in sets), *(d.model_difference for d in sets))
-
-
-def largest(*arrays: np.ndarray) -> float:
-    """The largest value that is not NaN; NaN where there is none."""
-    flat = np.concatenate([np.ravel(array) for array in arrays])
-    return float(np.fmax.reduce(flat, initial=np.nan))
+__all__ = ["Contents", "StoredDataset", "largest", "read_store"]
 
 
 def read_store(path: str | Path) -> Contents:
@@ -188,13 +75,18 @@ def _read(path: Path, file: h5py.File) -> Contents:
     table = {name: _text(file["checkpoints"][name]) for name in CHECKPOINT_TEXT}
     table |= {name: file["checkpoints"][name][()] for name in CHECKPOINT_NUMBERS}
     checkpoints = pd.DataFrame(table)
+    models = tuple(checkpoints["name"])
     # the status first: a pair that a writer finishes meanwhile counts as not measured
     status, model_status = file["pairs/status"][()], file["checkpoints/status"][()]
+    pairs = file["pairs/models"][()]
+    rows = np.flatnonzero(assigned(pairs))
+    pairs, status = pairs[rows], status[rows]
     positions = file["position"][()]
-    code = exact_code(file.attrs)
     if has_formats(file):
-        formats, tolerance = file["pairs/formats"][()], file["pairs/tolerance"][()]
+        formats = _rows(file["pairs/formats"], rows)
+        tolerance = _rows(file["pairs/tolerance"], rows)
     else:
+        code = exact_code(file.attrs)
         formats = np.full((len(status), len(positions)), code, dtype=np.uint8)
         tolerance = np.zeros(len(status))
     # a killed writer may have left half a pair behind
@@ -210,19 +102,23 @@ def _read(path: Path, file: h5py.File) -> Contents:
             labels=group["labels"][()],
             groups={unquote(cut): _text(values) for cut, values in group["groups"].items()},
             content_hash=str(group.attrs["content-hash"]),
-            predictions=group["predictions"][()],
+            texts=read_texts(group),
+            predictions=_rows(group["predictions"], rows),
             model_predictions=group["model_predictions"][()],
-            losses=_measured(group, "losses", status),
-            model_losses=_measured(group, "model_losses", model_status),
-            **_screened(file, group, status, model_status),
+            losses=_measured(group["losses"], status, rows),
+            model_losses=_measured(group["model_losses"], model_status),
+            aggregated=str(group.attrs.get("aggregated", "no")) == "yes",
+            **_screened(file, group, status, model_status, rows),
+            **_accuracies(group, status, model_status, rows),
         )
+    scores = file.get("scores", {})
     return Contents(
         path=path,
         attributes=dict(file.attrs),
         config=json.loads(file["config"].asstr()[()]),
-        models=tuple(checkpoints["name"]),
+        models=models,
         checkpoints=checkpoints,
-        pairs=file["pairs/models"][()],
+        pairs=pairs,
         status=status,
         model_status=model_status,
         positions=positions,
@@ -230,29 +126,72 @@ def _read(path: Path, file: h5py.File) -> Contents:
         tolerance=tolerance,
         datasets=dict(sorted(sets.items(), key=lambda item: item[1].role != "in_domain")),
         points=read_points(file),
+        distances=read_distances(file),
+        chosen="active" if file.attrs.get("pairs", "all") == "active" else "all",
+        given_scores=pd.DataFrame(
+            {unquote(name): values[()] for name, values in scores.items()},
+            index=pd.Index(models, name="model"),
+        ),
+        score_roles={unquote(name): str(values.attrs["role"]) for name, values in scores.items()},
     )
 
 
+def read_distances(file: h5py.File) -> np.ndarray:
+    """(n_models, n_models) weight distances, NaN where unknown."""
+    n = len(file["checkpoints/name"])
+    known = file["checkpoints"].get("distances")
+    return np.full((n, n), np.nan) if known is None else known[()]
+
+
 def _screened(
-    file: h5py.File, group: h5py.Group, status: np.ndarray, model_status: np.ndarray
+    file: h5py.File,
+    group: h5py.Group,
+    status: np.ndarray,
+    model_status: np.ndarray,
+    rows: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    kinds = {"screened": status, "model_screened": model_status}
-    kinds |= {"difference": status, "model_difference": model_status}
-    if has_formats(file):
-        return {kind: _measured(group, kind, rows) for kind, rows in kinds.items()}
-    shape = (len(status), file["position"].shape[0])
-    return {
-        kind: np.full(
-            shape if rows is status else len(rows),
-            np.nan,
-            dtype=np.float64 if kind.endswith("screened") else np.float32,
-        )
-        for kind, rows in kinds.items()
-    }
+    kinds: dict[str, Any] = {"screened": np.float64, "difference": np.float32}
+    found = {}
+    for kind, dtype in kinds.items():
+        if has_formats(file):
+            found[kind] = _measured(group[kind], status, rows)
+            found[f"model_{kind}"] = _measured(group[f"model_{kind}"], model_status)
+        else:
+            shape = len(status), file["position"].shape[0]
+            found[kind] = np.full(shape, np.nan, dtype)
+            found[f"model_{kind}"] = np.full(len(model_status), np.nan, dtype)
+    return found
 
 
-def _measured(group: h5py.Group, name: str, status: np.ndarray) -> np.ndarray:
+def _accuracies(
+    group: h5py.Group, status: np.ndarray, model_status: np.ndarray, rows: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What is stored of them; the rest is NaN."""
+    found = {}
+    if "accuracies" in group:
+        found["accuracies"] = _measured(group["accuracies"], status, rows)
+    if "model_accuracies" in group:
+        found["model_accuracies"] = _measured(group["model_accuracies"], model_status)
+    return found
+
+
+def _measured(
+    dataset: h5py.Dataset, status: np.ndarray, rows: np.ndarray | None = None
+) -> np.ndarray:
     """An array whose rows are NaN where the status does not vouch for them."""
-    values = group[name][()]
+    values = dataset[()] if rows is None else _rows(dataset, rows)
     values[status != MEASURED] = np.nan
+    return values
+
+
+def _rows(dataset: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
+    """These rows, ascending; no other is read, for the table of a long run may be mostly free."""
+    if len(rows) == len(dataset):
+        return dataset[()]
+    values = np.empty((len(rows), *dataset.shape[1:]), dataset.dtype)
+    place = 0
+    for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1):
+        if len(run):
+            values[place : place + len(run)] = dataset[run[0] : run[-1] + 1]
+            place += len(run)
     return values

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,11 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from landscape.errors import StoreError
+from landscape.store.copy import copy_grown, copy_packed
 from landscape.store.layout import (
-    ENCODING_VERSION,
     FORMATS,
     MEASURED,
-    TEXT,
+    allocate_distances,
     allocate_formats,
     check_encoding,
     exact_code,
@@ -32,8 +30,11 @@ from landscape.store.points import (
     write_notes,
     write_points,
 )
-
-_CHUNK = 1 << 15  # bytes; rows shorter than this share a chunk
+from landscape.store.read import read_distances
+from landscape.store.replace import replaced, rewritten
+from landscape.store.slots import FREE, assigned, capacity, check_pairs
+from landscape.store.texts import write_texts
+from landscape.tasks.examples import Examples
 
 Outputs = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Losses (nats) and predictions (label indices), each (..., n_examples), by data set."""
@@ -63,7 +64,7 @@ class StoreWriter:
         check_encoding(self._file, path)
         self._exact = exact_code(self._file.attrs)
         if not has_formats(self._file):
-            self._file = _replaced(self._file, path, lambda file: _upgrade(file, self._exact))
+            self._file = replaced(self._file, path, lambda file: _upgrade(file, self._exact))
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -77,8 +78,13 @@ class StoreWriter:
         self._file.close()
 
     def pairs(self) -> np.ndarray:
-        """(n_pairs, 2) model indices."""
-        return self._file["pairs/models"][:]
+        """(n_rows, 2) model indices; rows are the pairs' indices in all other functions.
+
+        Free slots after the last pair are left out; one between pairs is (-1, -1).
+        """
+        models = self._file["pairs/models"][:]
+        models[~assigned(models)] = FREE
+        return models[: np.flatnonzero([True, *assigned(models)])[-1]]
 
     def model_predictions(self, dataset: str) -> np.ndarray:
         """(n_models, n_examples) label indices."""
@@ -93,6 +99,17 @@ class StoreWriter:
         losses = self._file["datasets"][dataset]["losses"]
         means = [losses[pair].mean(axis=1, dtype=np.float64) for pair in pairs]
         return np.array(means).reshape(-1, losses.shape[1])
+
+    def pair_losses(self, dataset: str, rows: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Losses (n_rows, n_points, n_examples) float32 nats of these rows of the pair table.
+
+        And which of their points are exact, (n_rows, n_points) bool.
+        """
+        places = [int(row) for row in np.atleast_1d(np.asarray(rows))]
+        losses = self._file["datasets"][dataset]["losses"]
+        formats = self._file["pairs/formats"][:][places]
+        full = {FORMATS.index("fp32"), FORMATS.index("fp64"), self._exact}
+        return np.array([losses[row] for row in places]), np.isin(formats, list(full))
 
     def screening_error(self, dataset: str) -> float:
         """The largest difference of a mean loss between the formats, nats; NaN where none is."""
@@ -114,8 +131,119 @@ class StoreWriter:
         return np.flatnonzero(self._file["checkpoints/status"][:] != MEASURED)
 
     def pairs_to_measure(self) -> np.ndarray:
-        """Indices of pairs that have no losses yet."""
-        return np.flatnonzero(self._file["pairs/status"][:] != MEASURED)
+        """Indices of pairs that have no losses yet; free slots are no pairs."""
+        held = assigned(self._file["pairs/models"][:])
+        return np.flatnonzero(held & (self._file["pairs/status"][:] != MEASURED))
+
+    def assign_pairs(self, models: ArrayLike) -> np.ndarray:
+        """Give free slots to pairs, in order; they are in the file before this returns.
+
+        A table that is too small grows to twice its rows, or to as many as are needed.
+
+        Args:
+            models: (n_pairs, 2) model indices, first < second.
+
+        Returns:
+            (n_pairs,) the pairs' indices; a pair that is in the table keeps its own.
+
+        Raises:
+            StoreError: Not pairs of two models in ascending order, or one pair twice.
+        """
+        n_models = len(self._file["checkpoints/name"])
+        wanted = check_pairs(models, n_models)
+        if not assigned(wanted).all():
+            raise StoreError(
+                "A free slot cannot be given to no pair.",
+                where=self.path,
+                expected="pairs of two models",
+                found=f"({FREE}, {FREE})",
+            )
+        table = self._file["pairs/models"][:]
+        held = assigned(table)
+        row_of = {tuple(table[row].tolist()): int(row) for row in np.flatnonzero(held)}
+        new = [pair for pair in map(tuple, wanted.tolist()) if pair not in row_of]
+        needed = int(held.sum()) + len(new)
+        if needed > len(table):
+            self._grow(capacity(len(table), needed, n_models))
+            held = np.append(held, np.zeros(len(self._file["pair"]) - len(held), dtype=bool))
+        for row, pair in zip(np.flatnonzero(~held), new, strict=False):
+            self._file["pairs/models"][row] = pair
+            row_of[pair] = int(row)
+        self._file.flush()
+        return np.array([row_of[tuple(pair)] for pair in wanted.tolist()], dtype=np.int64)
+
+    def _grow(self, n_rows: int) -> None:
+        def grow(old: h5py.File, new: h5py.File) -> None:
+            copy_grown(old, new, n_rows)
+            new.attrs["pairs"] = "active"
+            new.attrs["finished"] = "no"
+
+        self._file = rewritten(self._file, self.path, grow)
+
+    def add_texts(self, datasets: Sequence[tuple[str, Examples]]) -> None:
+        """Add the texts of examples to data sets that lack them.
+
+        Args:
+            datasets: Role and examples of each data set, as ``create_store`` takes them; those
+                that the store does not hold are passed over.
+
+        Raises:
+            StoreError: Other examples than those that were measured.
+        """
+        held = self._file["datasets"]
+        given = [data for _, data in datasets if data.name in held]
+        lacking = [data for data in given if "texts" not in held[data.name]]
+        for data in lacking:
+            if data.content_hash() != held[data.name].attrs["content-hash"]:
+                raise StoreError(
+                    "The examples are not those that were measured.",
+                    where=f"data set '{data.name}' of {self.path}",
+                    expected=f"content hash {held[data.name].attrs['content-hash']}",
+                    found=data.content_hash(),
+                )
+
+        def add(file: h5py.File) -> None:
+            config = json.loads(file["config"].asstr()[()])
+            for data in lacking:
+                write_texts(file["datasets"][data.name], data, config)
+
+        if lacking:
+            self._file = replaced(self._file, self.path, add)
+
+    def distances(self) -> np.ndarray:
+        """(n_models, n_models) weight distances, NaN where unknown."""
+        return read_distances(self._file)
+
+    def write_distances(self, distances: ArrayLike) -> None:
+        """Store the Euclidean distances of all parameters.
+
+        Args:
+            distances: (n_models, n_models).
+
+        Raises:
+            StoreError: Another shape.
+        """
+        values = np.asarray(distances, dtype=np.float64)
+        n = len(self._file["checkpoints/name"])
+        if values.shape != (n, n):
+            raise StoreError(
+                "The distances do not fit the models.",
+                where=self.path,
+                expected=f"({n}, {n})",
+                found=values.shape,
+            )
+        known = self._file["checkpoints"].get("distances")
+        if known is not None and known.chunks is None:  # all its bytes are there
+            known[...] = values
+            self._file.flush()
+            return
+
+        def add(file: h5py.File) -> None:
+            if "distances" not in file["checkpoints"]:
+                allocate_distances(file)
+            file["checkpoints/distances"][...] = values
+
+        self._file = replaced(self._file, self.path, add)
 
     def write_model(self, model: int, outputs: Outputs, screened: Screened | None = None) -> None:
         """Store one model.
@@ -164,9 +292,15 @@ class StoreWriter:
                 nats, NaN where a point has none.
 
         Raises:
-            StoreError: Formats of another shape, or codes that are not known.
+            StoreError: Formats of another shape, codes that are not known, or a free slot.
         """
         first, second = self._file["pairs/models"][pair]
+        if min(first, second) < 0:
+            raise StoreError(
+                "The slot has not been given to a pair.",
+                where=f"row {pair} of {self.path}",
+                fix="call assign_pairs first",
+            )
         codes = self._codes(formats)
         missing = (codes[1:-1] == 0)[:, None]
         nothing = np.full(len(missing), np.nan)
@@ -212,7 +346,7 @@ class StoreWriter:
             file.attrs["finished"] = "no"
             allocate_points(file, points)
 
-        self._file = _replaced(self._file, self.path, add)
+        self._file = replaced(self._file, self.path, add)
 
     def points(self, name: str) -> StoredPoints | None:
         """A way or a surface as far as it is measured, or None where there is none."""
@@ -230,35 +364,17 @@ class StoreWriter:
 
     def write_notes(self, name: str, notes: Mapping[str, Any]) -> None:
         """Replace how a way or a surface was made."""
-        self._file = _replaced(self._file, self.path, lambda file: write_notes(file, name, notes))
+        self._file = replaced(self._file, self.path, lambda file: write_notes(file, name, notes))
 
     def finish(self, config: dict[str, Any]) -> None:
         """Rewrite the file compressed, marked as finished, with the configuration as it is now."""
-        partial = self.path.with_name(f".{self.path.name}.partial")
-        with h5py.File(partial, "w") as packed:
-            _copy(self._file, packed)
-            packed.attrs["finished"] = "yes"
-            packed["config"][()] = json.dumps(config, indent=1)
-        self._file.close()
-        os.replace(partial, self.path)
 
+        def pack(old: h5py.File, new: h5py.File) -> None:
+            copy_packed(old, new)
+            new.attrs["finished"] = "yes"
+            new["config"][()] = json.dumps(config, indent=1)
 
-def _replaced(old: h5py.File, path: Path, change: Callable[[h5py.File], None]) -> h5py.File:
-    """Put a changed copy in the place of a file, at once, and return it open.
-
-    Whatever changes the structure of a file goes this way: a writer killed in the middle of it
-    leaves the old file.
-    """
-    old.flush()
-    partial = path.with_name(f".{path.name}.partial")
-    shutil.copyfile(path, partial)
-    file = h5py.File(partial, "r+")
-    change(file)
-    file.attrs["encoding-version"] = ENCODING_VERSION
-    file.flush()
-    os.replace(partial, path)
-    old.close()
-    return file
+        rewritten(self._file, self.path, pack).close()
 
 
 def _upgrade(file: h5py.File, code: int) -> None:
@@ -268,43 +384,3 @@ def _upgrade(file: h5py.File, code: int) -> None:
     formats = file["pairs/formats"]
     formats[...] = np.broadcast_to(np.where(measured, code, 0)[:, None], formats.shape)
     file["pairs/tolerance"][...] = np.where(measured, 0.0, np.nan)
-
-
-def _copy(source: h5py.File, target: h5py.File) -> None:
-    """Copy everything, arrays of more than one axis chunked by row and compressed."""
-    copies: list[tuple[h5py.Dataset, h5py.Dataset]] = []
-    _copy_group(source, target, copies)
-    for original, copy in copies:
-        for axis, dimension in enumerate(original.dims):
-            for scale in dimension.values():
-                copy.dims[axis].attach_scale(target[scale.name])
-
-
-def _copy_group(
-    source: h5py.Group, target: h5py.Group, copies: list[tuple[h5py.Dataset, h5py.Dataset]]
-) -> None:
-    for name, value in source.attrs.items():
-        target.attrs[name] = value
-    for name, item in source.items():  # in the order of creation, where it is tracked
-        if isinstance(item, h5py.Group):
-            _copy_group(item, target.create_group(name, track_order=True), copies)
-            continue
-        if item.ndim < 2:
-            dtype = TEXT if item.dtype == object else item.dtype
-            copy = target.create_dataset(name, data=item[()], dtype=dtype)
-        else:
-            rows = _CHUNK * item.shape[0] // max(item.nbytes, 1)
-            copy = target.create_dataset(
-                name,
-                item.shape,
-                item.dtype,
-                chunks=(min(max(rows, 1), item.shape[0]), *item.shape[1:]),
-                compression="gzip",
-                shuffle=True,
-            )
-            for row in range(item.shape[0]):
-                copy[row] = item[row]
-        if item.is_scale:
-            copy.make_scale(name)
-        else:
-            copies.append((item, copy))

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from landscape.barriers import convexity_gap
@@ -20,9 +21,11 @@ from landscape.provenance import attributes, checkpoint_table
 from landscape.store import (
     ENCODING_VERSION,
     FORMATS,
+    Published,
     StoredPoints,
     StoreWriter,
     create_store,
+    write_published,
 )
 from landscape.tasks import Examples
 from tests.tiny import make_model, make_tokenizer, save_population, write_experiment, write_task
@@ -82,8 +85,44 @@ def main() -> None:
             write_pair(writer, k, [between(models[a], models[b], t) for t in POSITIONS], sets)
         write_way(writer, models, sets)
         write_surface(writer, models, sets)
+        writer.write_distances(weight_distances(models))
         writer.finish(config)
     print(path, path.stat().st_size)
+    published = path.with_name(f"published-{ENCODING_VERSION}.h5")
+    write_some(published)
+    print(published, published.stat().st_size)
+
+
+def weight_distances(models: list[torch.nn.Module]) -> np.ndarray:
+    """(n_models, n_models) Euclidean, of all parameters."""
+    flat = [
+        torch.nn.utils.parameters_to_vector(model.parameters()).detach().double()
+        for model in models
+    ]
+    return np.array([[float((a - b).norm()) for b in flat] for a in flat])
+
+
+def write_some(path: Path) -> None:
+    """Mean losses as others publish them: four models, of which two never meet."""
+    pairs = np.array([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3)])
+    t = np.linspace(0, 1, 5)
+    rise = np.array([0.0, 0.4, 0.4, 0.4, 0.4])[:, None] * 4 * t * (1 - t)
+    challenge = 1.5 - rise
+    challenge[4, 2] = np.nan
+    write_published(
+        path,
+        models=("a", "b", "c", "d"),
+        pairs=pairs,
+        positions=t,
+        datasets={
+            "dev": Published("in_domain", "accuracy", 0.5 + rise, 0.8 - rise / 2),
+            "hard": Published("challenge", "accuracy", challenge, None, [1.5, 1.5, 1.5, 1.5]),
+        },
+        scores=pd.DataFrame({"hard: x/y": [0.2, 0.3, 0.7, 0.8], "sharpness": [1.0, 2.0, 3.0, 4.0]}),
+        roles={"hard: x/y": "challenge", "sharpness": "covariate"},
+        attributes={"source": "made up"},
+        config={"name": "published"},
+    )
 
 
 def between(a: torch.nn.Module, b: torch.nn.Module, t: float) -> torch.nn.Module:

@@ -1,0 +1,158 @@
+"""What gaps within and between basins look like, and to which basin a model's gaps fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.intp]
+
+_LEAST_SPREAD = 0.25  # a quarter: no block is believed to be sharper
+_FREEDOM = 4.0  # of Student's t: one gap alone never settles much
+_PRIOR = 4.0  # pairs' worth of what all blocks have in common
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Gaps in blocks: log(gap + floor) is Student's t around each block's center.
+
+    Attributes:
+        centers: (k, k) medians of log(gap + floor) within and between basins.
+        spreads: (k, k) their scales.
+        floor: Nats; below it gaps are alike.
+    """
+
+    centers: Array
+    spreads: Array
+    floor: float
+
+
+def fit_blocks(gaps: ArrayLike, labels: ArrayLike, floor: float) -> Blocks:
+    """Centers and scales of each block; small blocks lean on the others of their kind.
+
+    Args:
+        gaps: (n, n) nats, NaN where not measured.
+        labels: (n,) basins, 0 to k - 1.
+        floor: Nats, more than 0.
+    """
+    heights, basins = np.log(np.asarray(gaps, dtype=np.float64) + floor), np.asarray(labels)
+    k = int(basins.max()) + 1
+    member = basins[:, None] == np.arange(k)
+    np.fill_diagonal(heights, np.nan)
+    values = {
+        (a, b): _known(heights[np.ix_(member[:, a], member[:, b])])
+        for a in range(k)
+        for b in range(a + 1)
+    }
+    centers, spreads = np.empty((k, k)), np.empty((k, k))
+    for kind in (True, False):
+        blocks = [block for block in values if (block[0] == block[1]) == kind]
+        pool = np.concatenate([values[block] for block in blocks]) if blocks else np.empty(0)
+        # basins of one model each have no gap within: as low as the lowest between
+        center = float(np.median(pool)) if len(pool) else np.log(floor)
+        own = {block: _shrink(values[block], center) for block in blocks}
+        rest = np.concatenate([values[b] - own[b] for b in blocks]) if blocks else np.empty(0)
+        spread = _scale(rest) if len(rest) else 1.0
+        for block in blocks:
+            a, b = block
+            n = len(values[block])
+            around = _scale(values[block] - own[block]) if n else spread
+            width = np.sqrt((n * around**2 + _PRIOR * spread**2) / (n + _PRIOR))
+            centers[a, b] = centers[b, a] = own[block]
+            spreads[a, b] = spreads[b, a] = max(width, _LEAST_SPREAD)
+    return Blocks(centers, spreads, floor)
+
+
+def score_models(
+    gaps: ArrayLike, labels: ArrayLike, blocks: Blocks, *, evenly: bool = False
+) -> Array:
+    """Log-likelihoods (n, k) of each model's gaps (n, m), were it of each basin.
+
+    Args:
+        gaps: (n, m) nats to m models, NaN where not measured.
+        labels: (m,) basins of these.
+        blocks: Of the same basins.
+        evenly: Let every basin that a model was held against count alike, as one mean pair: a
+            model joined to two basins fits neither better, whichever more is known of.
+    """
+    matrix = np.asarray(gaps, dtype=np.float64)
+    known = ~np.isnan(matrix)
+    heights = np.log(np.where(known, matrix, 0) + blocks.floor)
+    basins = np.asarray(labels)
+    member = (basins[:, None] == np.arange(len(blocks.centers))).astype(np.float64)
+    weights = 1 / np.maximum(known @ member, 1) if evenly else 1.0
+    scores = np.empty((len(heights), len(blocks.centers)))
+    for basin, (center, spread) in enumerate(zip(blocks.centers, blocks.spreads, strict=True)):
+        deviation = (heights - center[basins]) / spread[basins]
+        density = -(_FREEDOM + 1) / 2 * np.log1p(deviation**2 / _FREEDOM) - np.log(spread[basins])
+        scores[:, basin] = ((np.where(known, density, 0) @ member) * weights).sum(1)
+    return scores
+
+
+def basin_medians(gaps: ArrayLike, labels: ArrayLike, k: int) -> Array:
+    """(n, k) median of each model's measured gaps (n, m) to each basin, NaN where none is."""
+    matrix, basins = np.asarray(gaps, dtype=np.float64), np.asarray(labels)
+    medians = np.full((len(matrix), k), np.nan)
+    for basin in range(k):
+        block = matrix[:, basins == basin]
+        known = ~np.isnan(block).all(1)
+        medians[known, basin] = np.nanmedian(block[known], axis=1)
+    return medians
+
+
+def basin_means(gaps: ArrayLike, labels: ArrayLike, k: int) -> Array:
+    """(n, k) mean of each model's measured gaps (n, m) to each basin, NaN where none is."""
+    matrix, basins = np.asarray(gaps, dtype=np.float64), np.asarray(labels)
+    known = ~np.isnan(matrix)
+    member = (basins[:, None] == np.arange(k)).astype(np.float64)
+    counts = known @ member
+    means = np.where(known, matrix, 0) @ member / np.maximum(counts, 1)
+    return np.where(counts > 0, means, np.nan)
+
+
+def complete_gaps(gaps: ArrayLike, labels: ArrayLike) -> Array:
+    """Gaps with the unmeasured ones filled by what their basins' measured pairs say.
+
+    A pair gets the median of each model's gaps to the other's basin, together, less the median
+    between the two basins: additive, so that a model joined to two basins stays so. For drawing;
+    a test on these would find the basins that filled them.
+
+    Args:
+        gaps: (n, n) nats, NaN where not measured.
+        labels: (n,) basins, 0 to k - 1.
+    """
+    matrix, basins = np.array(gaps, dtype=np.float64), np.asarray(labels)
+    k = int(basins.max()) + 1
+    off = np.where(np.eye(len(matrix), dtype=bool), np.nan, matrix)
+    member = [basins == basin for basin in range(k)]
+    between = np.array(
+        [[_median(off[np.ix_(first, second)]) for second in member] for first in member]
+    )
+    # basins without a measured pair: as far as any are
+    between = np.where(np.isnan(between), _median(between), between)
+    toward = basin_medians(off, basins, k)
+    toward = np.where(np.isnan(toward), between[basins], toward)
+    guess = toward[:, basins] + toward[:, basins].T - between[np.ix_(basins, basins)]
+    return np.where(np.isnan(matrix), np.maximum(guess, 0), matrix)
+
+
+def _known(values: Array) -> Array:
+    return values[~np.isnan(values)]
+
+
+def _median(values: Array) -> float:
+    known = _known(values)
+    return float(np.median(known)) if len(known) else float("nan")
+
+
+def _shrink(values: Array, center: float) -> float:
+    n = len(values)
+    return (n * float(np.median(values)) + center) / (n + 1) if n else center
+
+
+def _scale(deviations: Array) -> float:
+    """Normal-consistent median absolute deviation."""
+    return 1.4826 * float(np.median(np.abs(deviations)))

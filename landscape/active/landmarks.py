@@ -1,0 +1,66 @@
+"""Landmarks: models that lie well apart, chosen farthest point first."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.intp]
+
+
+def farthest_points(gaps: ArrayLike, first: int | None = None) -> Labels:
+    """All models in the order in which each is the farthest from those before it.
+
+    Greedy max-min choice: the first m cover the others within twice the smallest radius possible,
+    where gaps are a metric (Gonzalez 1985, Theoretical Computer Science 38).
+
+    Args:
+        gaps: (n_models, n_models) nats.
+        first: Where to begin; the medoid when absent.
+
+    Returns:
+        (n_models,) models; of equals the first.
+    """
+    matrix = np.asarray(gaps, dtype=np.float64)
+    chosen = [int(np.argmin(matrix.sum(1))) if first is None else first]
+    nearest = matrix[chosen[0]].copy()
+    nearest[chosen[0]] = -np.inf
+    for _ in range(1, len(matrix)):
+        chosen.append(int(np.argmax(nearest)))
+        nearest = np.minimum(nearest, matrix[chosen[-1]])
+        nearest[chosen[-1]] = -np.inf
+    return np.array(chosen, dtype=np.intp)
+
+
+def basin_landmarks(gaps: ArrayLike, labels: ArrayLike) -> list[Labels]:
+    """For each basin, all its models: farthest point first, from the one that stands out most.
+
+    A model joined to several basins tells none of them apart, though it may be the medoid: those
+    that stand out less than half as much as their basin's median come last.
+
+    Args:
+        gaps: (n_models, n_models) nats.
+        labels: (n_models,) basins, 0 to k - 1, none empty.
+    """
+    matrix, basins = np.asarray(gaps, dtype=np.float64), np.asarray(labels)
+    groups = [np.flatnonzero(basins == basin) for basin in range(basins.max() + 1)]
+    orders = []
+    for group in groups:
+        block = matrix[np.ix_(group, group)]
+        apart = [matrix[np.ix_(group, other)].mean(1) for other in groups if other is not group]
+        if not apart or len(group) == 1:
+            orders.append(group[farthest_points(block)])
+            continue
+        contrast = np.min(apart, axis=0) - block.sum(1) / (len(group) - 1)
+        order = farthest_points(block, int(np.argmax(contrast)))
+        clear = contrast[order] >= np.median(contrast) / 2
+        orders.append(group[np.concatenate([order[clear], order[~clear]])])
+    return orders
+
+
+def take_turns(groups: list[Labels], n_points: int) -> Labels:
+    """The first ``n_points`` models, one of each group in turn."""
+    longest = max(map(len, groups))
+    turns = [group[turn] for turn in range(longest) for group in groups if turn < len(group)]
+    return np.array(turns[:n_points], dtype=np.intp)

@@ -1,0 +1,54 @@
+"""The spectral embedding of a whole population from its gaps to a few landmarks."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+def nystrom_embedding(
+    gaps: ArrayLike,
+    landmarks: ArrayLike,
+    *,
+    delta: float,
+    weights: ArrayLike | None = None,
+    n_components: int = 2,
+) -> Array:
+    """Eigenvectors of the random walk on exp(-gap^2 / 2 delta^2), extended from the landmarks.
+
+    A landmark stands for as many models as its weight says, so the walk on m landmarks
+    approximates that on n models; eigenvector phi of eigenvalue lambda at any model is the mean
+    of phi over the landmarks that a step leads to, divided by lambda (Williams and Seeger 2001;
+    Fowlkes et al. 2004; weights as in Zhang and Kwok 2010). With all models as landmarks it is the
+    spectral embedding itself.
+
+    Args:
+        gaps: (n_models, n_landmarks) nats.
+        landmarks: (n_landmarks,) models.
+        delta: The affinity's scale, nats.
+        weights: (n_landmarks,) models for which each landmark stands; equal when absent.
+        n_components: How many; zero beyond what the landmarks span.
+
+    Returns:
+        (n_models, n_components), the constant first component kept; the mean square over the
+        population is 1, and each component's largest value is positive.
+    """
+    block, chosen = np.asarray(gaps, dtype=np.float64), np.asarray(landmarks, dtype=np.intp)
+    share = np.ones(len(chosen)) if weights is None else np.asarray(weights, dtype=np.float64)
+    # the floor keeps a model that is far from every landmark connected
+    affinity = np.maximum(np.exp(-0.5 * (block / delta) ** 2), 1e-6) * share
+    walk = affinity / affinity.sum(1, keepdims=True)
+    degrees = affinity[chosen].sum(1)
+    scale = np.sqrt(degrees * share)
+    # similar to the walk between landmarks, symmetric: sqrt(w_l / d_l) S_lm sqrt(w_m / d_m)
+    symmetric = walk[chosen] * scale[:, None] / scale
+    values, vectors = np.linalg.eigh((symmetric + symmetric.T) / 2)
+    kept = [c for c in np.argsort(-values)[:n_components] if values[c] > 1e-9]
+    embedding = np.zeros((len(block), n_components))
+    extended = walk @ (vectors[:, kept] / scale[:, None]) / values[kept]
+    extended /= np.sqrt((extended**2).mean(0))
+    extended *= np.sign(extended[np.abs(extended).argmax(0), np.arange(len(kept))])
+    embedding[:, : len(kept)] = extended
+    return embedding

@@ -1,0 +1,157 @@
+"""The report's page as a tree of words, and details of an analysis that take no seconds."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from landscape.analysis import Analysis
+from landscape.contributions import LINEAR_RULES, population_contributions
+from landscape.details import Details
+from landscape.generalization import explain, pair_regression
+from landscape.partitions import Source, compare_partitions, matrix_agreement
+from landscape.plots import figures
+from landscape.report import render_report
+from landscape.structure import climbs, clustering, count_triangles, directed_links
+
+_VOID = {"meta", "img", "br", "link", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """A page's tree, checked while it is read: what opens must close, in order.
+
+    Attributes:
+        rows: From a section's id to the cells of all rows of its tables.
+        facts: From a section's id to its single numbers by name.
+        said: From a section's id to its words outside tables.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.words: list[str] = []
+        self.cells: list[list[str]] = []
+        self.rows: dict[str, list[list[str]]] = {}
+        self.facts: dict[str, dict[str, str]] = {}
+        self.said: dict[str, str] = {}
+        self._section = self._fact = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        assert len(dict(attrs)) == len(attrs)
+        if tag == "section":
+            self._section = dict(attrs)["id"] or ""
+            self.rows[self._section], self.facts[self._section] = [], {}
+            self.said[self._section] = ""
+        if tag == "tr":
+            self.cells.append([])
+            self.rows[self._section].append(self.cells[-1])
+        if tag in ("td", "th"):
+            self.cells[-1].append("")
+        if tag == "dt":
+            self._fact = ""
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "script" in self.open or "style" in self.open:
+            return
+        self.words.append(data)
+        if {"td", "th"} & set(self.open):
+            self.cells[-1][-1] += data
+        elif self._section:
+            self.said[self._section] += f"{data} "
+        if "dt" in self.open:
+            self._fact += data
+        if "dd" in self.open and self._section:
+            own = self.facts[self._section]
+            own[self._fact] = own.get(self._fact, "") + data
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+    def row(self, section: str, first: str) -> list[str]:
+        """The one row of a section that begins with this cell."""
+        (found,) = [row for row in self.rows[section] if row and row[0] == first]
+        return found
+
+    def table(self, section: str, head: str) -> list[list[str]]:
+        """The rows of the section's table whose heading begins so, the heading first."""
+        rows = self.rows[section]
+        widths = [len(row) for row in rows]
+        (start,) = [k for k, row in enumerate(rows) if row and row[0] == head]
+        end = next((k for k in range(start, len(rows)) if widths[k] != widths[start]), len(rows))
+        return rows[start:end]
+
+
+def make_details(analysis: Analysis, seed: int = 0) -> Details:
+    """As ``examine``, with few permutations and two sources, one of them made of scores."""
+    rng = np.random.default_rng(seed)
+    gaps, n = np.maximum(analysis.gaps.estimate, 0), len(analysis.models)
+    known = np.isfinite(analysis.gaps.low).all()
+    data = analysis.contents.datasets[analysis.dataset]
+    score = analysis.scores.iloc[:, -1].to_numpy(dtype=float)
+    apart = np.abs(score[:, None] - score)
+    half = (score > np.median(score)).astype(np.intp)
+    own = f"{analysis.rule.replace('_', ' ')} on {analysis.dataset}"
+    labels, k = analysis.basins.labels, analysis.basins.n_basins
+    sources = (
+        Source(own, gaps, k, labels, labels, analysis.rule, analysis.dataset, ""),
+        Source("score", apart, int(half.max()) + 1, half, half, "score", "", "not in nats"),
+    )
+    challenge = analysis.scores[list(analysis.challenge_columns)]
+    losses = data.model_losses.mean(1, dtype=np.float64)
+    by = {"in-domain": pd.Series(losses), "basin": analysis.basins.centroid_distance}
+    explained = bool(challenge.shape[1]) and n > 2
+    return Details(
+        triangles=count_triangles(
+            gaps,
+            low=np.maximum(analysis.gaps.low, 0) if known else None,
+            high=np.maximum(analysis.gaps.high, 0) if known else None,
+            rng=rng,
+        ),
+        clustering=clustering(gaps, n_draws=20, rng=rng),
+        climbs=directed_links(
+            climbs(
+                analysis.curves[analysis.dataset].losses,
+                analysis.pairs,
+                n,
+                points=analysis.contents.exact,
+            )
+        ),
+        sources=sources,
+        partitions=compare_partitions(
+            {source.name: source.labels for source in sources}, n_resamples=99, rng=rng
+        ),
+        matrices=matrix_agreement(
+            {source.name: source.matrix for source in sources}, n_resamples=99, rng=rng
+        ),
+        agreement="One sentence about <basins>.",
+        explanation=explain(challenge, by, n_permutations=99, rng=rng) if explained else None,
+        pair_explanation=pair_regression(apart, {"gap": gaps}, n_permutations=99, rng=rng)
+        if explained
+        else None,
+        contributions=population_contributions(analysis.contents, analysis.dataset, analysis.rule)
+        if analysis.rule in LINEAR_RULES and not data.aggregated
+        else None,
+    )
+
+
+def page_of(analysis: Analysis, details: Details | None = None, *, drawn: bool = False) -> Page:
+    """The page; without its figures, which take longest, unless they are asked for."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not drawn:
+            patch.setattr(figures, "figures_of", lambda analysis: [])
+        return Page(render_report(analysis, details or make_details(analysis)))
