@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+# small arrays: more threads only get in each other's way, here and in the programs that are run
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
