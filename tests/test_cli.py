@@ -106,6 +106,8 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, task_file: Path) -
     config = write_experiment(
         tmp_path / "c.yaml", population, task_file, evaluate={"token_budget": 8}
     )
+    # a shell's background jobs ignore it, and so would theirs
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "landscape", "run", str(config), "--data-root", task_file.parent],
         cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -18,7 +18,7 @@ Mask = NDArray[np.bool_]
 
 _AT_ONCE = 8  # models in a round, where only the least certain are left
 _WIDER = 3.0  # scales
-_EVEN = 1.1  # log-odds, 3 to 1: below it a model fits two basins alike
+_EVEN = 3.0  # log-odds, 20 to 1: below it a model fits two basins alike
 _FEW_BASINS = 4  # up to so many, each model is held against all
 _ONE_BASIN = 3  # landmarks that each model is held against, where there is one basin
 _TO_BE_FAR = 5  # pairs with the nearest basin before a model counts as far from it,
@@ -113,11 +113,14 @@ def seem(ledger: Ledger, core: Core, models: Labels) -> Labels:
     return rank(score(ledger, core, models, fit(ledger, core)))[0][:, 0]
 
 
-def joins_two(ledger: Ledger, core: Core, models: Labels, blocks: Blocks) -> Mask:
-    """Models (n,) that lie within two basins, and whose gaps fit both alike."""
+def joins_two(ledger: Ledger, core: Core, models: Labels, blocks: Blocks, least: int = 1) -> Mask:
+    """Models (n,) that lie within two basins, by ``least`` pairs each, and fit both alike."""
     even = rank(score(ledger, core, models, blocks, evenly=True))[1] < _EVEN
-    distances = basin_medians(rows_of(ledger, core, models), core.labels, core.k)
-    near = distances <= within_limits(ledger, core, blocks, slack=0.0) + blocks.floor
+    rows = rows_of(ledger, core, models)
+    near = basin_medians(rows, core.labels, core.k) <= (
+        within_limits(ledger, core, blocks, slack=0.0) + blocks.floor
+    )
+    near &= _counts(rows, core) >= np.minimum(least, core.sizes)
     return even & (near.sum(1) > 1)
 
 

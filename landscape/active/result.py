@@ -22,6 +22,7 @@ Labels = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 
+_JOINED = 4  # pairs with each of two basins before a model is said to be joined to both
 _WORDS = ("No basin", "One basin", "Two basins", "Three basins", "Four basins", "Five basins")
 
 
@@ -100,7 +101,7 @@ def summarize(
     blocks = fit(ledger, core)
     scores = score(ledger, core, everyone, blocks)
     labels, doubtful = place(ledger, core, everyone)
-    bridges = joins_two(ledger, core, everyone, blocks)
+    bridges = joins_two(ledger, core, everyone, blocks, _JOINED)
     bridges &= np.bincount(labels, ~bridges, k)[labels] > 0  # no basin is of bridges alone
     if len(core.models) == n:  # the complete answer has placed them
         bridges[:] = False

@@ -25,6 +25,7 @@ _CORE_SHARE = 0.27  # of the budget
 _LARGER_SHARE = 0.5  # of the budget, for the core in which groups are doubtful
 _LEAST_CORE = 8
 _RESERVE = 0.2  # of the budget, not touched before misfits were looked for once
+_HELD = 3  # pairs for each model of the core, kept for misfits while groups are candidates
 _MISFITS = 0.25  # of the core, that join it at a time
 _MEMBERS = 3  # of each candidate group, before the complete answer is asked again
 _ROUGH = 3.0  # log-odds, 20 to 1, that are enough while groups are candidates
@@ -42,6 +43,7 @@ class _Setting:
     misfits: int
     largest: int
     reserve: int
+    held: int
     seed: int
 
 
@@ -120,6 +122,7 @@ def find_basins_actively(
         misfits=max(4, int(_MISFITS * n_random)),
         largest=_core_size(_LARGER_SHARE * allowed),
         reserve=int(_RESERVE * allowed),
+        held=_HELD * n_random,
         seed=int(generator.integers(2**31)),
     )
     sample = np.sort(setting.order[:n_random])
@@ -159,7 +162,8 @@ def _widen(ledger: Ledger, first: Core, setting: _Setting) -> tuple[Core, Labels
     tried: set[int] = set()
     reserve = setting.reserve
     for _ in range(_TURNS):
-        _assign(ledger, core, setting, reserve)
+        held = 0 if core.tested else setting.held
+        _assign(ledger, core, setting, max(reserve, held))
         reserve = 0
         far = find_misfits(
             ledger,
@@ -172,7 +176,7 @@ def _widen(ledger: Ledger, first: Core, setting: _Setting) -> tuple[Core, Labels
         if not core.tested and not len(far):
             kept = _even_out(ledger, core, setting)
             extra = _larger(ledger, core, setting)
-        while len(extra) and ledger.price(np.append(kept, extra)) > ledger.left:
+        while len(extra) and ledger.price(np.append(kept, extra)) > ledger.left - held:
             extra = extra[:-1]
         if not len(extra):
             if core.tested:
