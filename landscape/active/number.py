@@ -12,6 +12,7 @@ from scipy.spatial.distance import squareform
 from landscape.active.blocks import basin_means
 from landscape.active.core import Core, others
 from landscape.active.ledger import Ledger
+from landscape.basins.silhouette import fewest
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.intp]
@@ -22,10 +23,9 @@ _NOISE = 4.0  # standard errors that a gap stands above the tolerance by, among 
 def join_basins(ledger: Ledger, core: Core, labels: Labels, tolerance: float) -> Core:
     """The core with those of its basins joined that are one in the population.
 
-    The complete answer takes the number with the highest mean silhouette. On few models a wide
-    basin falls into more pieces than on many, so its numbers are compared again at every level
-    of the basins' average linkage, by the models outside the core. Basins that every measured gap
-    tells apart sharply stay.
+    On few models a wide basin falls into more pieces than on many, so numbers are compared again,
+    as in the complete answer, at every level of the basins' average linkage, by the models outside
+    the core. Basins that every measured gap tells apart sharply stay.
 
     Args:
         ledger: With every answer.
@@ -49,20 +49,10 @@ def join_basins(ledger: Ledger, core: Core, labels: Labels, tolerance: float) ->
     distances = basin_means(ledger.gaps[np.ix_(outside, core.models)], core.labels, core.k)
     distances = np.where(np.isnan(distances), between[labels[outside]], distances)
     scores = [silhouettes_of_joined(distances, labels[outside], sizes, cut) for cut in cuts]
-    joined = cuts[_choose(np.array(scores))]
+    joined = cuts[fewest(np.array(scores))]
     if joined.max() + 1 == core.k:
         return core
     return replace(core, labels=joined[core.labels], n_joined=core.k - int(joined.max()) - 1)
-
-
-def _choose(scores: Array) -> int:
-    """The coarsest cut whose mean silhouette is within one standard error of the highest.
-
-    Of the difference, over models (Breiman et al. 1984, for trees): more basins want a reason.
-    """
-    worse = scores[scores.mean(1).argmax()] - scores
-    error = worse.std(1, ddof=1) / np.sqrt(scores.shape[1])
-    return int(np.argmax(worse.mean(1) <= error))
 
 
 def mean_gaps(gaps: Array, models: Labels, labels: Labels) -> Array:

@@ -16,7 +16,7 @@ def check_gaps(gaps: ArrayLike) -> Array:
     Raises:
         ConfigError: They are no finite symmetric non-negative matrix of two models or more.
     """
-    matrix = _check_square(gaps, "gaps")
+    matrix = check_square(gaps, "gaps")
     n = len(matrix)
     if n < 2:
         raise ConfigError("A population needs at least two models.", found=n)
@@ -58,7 +58,7 @@ def check_noise(noise: ArrayLike | None, n: int) -> Array | None:
     """
     if noise is None:
         return None
-    errors = _check_square(noise, "noise")
+    errors = check_square(noise, "noise")
     if len(errors) != n:
         raise ConfigError(
             "The noise does not match the gaps.",
@@ -71,12 +71,22 @@ def check_noise(noise: ArrayLike | None, n: int) -> Array | None:
     return errors
 
 
-def _check_square(values: ArrayLike, name: str) -> Array:
+def check_square(values: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> Array:
+    """A copy of a symmetric matrix, exactly symmetric.
+
+    Args:
+        values: (n, n), equal to their transpose up to rounding; NaN must match NaN.
+        name: What they are, in the plural.
+        shape: What it has to be; any n by default.
+
+    Raises:
+        ConfigError: Of another shape, or not symmetric.
+    """
     matrix = np.array(values, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+    if matrix.ndim != 2 or matrix.shape != (shape or matrix.shape[:1] * 2):
         raise ConfigError(
             f"The {name} must be a square matrix.",
-            expected="(n_models, n_models)",
+            expected=f"shape {shape}" if shape else "(n_models, n_models)",
             found=f"shape {matrix.shape}",
         )
     asymmetric = ~np.isclose(matrix, matrix.T, rtol=1e-6, atol=1e-9, equal_nan=True)

@@ -84,8 +84,8 @@ def find_basins(
        median gap between any two of a candidate's basins must exceed ``tolerance`` by what
        clusters of noise alone show, and its mean silhouette (Rousseeuw 1987; a model alone in its
        basin scores 0) what two nulls of one basin give, at one level for all k such that 5% of a
-       null's draws exceed any (Westfall and Young 1993). Of those that pass, the one with
-       the highest silhouette is taken.
+       null's draws exceed any (Westfall and Young 1993). Of those that pass, the fewest basins
+       are taken whose silhouette is within a standard error (over models) of the highest.
 
     The nulls (``landscape.basins.null``) are a population some of whose models lie farther from
     everyone, smoothly so, and a continuum without groups, as long along each axis as the gaps are.

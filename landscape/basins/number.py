@@ -19,7 +19,7 @@ from landscape.basins.null import (
     null_silhouettes,
     squares,
 )
-from landscape.basins.silhouette import mean_separation, separation, silhouette
+from landscape.basins.silhouette import fewest, mean_separation, separation, silhouettes
 from landscape.basins.spectral import by_size
 
 Array = NDArray[np.float64]
@@ -111,13 +111,13 @@ def decide(
     for groups in labels.values():
         if parts is None:
             parts = bridged_groups(gaps, groups, tolerance, margin)
-    silhouettes = np.array([silhouette(gaps, groups, k) for k, groups in labels.items()])
+    scores = np.array([silhouettes(gaps, groups, k) for k, groups in labels.items()])
+    means = scores.mean(1)
     separations = np.array([separation(gaps, groups) for groups in labels.values()])
     thresholds, p_values = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
     if n > 2:
         found = [
-            _against(null_silhouettes(make(gaps), n, candidates, rng), silhouettes)
-            for make in NULLS
+            _against(null_silhouettes(make(gaps), n, candidates, rng), means) for make in NULLS
         ]
         thresholds, p_values = np.max([one[0] for one in found], axis=0), _larger(found)
     lowest, stabilities = np.zeros(len(labels)), np.full(len(labels), np.nan)
@@ -130,7 +130,7 @@ def decide(
     bridges = np.array([n_bridges(joined, groups) for groups in labels.values()])
     apart &= bridges <= max(1, int(_MOST_BRIDGES * n))
     passed = apart & (p_values <= 1 - _LEVEL)
-    best = int(np.argmax(np.where(passed if passed.any() else apart, silhouettes, -np.inf)))
+    best = fewest(scores, passed if passed.any() else apart)
     if asked is not None and asked > 1:
         best = [*labels].index(asked)
     chosen = np.zeros(n, dtype=np.intp)
@@ -151,7 +151,7 @@ def decide(
     evidence = Evidence(
         verdict=verdict,
         candidates=candidates,
-        silhouettes=silhouettes,
+        silhouettes=means,
         null_quantiles=thresholds,
         null_quantile=float(thresholds[best]),
         separations=separations,

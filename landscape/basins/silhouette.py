@@ -12,9 +12,14 @@ Labels = NDArray[np.intp]
 
 
 def silhouette(gaps: Array, labels: Labels, k: int) -> Array:
-    """Mean silhouettes (...) of labels (..., n) in 0..k-1 on gaps (..., n, n).
+    """Mean silhouettes (...) of labels (..., n) in 0..k-1 on gaps (..., n, n)."""
+    return np.asarray(silhouettes(gaps, labels, k).mean(-1))
 
-    scikit-learn's silhouette_score on precomputed distances, for many matrices at a time.
+
+def silhouettes(gaps: Array, labels: Labels, k: int) -> Array:
+    """Silhouettes (..., n) of labels (..., n) in 0..k-1 on gaps (..., n, n).
+
+    scikit-learn's silhouette_samples on precomputed distances, for many matrices at a time.
     """
     member = labels[..., None] == np.arange(k)
     sizes = member.sum(-2)
@@ -26,8 +31,24 @@ def silhouette(gaps: Array, labels: Labels, k: int) -> Array:
     nearest = np.where(member | (sizes == 0)[..., None, :], np.inf, others).min(-1)
     larger = np.maximum(within, nearest)
     counts = (own > 1) & (larger > 0) & np.isfinite(larger)
-    scores = np.where(counts, nearest - within, 0) / np.where(counts, larger, 1)
-    return np.asarray(scores.mean(-1))
+    return np.asarray(np.where(counts, nearest - within, 0) / np.where(counts, larger, 1))
+
+
+def fewest(scores: Array, eligible: NDArray[np.bool_] | bool = True) -> int:
+    """The first of several divisions that falls short of the best by a standard error at most.
+
+    Of the paired difference, over models (Breiman et al. 1984, for trees): where numbers nearly
+    tie, a few models more or less would decide; more basins want a reason.
+
+    Args:
+        scores: (n_divisions, n_models) silhouettes, from few groups to many.
+        eligible: (n_divisions,); the first is taken where none is.
+    """
+    allowed = np.broadcast_to(eligible, len(scores))
+    means = np.where(allowed, scores.mean(1), -np.inf)
+    short = scores[int(means.argmax())] - scores
+    error = short.std(1, ddof=1) / math.sqrt(scores.shape[1])
+    return int(np.argmax(allowed & (short.mean(1) <= error)))
 
 
 def cuts(trees: Array, most: int) -> dict[int, Labels]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from landscape.basins.checks import check_square
 from landscape.errors import ConfigError
 
 Array = NDArray[np.float64]
@@ -30,35 +31,6 @@ def check_gaps(gaps: ArrayLike) -> Array:
             found=f"{matrix[i, j]:.4g}",
         )
     return matrix
-
-
-def check_square(values: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> Array:
-    """A copy of a symmetric matrix, exactly symmetric.
-
-    Args:
-        values: (n, n), equal to their transpose up to rounding; NaN must match NaN.
-        name: What they are, in the plural.
-        shape: What it has to be; any n by default.
-
-    Raises:
-        ConfigError: Of another shape, or not symmetric.
-    """
-    matrix = np.array(values, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape != (shape or matrix.shape[:1] * 2):
-        raise ConfigError(
-            f"The {name} must be a square matrix.",
-            expected=f"shape {shape}" if shape else "(n_models, n_models)",
-            found=f"shape {matrix.shape}",
-        )
-    asymmetric = ~np.isclose(matrix, matrix.T, rtol=1e-6, atol=1e-9, equal_nan=True)
-    if asymmetric.any():
-        i, j = np.argwhere(asymmetric)[0]
-        raise ConfigError(
-            f"The {name} must be symmetric.",
-            where=f"models {i} and {j}",
-            found=f"{matrix[i, j]:.6g} and {matrix[j, i]:.6g}",
-        )
-    return (matrix + matrix.T) / 2
 
 
 def check_numbers(tolerance: float, *counts: int) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from landscape.basins.checks import check_square
 from landscape.errors import ConfigError
-from landscape.structure.checks import around, check_gaps, check_numbers, check_square
+from landscape.structure.checks import around, check_gaps, check_numbers
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
