@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from landscape.cli_import import import_store
+from landscape.cli_store import merge_stores, repair_store
 from landscape.errors import ConfigError, LandscapeError
 
 if TYPE_CHECKING:
     from landscape.analysis import Analysis
+
+# what the user can mend where a path cannot be read or written
+_BLOCKED = {
+    errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
+    errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS,
+}  # fmt: skip
 
 app = typer.Typer(
     help="Loss landscapes and basins of finetuned text classifiers.",
@@ -67,6 +77,19 @@ def run(
         str | None,
         typer.Option(help="all, or active: only those that decide something; as the file says."),
     ] = None,
+    executor: Annotated[
+        str, typer.Option(help="local: in this process; process: one a GPU; ray: a cluster.")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(help="Of process and ray: as many as GPUs, on CPUs two.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster, or auto; one is started here if absent.")
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="I/N: only the I-th of N shards of the pairs, for landscape merge."),
+    ] = None,
 ) -> None:
     """Evaluate, cluster, relate, draw; an unfinished store is resumed."""
     _quiet()
@@ -75,10 +98,15 @@ def run(
             "Which pairs to measure?", where="--pairs", expected="all or active", found=pairs
         )
     from landscape.experiment import run_experiment
+    from landscape.measurement.crew import Crew, read_shard
 
+    crew = Crew(executor, workers, address)  # type: ignore[arg-type]
+    part = None if shard is None else read_shard(shard)
     changes = {} if pairs is None else {"pairs": pairs}
     with _resumable():
-        store = run_experiment(config, root=data_root, out=out, changes=changes, report=_say)
+        store = run_experiment(
+            config, root=data_root, out=out, changes=changes, crew=crew, shard=part, report=_say
+        )
     typer.echo(store)
 
 
@@ -227,16 +255,29 @@ def finetune(config: Config, data_root: DataRoot = None) -> None:
 
 
 app.command("import")(import_store)
+app.command("repair")(repair_store)
+app.command("merge")(merge_stores)
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as batch systems send it before they kill."""
 
 
 @contextmanager
 def _resumable() -> Iterator[None]:
-    """Ctrl-C says how to go on."""
+    """Ctrl-C, or a batch system's end of time, says how to go on."""
+
+    def terminate(*_: object) -> NoReturn:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _Terminated) as stopped:
         _say("\nStopped. What was finished is kept; the same command goes on from there.")
-        raise typer.Exit(130) from None
+        raise typer.Exit(143 if isinstance(stopped, _Terminated) else 130) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _analysis(store: Path, rule: str | None, focus: str | None) -> Analysis:
@@ -263,10 +304,31 @@ def _quiet() -> None:
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):  # paths need not be text
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except LandscapeError as error:
-        _say(f"error: {error}")
-        sys.exit(2)
+        _fail(error)
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in _BLOCKED:
+            raise
+        _fail(
+            LandscapeError(
+                "A file or folder cannot be used.",
+                where=error.filename,
+                found=error.strerror,
+                fix="check the path, who may write there, and the room on the disk",
+            )
+        )
+
+
+def _fail(error: LandscapeError) -> NoReturn:
+    """Say it in lines that a terminal can show, whatever names and texts they quote."""
+    plain = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(error))
+    lines = [f"{line[:2000]}..." if len(line) > 2000 else line for line in plain.split("\n")[:200]]
+    _say("error: " + "\n".join(lines))
+    sys.exit(2)

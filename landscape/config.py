@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from landscape.schema import Strict, read_yaml, validate
+from landscape.errors import ConfigError
+from landscape.schema import PathText, Seed, Strict, read_yaml, validate
 
+Name = Annotated[str, Field(pattern=r"^\.*[\w-][\w.-]*$", max_length=200)]
+"""A file's or a folder's name: not "..", and no path."""
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -29,12 +32,12 @@ class FitConfig(Strict):
     examples: int | None = Field(default=4000, ge=2)
     batch_size: int = Field(default=32, gt=0)
     steps: int = Field(default=300, gt=0)
-    points_per_step: int = Field(default=1, gt=0)
+    points_per_step: int = Field(default=1, gt=0, le=1001)
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = Field(default=1e-4, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
     precision: Literal["fp32", "bf16"] = "fp32"
-    seed: int = 0
+    seed: Seed = 0
 
 
 class PathConfig(Strict):
@@ -79,13 +82,13 @@ class WayConfig(Strict):
     """
 
     kind: Literal["line", "bezier", "chain", "autoneb", "layers"]
-    name: str | None = Field(default=None, pattern=r"^[\w.-]+$")
+    name: Name | None = None
     between: Literal["largest_gap"] | tuple[str, str] = "largest_gap"
     points: int = Field(default=21, ge=3, le=1001)
     degree: int = Field(default=2, ge=2, le=10)
     bends: int = Field(default=1, ge=1, le=100)
-    cycles: int = Field(default=3, ge=1)
-    max_pivots: int = Field(default=7, ge=1)
+    cycles: int = Field(default=3, ge=1, le=1000)
+    max_pivots: int = Field(default=7, ge=1, le=1000)
     groups: tuple[str, ...] | None = None
     fit: FitConfig = FitConfig()
 
@@ -107,13 +110,13 @@ class SurfaceConfig(Strict):
     """
 
     kind: Literal["plane", "random", "pca"] = "plane"
-    name: str | None = Field(default=None, pattern=r"^[\w.-]+$")
+    name: Name | None = None
     through: Literal["two_basins"] | tuple[str, ...] = "two_basins"
     points: int = Field(default=21, ge=3, le=501)
     margin: float = Field(default=0.2, ge=0)
     extent: float = Field(default=1.0, gt=0)
     tolerance: float | None = Field(default=None, gt=0)
-    seed: int = 0
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _as_many_as_it_needs(self) -> SurfaceConfig:
@@ -143,7 +146,7 @@ class EvaluateConfig(Strict):
     precision: Literal["fp32", "tf32", "bf16", "fp64", "auto"] = "fp32"
     token_budget: int | None = Field(default=None, gt=0)
     max_length: int = Field(default=128, gt=2)
-    memory_budget: int | None = None
+    memory_budget: int | None = Field(default=None, gt=0)
 
     @field_validator("memory_budget", mode="before")
     @classmethod
@@ -153,7 +156,10 @@ class EvaluateConfig(Strict):
         match = re.fullmatch(r"\s*([\d.]+)\s*([KMGT]?)i?B?\s*", value, re.IGNORECASE)
         if match is None:
             raise ValueError("write a size as 4GB or 500MB")
-        return int(float(match[1]) * _UNITS[match[2].upper()])
+        size = float(match[1]) * _UNITS[match[2].upper()]
+        if not size < 2**63:
+            raise ValueError("more than 64 bits of bytes")
+        return int(size)
 
 
 class AnalysisConfig(Strict):
@@ -172,8 +178,8 @@ class AnalysisConfig(Strict):
     n_basins: int | None = Field(default=None, ge=1)
     delta: float | Literal["median"] = "median"
     focus: str | None = None
-    n_resamples: int = Field(default=1000, ge=100)
-    seed: int = 0
+    n_resamples: int = Field(default=1000, ge=100, le=1_000_000)
+    seed: Seed = 0
 
     @field_validator("rule")
     @classmethod
@@ -206,15 +212,15 @@ class ExperimentConfig(Strict):
         out: The folder for store, figures and report; ``runs/NAME`` when absent.
     """
 
-    name: str = Field(pattern=r"^[\w.-]+$")
-    checkpoints: tuple[str, ...] = Field(min_length=1)
+    name: Name
+    checkpoints: tuple[PathText, ...] = Field(min_length=1)
     label_map: dict[str, str] | dict[str, dict[str, str]] | None = None
-    task: str | dict[str, Any]
+    task: PathText | dict[str, Any]
     collapse: Literal["max", "logsumexp"] | None = None
-    data_root: str | None = None
+    data_root: PathText | None = None
     datasets: tuple[str, ...] | None = None
     examples: int | None = Field(default=512, ge=2)
-    seed: int = 0
+    seed: Seed = 0
     pairs: Literal["all", "active"] = "all"
     pairs_budget: int | None = Field(default=None, gt=0)
     path: PathConfig = PathConfig()
@@ -222,7 +228,7 @@ class ExperimentConfig(Strict):
     surface: tuple[SurfaceConfig, ...] = ()
     evaluate: EvaluateConfig = EvaluateConfig()
     analysis: AnalysisConfig = AnalysisConfig()
-    out: str | None = None
+    out: PathText | None = None
 
     @model_validator(mode="after")
     def _named_apart(self) -> ExperimentConfig:
@@ -234,6 +240,13 @@ class ExperimentConfig(Strict):
                 f"two ways or surfaces named '{twice[0]}': give one of them another 'name'"
             )
         return self
+
+    @field_validator("datasets")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value and len(set(value)) < len(value):
+            raise ValueError("a data set is named twice")
+        return value
 
     @field_validator("ways", "surface", mode="before")
     @classmethod
@@ -250,6 +263,25 @@ def load_config(path: Path) -> ExperimentConfig:
     """Read an experiment's YAML.
 
     Raises:
-        ConfigError: Every problem in one message, with the nearest key for an unknown one.
+        ConfigError: Every problem in one message, with the nearest key for an unknown one; an
+            ``out`` that cannot be a folder.
     """
-    return validate(ExperimentConfig, read_yaml(path), path)
+    config = validate(ExperimentConfig, read_yaml(path), path)
+    if config.out is not None:
+        _check_folder(path.absolute().parent / config.out, f"out of {path}")
+    return config
+
+
+def _check_folder(path: Path, where: str) -> None:
+    """Refuse what is, or lies below, something else than a folder."""
+    try:
+        there = next((up for up in (path, *path.parents) if up.exists()), None)
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        raise ConfigError("The folder cannot be used.", where=where, found=error) from None
+    if there is not None and not there.is_dir():
+        raise ConfigError(
+            "The folder to write to cannot be made: a file is in its place.",
+            where=where,
+            found=there,
+            fix="name another 'out'",
+        )

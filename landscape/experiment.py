@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from landscape.active import default_budget
 from landscape.config import ExperimentConfig
+from landscape.errors import ConfigError, StoreError
 from landscape.geometry import Line
 from landscape.inputs import Experiment, open_experiment, stored_config
 from landscape.progress import bar
-from landscape.store import MEASURED, Contents, StoreWriter, create_store, read_store
+from landscape.store import (
+    MEASURED,
+    Contents,
+    StoreWriter,
+    create_store,
+    lock_store,
+    read_store,
+)
+
+if TYPE_CHECKING:
+    from landscape.checkpoints import Population
+    from landscape.executors import Executor
+    from landscape.measurement.crew import Crew
+    from landscape.measurement.ways import Evaluate
+    from landscape.measurement.worker import Made
 
 Report = Callable[[str], None]
 
@@ -24,6 +41,8 @@ def run_experiment(
     root: str | Path | None = None,
     out: str | Path | None = None,
     changes: Mapping[str, Any] | None = None,
+    crew: Crew | None = None,
+    shard: tuple[int, int] | None = None,
     report: Report = print,
 ) -> Path:
     """Measure what is not measured yet, then draw figures and report.
@@ -33,6 +52,9 @@ def run_experiment(
         root: The data root.
         out: The output folder.
         changes: Of top-level keys of the configuration, as ``{"pairs": "active"}``.
+        crew: Where the work is done; in this process by default.
+        shard: Measure only the I-th of N shards of the pairs, (I, N), into a store of its own for
+            ``landscape merge``, and draw nothing.
         report: Takes one line at a time.
 
     Returns:
@@ -42,7 +64,12 @@ def run_experiment(
         LandscapeError: Anything the user can mend; what was measured stays.
     """
     experiment = open_experiment(path, root=root, out=out, changes=changes)
-    measure(experiment, report)
+    if shard is not None:
+        folder = experiment.out / f"shard-{shard[0]:0{len(str(shard[1]))}d}-of-{shard[1]}"
+        experiment = replace(experiment, out=folder)
+        measure(experiment, report, crew=crew, shard=shard)
+        return experiment.store
+    measure(experiment, report, crew=crew)
     draw(experiment.store, experiment.out, report)
     return experiment.store
 
@@ -53,11 +80,11 @@ def draw(
     report: Report,
     formats: Sequence[str] = ("pdf", "png"),
 ) -> None:
-    """Figures and report of a store, unless they are newer than the store."""
+    """Figures and report of a store, unless they are there: the page has the store's time."""
     from landscape.analysis import analysis_options, analyze
 
-    page = out / "report.html"
-    if page.is_file() and page.stat().st_mtime_ns > store.stat().st_mtime_ns:
+    page, made = out / "report.html", store.stat().st_mtime_ns
+    if page.is_file() and page.stat().st_mtime_ns == made:
         report(f"report: {page}")
         return
     from landscape.details import examine
@@ -70,24 +97,35 @@ def draw(
     figures = write_figures(analysis, out / "figures", formats, details)
     report(f"figures: {', '.join(figure.name for figure in figures)} in {out / 'figures'}")
     write_report(analysis, page, details)
+    os.utime(page, ns=(made, made))  # whole, and of this store, whatever the clock does
     report(analysis.basins.evidence.reason)
     report(f"report: {page}")
 
 
-def measure(experiment: Experiment, report: Report = print) -> None:
-    """Fill the experiment's store: every model first, then every pair."""
+def measure(
+    experiment: Experiment,
+    report: Report = print,
+    *,
+    crew: Crew | None = None,
+    shard: tuple[int, int] | None = None,
+) -> None:
+    """Fill the experiment's store: every model first, then every pair.
+
+    Args:
+        experiment: What is measured.
+        report: Takes one line at a time.
+        crew: Where the work is done; in this process by default.
+        shard: Only these pairs of all, and the models that they need; see ``shard_of``.
+    """
     from landscape.checkpoints import load_population
-    from landscape.measurement.pairs import fill
-    from landscape.measurement.surfaces import measure_surfaces
-    from landscape.measurement.ways import measure_ways, refuse_unknown
-    from landscape.provenance import attributes, checkpoint_table, refuse_changed, refuse_other
-    from landscape.weight_distances import weight_distances
+    from landscape.measurement.ways import refuse_unknown
+    from landscape.provenance import refuse_changed, refuse_other
 
     content = stored_config(experiment)
     store = experiment.store
+    contents = read_store(store) if store.is_file() else None
     finished = False
-    if store.is_file():
-        contents = read_store(store)
+    if contents is not None:
         refuse_other(experiment, contents)
         refuse_changed(experiment, contents)
         done = int((contents.status == MEASURED).sum())
@@ -96,8 +134,8 @@ def measure(experiment: Experiment, report: Report = print) -> None:
             with StoreWriter(store) as writer:  # an older format; the examples are the same
                 writer.add_texts(experiment.examples)
         finished = contents.attributes["finished"] == "yes"
-        finished &= not _more_points(experiment, contents)
-        if finished and np.isfinite(np.trace(contents.distances)):
+        finished &= shard is not None or not _more_points(experiment, contents)
+        if finished and (shard or np.isfinite(np.trace(contents.distances))):
             if contents.config != content:  # another analysis of the same measurements
                 with StoreWriter(store) as writer:
                     writer.finish(content)
@@ -109,40 +147,134 @@ def measure(experiment: Experiment, report: Report = print) -> None:
         experiment.task.labels,
         label_map=config.label_map,
         base=experiment.base,
-        read_weights=not store.is_file(),
+        read_weights=contents is None,
         track=bar,
     )
     refuse_unknown(experiment, population)
     for warning in population.warnings:
         report(f"warning: {warning}")
-    if not store.is_file():
-        n = len(population)
-        create_store(
-            store,
-            config=content,
-            attributes=attributes(experiment),
-            checkpoints=checkpoint_table(population, bar),
-            pairs=_rows(config, n),
-            positions=Line(config.path.points).positions,
-            datasets=experiment.examples,
-        )
-    with StoreWriter(store) as writer:
-        if not finished:
-            evaluate = fill(experiment, population, writer, report)
-            for measure_more in (measure_ways, measure_surfaces):
-                measure_more(experiment, population, writer, evaluate, report)
-        if not np.isfinite(np.trace(writer.distances())):
-            writer.write_distances(weight_distances(population.checkpoints, bar))
-        writer.finish(content)
+    with lock_store(store):
+        if contents is None and store.is_file():
+            raise StoreError(
+                "Another process has made the store meanwhile.", where=store, fix="run again"
+            )
+        _fill(experiment, population, contents, finished, report, crew, shard)
 
 
-def _rows(config: ExperimentConfig, n_models: int) -> np.ndarray:
-    """The table of pairs: all of them, or as many free rows as an active rule may fill."""
-    if config.pairs == "all":
-        return np.column_stack(np.triu_indices(n_models, 1))
+def _fill(
+    experiment: Experiment,
+    population: Population,
+    contents: Contents | None,
+    finished: bool,
+    report: Report,
+    crew: Crew | None,
+    shard: tuple[int, int] | None,
+) -> None:
+    """Measure what is missing; the lock is held, and all that could be refused was."""
+    from landscape.measurement.crew import Crew, agree, difference, hire
+    from landscape.measurement.pairs import fill
+    from landscape.measurement.surfaces import measure_surfaces
+    from landscape.measurement.unchanged import fingerprints_of, held_to, refuse_replaced
+    from landscape.measurement.ways import measure_ways
+    from landscape.provenance import attributes, checkpoint_table, refuse_changed
+    from landscape.weight_distances import weight_distances
+
+    config, content, store = experiment.config, stored_config(experiment), experiment.store
+    rows = _rows(config, len(population), shard)
+    began = fingerprints_of(population)
+    population = held_to(population, began)
+    if contents is not None:
+        refuse_changed(experiment, contents)  # nor since the run looked at them first
+    executor = hire(crew or Crew(), experiment, population, _n_points(config, len(rows)), report)
+    try:
+        made = agree(executor, contents, config.evaluate.token_budget)
+        report(_as_line(made))
+        if contents is None:
+            table = checkpoint_table(population, bar)
+            for one in population.checkpoints:
+                refuse_replaced(one, began[str(one.path)])
+            create_store(
+                store,
+                config=content,
+                attributes=attributes(experiment),
+                checkpoints=table,
+                pairs=rows,
+                positions=Line(config.path.points).positions,
+                datasets=experiment.examples,
+                plans=[made],
+            )
+        off = difference(executor, contents, made)
+        with StoreWriter(store) as writer:
+            if not finished:
+                fill(experiment, population.names, writer, executor, made, off, report)
+                if shard is None:
+                    evaluate = _evaluator(executor, experiment, population, made, report)
+                    for measure_more in (measure_ways, measure_surfaces):
+                        measure_more(experiment, population, writer, evaluate, report)
+            if shard is None and not np.isfinite(np.trace(writer.distances())):
+                writer.write_distances(weight_distances(population.checkpoints, bar))
+            writer.finish(content)
+    finally:
+        executor.shutdown()
+
+
+def _evaluator(
+    executor: Executor, experiment: Experiment, population: Population, made: Made, report: Report
+) -> Evaluate:
+    """Evaluates the points of ways and surfaces, in this process, once there are some."""
+    from landscape.executors import LocalExecutor
+    from landscape.measurement.crew import Crew, hire
+
+    own: list[LocalExecutor] = []
+
+    def evaluate(anchors: Any, coefficients: np.ndarray) -> Any:
+        if not own:
+            local = executor
+            if not isinstance(local, LocalExecutor):
+                local = hire(Crew(), experiment, population, 1, report)
+            assert isinstance(local, LocalExecutor)
+            own.append(local)
+        return own[0].worker.evaluate(anchors, coefficients, made)
+
+    return evaluate
+
+
+def _as_line(made: Made) -> str:
+    """How numbers are computed, in a line."""
+    formats = made["exact"]
+    if made["fast"]:
+        formats = f"{made['fast']} to screen, {made['exact']} for what decides a gap"
+    how = made["plans"][made["exact"]]["strategy"]
+    threads = f", {made['threads']} threads" if made["device"] == "cpu" else ""
+    return (
+        f"precision: {formats}; {made['device']}{threads}, {how}, {made['tokens']} tokens a batch"
+    )
+
+
+def _rows(config: ExperimentConfig, n_models: int, shard: tuple[int, int] | None) -> np.ndarray:
+    """The table of pairs: all of them, a shard, or as many free rows as an active rule may fill."""
+    from landscape.measurement.crew import shard_of
+
     every = n_models * (n_models - 1) // 2
+    if config.pairs == "all":
+        pairs = np.column_stack(np.triu_indices(n_models, 1))
+        return pairs if shard is None else pairs[shard_of(pairs, shard)]
+    if shard is not None:
+        raise ConfigError(
+            "A run that chooses its pairs cannot be cut into shards: what it asks next depends on "
+            "all answers.",
+            where="--shard",
+            found="pairs: active",
+            fix="use --executor ray or process for it, or pairs: all",
+        )
     budget = min(config.pairs_budget or default_budget(n_models), every)
     return np.full((budget, 2), -1)
+
+
+def _n_points(config: ExperimentConfig, n_pairs: int) -> int:
+    """Points of weight space in all, about."""
+    extra = sum(way.points for way in config.ways) + sum(s.points**2 for s in config.surface)
+    return n_pairs * (config.path.points - 2) + extra
 
 
 def _more_points(experiment: Experiment, contents: Contents) -> bool:

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # small arrays: more threads only get in each other's way, here and in the programs that are run
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,6 +20,9 @@ os.environ["LANDSCAPE_CACHE"] = tempfile.mkdtemp(prefix="landscape-tests-")
 
 from tests.tiny import save_population, write_task
 
+# how long an example takes says what else the machine does
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 KINDS = ("bert", "distilbert", "roberta")
 
 

@@ -101,7 +101,10 @@ def test_mistakes_exit_with_2_and_no_traceback(arguments: list[str], message: st
     assert "Traceback" not in done.stderr
 
 
-def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, task_file: Path) -> None:
+@pytest.mark.parametrize(("kind", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_says_how_to_go_on(
+    tmp_path: Path, task_file: Path, kind: signal.Signals, code: int
+) -> None:
     population = save_population(tmp_path / "p", "bert", 10)
     config = write_experiment(
         tmp_path / "c.yaml", population, task_file, evaluate={"token_budget": 8}
@@ -115,9 +118,9 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, task_file: Path) -
     store = tmp_path / "out" / "store.h5"
     while process.poll() is None and not (store.is_file() and read_store(store).status.any()):
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(kind)
     _, said = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "the same command goes on" in said
     assert "Traceback" not in said
     done = read_store(store).status.sum()

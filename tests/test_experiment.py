@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,18 +202,27 @@ def test_killed_at_any_moment_it_goes_on_and_ends_the_same(tmp_path: Path, task_
 
 
 def test_unfinished_stores_are_inspected_but_not_analysed(
-    tmp_path: Path, populations: dict[str, Path], task_file: Path
+    tmp_path: Path,
+    populations: dict[str, Path],
+    task_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from landscape.inspect import describe
     from landscape.store import StoreWriter
 
     config = write_experiment(tmp_path / "c.yaml", populations["bert"], task_file)
-    store = run_experiment(config, root=task_file.parent, report=lambda line: None)
-    import h5py
+    write = StoreWriter.write_pair
 
-    with h5py.File(store, "r+") as file:
-        file["pairs/status"][1] = 0
-        file.attrs["finished"] = "no"
+    def stop(self: StoreWriter, pair: int, *args: Any, **settings: Any) -> None:
+        if pair == 2:
+            raise KeyboardInterrupt
+        write(self, pair, *args, **settings)
+
+    with monkeypatch.context() as context:
+        context.setattr(StoreWriter, "write_pair", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(config, root=task_file.parent, report=lambda line: None)
+    store = tmp_path / "out" / "store.h5"
     assert "2 of 3 measured, unfinished" in describe(store)
     with pytest.raises(ConfigError, match="1 of 3 pairs are not measured yet"):
         analyze(read_store(store))

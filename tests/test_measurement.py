@@ -14,7 +14,7 @@ from landscape.errors import ConfigError, LandscapeError
 from landscape.evaluation import Evaluation, Evaluator
 from landscape.experiment import run_experiment
 from landscape.inputs import open_experiment
-from landscape.measurement.pairs import measure_pair
+from landscape.measurement.pair import measure_pair
 from landscape.store import Contents, StoreWriter, read_store
 from tests.tiny import save_population, write_experiment
 

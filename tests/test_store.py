@@ -3,6 +3,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -13,6 +15,8 @@ import pytest
 from landscape.errors import StoreError
 from landscape.inspect import describe
 from landscape.store import ENCODING_VERSION, StoreWriter, create_store, read_store
+from landscape.store.structure import protect
+from landscape.store.tables import seal_of
 from landscape.tasks import Examples
 
 POSITIONS = np.array([0, 0.25, 0.5, 1])
@@ -102,9 +106,27 @@ def fill_auto(path: Path, finish: bool = True) -> None:
             writer.finish({"name": "y"})
 
 
+def bare(path: Path) -> Path:
+    """Take from a store what format 0.4 does not have."""
+    with h5py.File(path) as file:
+        start = file.userblock_size
+    path.write_bytes(path.read_bytes()[start:])
+    with h5py.File(path, "r+") as file:
+        file.attrs["encoding-version"] = "0.4.0"
+        del file["plans"], file["checkpoints/distances_checksum"]
+        for group in (
+            "pairs",
+            "checkpoints",
+            *(f"points/{name}" for name in file.get("points", ())),
+        ):
+            for name in ("checksum", "seal", "plan"):
+                del file[group][name]
+    return path
+
+
 def older(path: Path) -> Path:
     """Take from a store what format 0.1 does not have."""
-    with h5py.File(path, "r+") as file:
+    with h5py.File(bare(path), "r+") as file:
         file.attrs["encoding-version"] = "0.1.0"
         del file.attrs["pairs"]
         del file["pairs/formats"], file["pairs/tolerance"]
@@ -114,6 +136,14 @@ def older(path: Path) -> Path:
             for name in ("screened", "difference"):
                 del group[name], group[f"model_{name}"]
     return path
+
+
+@contextmanager
+def by_hand(path: Path) -> Iterator[h5py.File]:
+    """Change a store as another program would that knows the format."""
+    with h5py.File(path, "r+") as file:
+        yield file
+    protect(path)
 
 
 @pytest.mark.parametrize("finish", [False, True])
@@ -238,7 +268,7 @@ def test_a_resumed_run_reads_models_and_whole_curves(tmp_path: Path) -> None:
             assert found.dtype == np.float64
             np.testing.assert_allclose(found[0], expected, rtol=1e-14)
             assert np.isnan(found[1]).tolist() == [False, False, True, False]
-            assert np.isnan(writer.screening_error(name))  # nothing was screened
+            assert np.isnan(writer.screening_error(name, [0, 2]))  # nothing was screened
 
 
 def test_the_screening_error_is_the_largest_of_a_mean_in_both_formats(tmp_path: Path) -> None:
@@ -249,14 +279,14 @@ def test_the_screening_error_is_the_largest_of_a_mean_in_both_formats(tmp_path: 
             writer.write_model(
                 i, outputs(i), {name: (mean + 0.01 * i, 0.5) for name, mean in means.items()}
             )
-        assert writer.screening_error("zdev") == pytest.approx(0.02)
+        assert writer.screening_error("zdev", [0, 1]) == pytest.approx(0.02)
         exact = {name: v[0].mean(1, dtype=np.float64) for name, v in outputs(10, 2).items()}
         screened = {  # the second point is screened only: its loss says nothing of the error
             name: (mean + np.array([-0.04, 9.0]), np.array([0.5, np.nan]))
             for name, mean in exact.items()
         }
         writer.write_pair(0, outputs(10, 2), formats=[1, 3], screened=screened)
-        assert writer.screening_error("zdev") == pytest.approx(0.04)
+        assert writer.screening_error("zdev", [0, 1]) == pytest.approx(0.04)
 
 
 def test_half_a_pair_that_a_killed_writer_left_is_not_read(tmp_path: Path) -> None:
@@ -265,6 +295,8 @@ def test_half_a_pair_that_a_killed_writer_left_is_not_read(tmp_path: Path) -> No
     with h5py.File(path, "r+") as file:  # what a kill before the last flush leaves
         file["pairs/status"][1] = 0
         file["checkpoints/status"][2] = 0
+        file["pairs/seal"][1] = seal_of(0, PAIRS[1])
+        file["checkpoints/seal"][2] = seal_of(0)
     contents = read_store(path)
     assert contents.formats[1].tolist() == [0, 0, 0, 0]
     assert np.isnan(contents.tolerance[1])
@@ -361,7 +393,8 @@ def test_writing_a_pair_changes_no_structure(tmp_path: Path, upgraded: bool) -> 
     """Killed while it writes, the file still reads: bytes change only inside the arrays."""
     path = make(tmp_path / "store.h5", precision="auto")
     if upgraded:
-        StoreWriter(older(path)).__exit__(None, None, None)
+        with StoreWriter(older(path)):
+            pass
     before = path.read_bytes()
     with h5py.File(path) as file:
         spans = []
@@ -369,7 +402,12 @@ def test_writing_a_pair_changes_no_structure(tmp_path: Path, upgraded: bool) -> 
             for array in ("losses", "predictions", "screened", "difference"):
                 for item in (file[name][array], file[name][f"model_{array}"]):
                     spans.append((item.id.get_offset(), item.id.get_storage_size()))
-        for name in ("pairs/status", "pairs/formats", "pairs/tolerance", "checkpoints/status"):
+        names = ["pairs/formats", "pairs/tolerance"]
+        own = ("status", "checksum", "seal", "plan")
+        for name in (
+            *names,
+            *(f"{table}/{kind}" for table in ("pairs", "checkpoints") for kind in own),
+        ):
             spans.append((file[name].id.get_offset(), file[name].id.get_storage_size()))
     fill_auto(path, finish=False)
     after = path.read_bytes()
@@ -405,7 +443,7 @@ def test_what_is_not_a_store_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="not a landscape store"):
         read_store(tmp_path / "other.h5")
     path = make(tmp_path / "store.h5")
-    with h5py.File(path, "r+") as file:
+    with by_hand(path) as file:
         file.attrs["encoding-version"] = "99.0.0"
     with pytest.raises(StoreError, match=r"newer version(?s:.*)found: 99\.0\.0"):
         read_store(path)

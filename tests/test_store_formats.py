@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from landscape.barriers import convexity_gap
-from landscape.store import ENCODING_VERSION, FORMATS, read_store
+from landscape.errors import StoreError
+from landscape.store import ENCODING_VERSION, FORMATS, NO_PLAN, read_store
 
 RELEASED = sorted(Path(__file__).with_name("data").glob("store-*.h5"))
 
@@ -108,6 +111,38 @@ def test_the_store_of_format_0_4_has_texts_and_distances() -> None:
     assert np.isnan(older.distances).all()
     assert older.distances.shape == (3, 3)
     assert older.given_scores.shape == (3, 0)
+
+
+def test_the_store_of_format_0_5_has_checksums_and_plans() -> None:
+    path = Path(__file__).with_name("data") / "store-0.5.0.h5"
+    contents, older = read_store(path), read_store(path.with_name("store-0.4.0.h5"))
+    assert contents.plans == [
+        {"texts at a time": 1, "screened in": "bf16"}, {"texts at a time": 1},
+    ]  # fmt: skip
+    assert contents.plan.tolist() == [0, 0, 0]
+    assert contents.model_plan.tolist() == [0, 0, 0]
+    assert contents.points["straight"].plan.tolist() == [1, 1, 1, NO_PLAN, 1]
+    assert older.plans == []
+    assert older.plan.tolist() == older.model_plan.tolist() == [NO_PLAN] * 3
+    assert older.points["straight"].plan.tolist() == [NO_PLAN] * 5
+    for name, data in contents.datasets.items():  # the same numbers
+        np.testing.assert_allclose(data.losses, older.datasets[name].losses, rtol=1e-5, atol=1e-6)
+    whole = bytearray(path.read_bytes())
+    with h5py.File(path) as file:
+        for each in ("pairs/tolerance", "datasets/dev/labels", "checkpoints/seal"):
+            place = file[each].id.get_offset()
+            whole[place] ^= 1
+            with pytest.raises(StoreError, match="is damaged"):
+                _read(bytes(whole))
+            whole[place] ^= 1
+    _read(bytes(whole))
+
+
+def _read(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "store.h5"
+        path.write_bytes(content)
+        read_store(path)
 
 
 def test_there_is_a_store_of_this_format() -> None:

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import landscape.store.read as reading
+import landscape.store.rows as reading
 from landscape.errors import StoreError
 from landscape.inspect import describe
 from landscape.store import ENCODING_VERSION, StoreWriter, create_store, read_store
-from tests.test_store import POSITIONS, examples
+from tests.test_store import POSITIONS, by_hand, examples
 
 N = 5
 FREE = (-1, -1)
@@ -188,15 +188,16 @@ def test_assigning_and_writing_changes_no_structure(tmp_path: Path) -> None:
     before = path.read_bytes()
     with h5py.File(path) as file:
         spans = []
-        for name in ("models", "status", "formats", "tolerance"):
+        for name in ("models", "status", "formats", "tolerance", "checksum", "seal", "plan"):
             array = file["pairs"][name]
             spans.append((array.id.get_offset(), array.id.get_storage_size()))
         for group in file["datasets"].values():
             for name in PER_PAIR:
                 for array in (group[name], group[f"model_{name}"]):
                     spans.append((array.id.get_offset(), array.id.get_storage_size()))
-        status = file["checkpoints/status"]
-        spans.append((status.id.get_offset(), status.id.get_storage_size()))
+        for name in ("status", "checksum", "seal", "plan"):
+            array = file["checkpoints"][name]
+            spans.append((array.id.get_offset(), array.id.get_storage_size()))
     with StoreWriter(path) as writer:
         models(writer)
         measure(writer, writer.assign_pairs([(0, 1), (2, 3)]))
@@ -249,7 +250,7 @@ def test_a_store_of_all_pairs_says_so(tmp_path: Path) -> None:
     contents = read_store(path)
     assert (contents.chosen, contents.never_measured) == ("all", 0)
     assert "  chosen     all pairs of models; weight distances not known" in describe(path)
-    with h5py.File(path, "r+") as file:
+    with by_hand(path) as file:
         del file.attrs["pairs"]  # as in older formats
     assert read_store(path).chosen == "all"
 

@@ -32,7 +32,7 @@ from landscape.evaluation.kernels import Kernels
 from landscape.evaluation.mix import Mixer
 from landscape.geometry import Line
 from landscape.measurement.adaptive import PILOT_PAIRS, Smoothness, learn_smoothness
-from landscape.measurement.pairs import measure_pair
+from landscape.measurement.pair import measure_pair
 
 POINTS = 11
 TOLERANCE = 0.005  # nats, of the certified gap

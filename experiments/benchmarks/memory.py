@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from landscape.experiment import measure
 from landscape.inputs import open_experiment
-from landscape.measurement.pairs import peak_memory
+from landscape.measurement.worker import peak_memory
 measure(open_experiment(Path(sys.argv[1]), root=sys.argv[2]))
 print("PEAK", peak_memory())
 """

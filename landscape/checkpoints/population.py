@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
+from landscape.checkpoints.contained import read_json
 from landscape.checkpoints.find import expand
 from landscape.checkpoints.labels import match_labels
 from landscape.checkpoints.read import Checkpoint, load_checkpoint
@@ -55,6 +57,7 @@ _TOKENIZER_FILES = (
     "spiece.model",
     "sentencepiece.bpe.model",
 )
+_MAX_TOKENIZER = 2**26  # bytes of a file
 _PROBES = ("The Cat's   naïve café, isn't it?", "lexical_overlap 1234 éß 漢字 :-)")
 
 
@@ -153,8 +156,8 @@ def _same_configuration(first: Checkpoint, other: Checkpoint) -> None:
             raise CheckpointError(
                 f"The checkpoints differ in '{key}' of config.json.",
                 where=other.path,
-                expected=f"{first.config[key]} as {first.path}",
-                found=other.config[key],
+                expected=f"{reprlib.repr(first.config[key])} as {first.path}",
+                found=reprlib.repr(other.config[key]),
             )
 
 
@@ -169,22 +172,22 @@ def _tokenizer_print(checkpoint: Checkpoint) -> str:
             expected=" or ".join(_TOKENIZER_FILES),
             fix="save it beside the weights: tokenizer.save_pretrained(folder)",
         )
-    content: Any = (checkpoint.path / present[0]).read_bytes()
+    settings = checkpoint.path / "tokenizer_config.json"
+    if settings.is_file():
+        read_json(settings, "")
     if present[0] == "tokenizer.json":
-        try:
-            parsed = json.loads(content)
-            free = ("truncation", "padding")
-            content = json.dumps({k: v for k, v in parsed.items() if k not in free}).encode()
-        except (ValueError, AttributeError) as error:
+        parsed = read_json(checkpoint.path / present[0], "", _MAX_TOKENIZER)
+        free = ("truncation", "padding")
+        kept = {key: value for key, value in parsed.items() if key not in free}
+        digest.update(json.dumps(kept).encode())
+        return digest.hexdigest()
+    for name in present:
+        path = checkpoint.path / name
+        if path.stat().st_size > _MAX_TOKENIZER:
             raise CheckpointError(
-                "The tokenizer is not readable JSON.",
-                where=checkpoint.path / "tokenizer.json",
-                found=error,
-            ) from None
-    else:
-        for name in present[1:]:
-            content += (checkpoint.path / name).read_bytes()
-    digest.update(content)
+                "The file is too large.", where=path, expected=f"up to {_MAX_TOKENIZER} bytes"
+            )
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
@@ -238,7 +241,13 @@ def _unused(checkpoint: Checkpoint, expected: Skeleton) -> list[str]:
 
 
 def _finite(checkpoint: Checkpoint) -> None:
-    for name, tensor in checkpoint.params.items():
+    for name in checkpoint.params:
+        try:
+            tensor = checkpoint.params[name]
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(
+                f"The tensor '{name}' cannot be read.", where=checkpoint.path, found=error
+            ) from None
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             bad = int((~torch.isfinite(tensor)).sum())
             kind = "NaN" if bool(tensor.isnan().any()) else "infinite"

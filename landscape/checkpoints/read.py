@@ -6,7 +6,7 @@ import hashlib
 import json
 import pickle
 import re
-import zipfile
+import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,11 +17,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from landscape.checkpoints.contained import read_json, refuse_links_out
 from landscape.checkpoints.find import Source, resolve
+from landscape.checkpoints.torch_files import read_torch_file
 from landscape.errors import CheckpointError
 
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 _BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+_MAX_HEADER = 2**24  # bytes that name the tensors of a file, a hundred each
+_MAX_LABELS = 10_000
 _FOREIGN = {
     "tf_model.h5": "TensorFlow",
     "flax_model.msgpack": "Flax",
@@ -123,44 +127,63 @@ def load_checkpoint(ref: str | Path | Source, base: Path | None = None) -> Check
 
     Raises:
         CheckpointError: No such checkpoint; TensorFlow, Flax or adapter weights only; a truncated
-            or damaged file; a pickle that holds more than tensors.
+            or damaged file; a file that is a link out of the folder; a pickle that holds more than
+            tensors.
     """
     source = ref if isinstance(ref, Source) else resolve(str(ref), base)
-    config = _read_json(source.path / "config.json", "A checkpoint needs a config.json.")
-    names = config.get("id2label") or {}
-    if not isinstance(names, dict) or not all(str(key).isdigit() for key in names):
-        raise CheckpointError(
-            "The label names cannot be read.",
-            where=source.path / "config.json",
-            expected="id2label: a mapping from 0, 1, ... to names",
-            found=names,
-        )
-    ordered = sorted(names.items(), key=lambda item: int(item[0]))
-    notes_file = source.path / "landscape.json"
-    notes = _read_json(notes_file, "") if notes_file.is_file() else {}
+    refuse_links_out(source.path)
+    config = read_json(source.path / "config.json", "A checkpoint needs a config.json.")
+    label_names = _label_names(config, source.path / "config.json")
+    notes = _notes(source.path / "landscape.json")
     params, files = _open_weights(source)
     return Checkpoint(
         ref=source.ref,
         path=source.path,
         revision=source.revision,
         config=config,
-        label_names=tuple(str(name) for _, name in ordered),
+        label_names=label_names,
         params=params,
         files=files,
         notes=notes,
     )
 
 
-def _read_json(path: Path, missing: str) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(missing, where=path) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError("The file is not readable JSON.", where=path, found=error) from None
-    if not isinstance(content, dict):
-        raise CheckpointError("The file is not a JSON object.", where=path)
-    return content
+def _label_names(config: Mapping[str, Any], where: Path) -> tuple[str, ...]:
+    """One a logit; none where the configuration names none."""
+    names = config.get("id2label") or {}
+    known = isinstance(names, dict) and len(names) <= _MAX_LABELS
+    known = known and all(re.fullmatch("[0-9]{1,9}", str(key)) for key in names)
+    known = known and len({int(key) for key in names}) == len(names)
+    known = known and all(_is_name(name) for name in names.values())
+    if not known:
+        raise CheckpointError(
+            "The label names cannot be read.",
+            where=where,
+            expected=f"id2label: a mapping from 0, 1, ... to up to {_MAX_LABELS} names",
+            found=reprlib.repr(names),
+        )
+    ordered = sorted(names.items(), key=lambda item: int(item[0]))
+    return tuple(str(name) for _, name in ordered)
+
+
+def _is_name(name: object) -> bool:
+    if type(name) in (int, bool, float):  # transformers takes them, and makes them text
+        return True
+    if not isinstance(name, str) or len(name) > 500:
+        return False
+    return not any("\ud800" <= c <= "\udfff" for c in name)  # halves of characters
+
+
+def _notes(path: Path) -> dict[str, Any]:
+    """What was left beside the weights; seed and step are numbers, if they are there."""
+    notes = read_json(path, "") if path.is_file() else {}
+    for key in ("seed", "step"):
+        value = notes.get(key, 0)
+        if type(value) not in (int, float) or not abs(value) < 2**63:
+            raise CheckpointError(
+                f"The notes' {key} is no number.", where=path, found=reprlib.repr(value)
+            )
+    return notes
 
 
 def _open_weights(source: Source) -> tuple[Weights, tuple[Path, ...]]:
@@ -185,19 +208,33 @@ def _open_weights(source: Source) -> tuple[Weights, tuple[Path, ...]]:
 
 
 def _shards(index: Path) -> list[Path]:
-    weight_map = _read_json(index, "").get("weight_map")
+    weight_map = read_json(index, "", 2 * _MAX_HEADER).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError("The index names no shards.", where=index, expected="a weight_map")
     shards = []
-    for name in sorted(set(map(str, weight_map.values()))):
-        if Path(name).name != name:  # an index must not lead out of its folder
+    for name in dict.fromkeys(map(_shard_name, weight_map.values())):
+        if not name or Path(name).name != name:  # an index must not lead out of its folder
             raise CheckpointError(
-                "The index names a file outside its folder.", where=index, found=name
+                "The index names a file outside its folder, or none.",
+                where=index,
+                expected="from a tensor's name to a file in the same folder",
+                found=reprlib.repr(name),
             )
-        if not (index.parent / name).is_file():
-            raise CheckpointError("A shard is missing.", where=index.parent / name)
-        shards.append(index.parent / name)
-    return shards
+        path = index.parent / name
+        try:
+            there = path.is_file()
+        except OSError:  # a name that is too long
+            there = False
+        if not there:
+            raise CheckpointError(
+                "A shard is missing.", where=index, found=f"no file {reprlib.repr(name)}"
+            )
+        shards.append(path)
+    return sorted(shards)
+
+
+def _shard_name(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _open_safetensors(files: list[Path]) -> Weights:
@@ -205,18 +242,23 @@ def _open_safetensors(files: list[Path]) -> Weights:
     place: dict[str, Path] = {}
     for file in files:
         try:
+            with file.open("rb") as stream:
+                length = int.from_bytes(stream.read(8), "little")
+            if length > _MAX_HEADER:
+                raise ValueError(f"a header of {length} bytes, expected up to {_MAX_HEADER}")
             with safe_open(file, framework="pt") as content:
                 for name in content.keys():  # noqa: SIM118 - not a mapping
                     shapes[name] = tuple(content.get_slice(name).get_shape())
                     place[name] = file
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(
-                "The weight file is truncated or damaged.", where=file, found=error
-            ) from None
+        except (SafetensorError, OSError, ValueError) as error:
+            raise _damaged(file, error) from None
 
     def read(name: str) -> Tensor:
-        with safe_open(place[name], framework="pt") as content:
-            return content.get_tensor(name)
+        try:
+            with safe_open(place[name], framework="pt") as content:
+                return content.get_tensor(name)
+        except (AttributeError, TypeError) as error:  # a number type that torch does not have
+            raise _damaged(place[name], error) from None
 
     return Weights(shapes, read)
 
@@ -225,10 +267,7 @@ def _open_bin(files: list[Path]) -> Weights:
     tensors: dict[str, Tensor] = {}
     for file in files:
         try:
-            # mapped, so that only the pages in use are read; the oldest format cannot be
-            content = torch.load(
-                file, weights_only=True, mmap=zipfile.is_zipfile(file), map_location="cpu"
-            )
+            content = read_torch_file(file)
         except pickle.UnpicklingError as error:
             raise CheckpointError(
                 "The weight file is a pickle that holds more than tensors; it was not run.",
@@ -236,17 +275,18 @@ def _open_bin(files: list[Path]) -> Weights:
                 found=", ".join(re.findall(r"GLOBAL (\S+)", str(error))) or None,
                 fix="save the model as safetensors where you trust its source",
             ) from None
-        except (RuntimeError, EOFError, OSError, ValueError) as error:
-            raise CheckpointError(
-                "The weight file is truncated or damaged.",
-                where=file,
-                found=str(error).splitlines()[0] if str(error) else type(error).__name__,
-            ) from None
+        except ValueError as error:
+            raise _damaged(file, error) from None
         if not isinstance(content, dict) or not all(
-            isinstance(tensor, Tensor) for tensor in content.values()
+            isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
         ):
             raise CheckpointError(
                 "The weight file does not hold a state dict.", where=file, found=type(content)
             )
         tensors.update(content)
     return Weights({name: tuple(t.shape) for name, t in tensors.items()}, tensors.__getitem__)
+
+
+def _damaged(file: Path, error: Exception) -> CheckpointError:
+    found = str(error)[:300] or type(error).__name__
+    return CheckpointError("The weight file is truncated or damaged.", where=file, found=found)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from landscape.checkpoints.first_token import read_first_token_only
 from landscape.checkpoints.read import Checkpoint, Weights
 from landscape.errors import CheckpointError
+
+_MAX_LAYERS = 10_000
+_MAX_LABELS = 10_000
 
 
 @dataclass(frozen=True)
@@ -66,19 +72,43 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     """The checkpoint's tokenizer.
 
     Raises:
-        CheckpointError: It has none.
+        CheckpointError: It has none, or one that cannot be used.
     """
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(checkpoint.path, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(
+            checkpoint.path, local_files_only=True, trust_remote_code=False
+        )
+        _try(tokenizer, getattr(_config(checkpoint), "vocab_size", None))
+    except BaseException as error:  # its parsers raise errors of every kind; one's panic is none
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
         raise CheckpointError(
             "The checkpoint's tokenizer cannot be loaded.",
             where=checkpoint.path,
-            found=str(error).splitlines()[0],
+            found=_first_line(error),
             fix="save the tokenizer beside the weights: tokenizer.save_pretrained(folder)",
         ) from None
+    return tokenizer
+
+
+def _try(tokenizer: Any, n_rows: int | None) -> None:
+    """Refuse settings, and tokens that the model has no row for, before a text brings them up."""
+    if type(tokenizer.model_max_length) not in (int, float) or tokenizer.model_max_length < 3:
+        raise ValueError(f"model_max_length: {tokenizer.model_max_length!r:.80}")
+    if tokenizer.padding_side not in ("left", "right"):
+        raise ValueError(f"padding_side: {tokenizer.padding_side!r:.80}")
+    if "input_ids" not in tokenizer.model_input_names:
+        raise ValueError(
+            f"model_input_names without input_ids: {tokenizer.model_input_names!r:.80}"
+        )
+    ids = tokenizer("a cat", "a dog", truncation=True, max_length=8)["input_ids"]
+    ids += [tokenizer.pad_token_id or 0]
+    added = tokenizer.get_added_vocab()  # of which some are never used
+    ids += [one for token, one in tokenizer.get_vocab().items() if token not in added]
+    if not all(type(one) is int and 0 <= one < (n_rows or 2**31) for one in ids):
+        raise ValueError(f"a token whose number is not below the model's vocab_size, {n_rows}")
 
 
 def skeleton(checkpoint: Checkpoint) -> Skeleton:
@@ -153,13 +183,21 @@ def _through_transformers(
     from transformers import AutoModelForSequenceClassification
 
     def load() -> tuple[nn.Module, dict[str, Any]]:
-        return AutoModelForSequenceClassification.from_pretrained(
-            checkpoint.path,
-            dtype=torch.float32,
-            local_files_only=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-        )
+        try:
+            return AutoModelForSequenceClassification.from_pretrained(
+                checkpoint.path,
+                dtype=torch.float32,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+        except Exception as error:  # transformers raises whatever its parsers raise
+            raise CheckpointError(
+                "transformers cannot load the checkpoint.",
+                where=checkpoint.path,
+                found=_first_line(error),
+            ) from None
 
     _, info = load()
     still = sorted(info["missing_keys"])
@@ -191,14 +229,37 @@ def _config(checkpoint: Checkpoint) -> Any:
     from transformers import AutoConfig
 
     refuse_own_code(checkpoint)
+    _check_counts(checkpoint.config, checkpoint)
     try:
-        return AutoConfig.from_pretrained(checkpoint.path, local_files_only=True)
+        return AutoConfig.from_pretrained(
+            checkpoint.path, local_files_only=True, trust_remote_code=False
+        )
     except Exception as error:  # transformers raises whatever its parsers raise
         raise CheckpointError(
             "transformers cannot read the configuration.",
             where=checkpoint.path / "config.json",
-            found=str(error).splitlines()[0],
+            found=_first_line(error),
         ) from None
+
+
+def _check_counts(config: Any, checkpoint: Checkpoint) -> None:
+    """Refuse numbers that transformers would count to: of layers and of labels."""
+    if isinstance(config, list):
+        for value in config:
+            _check_counts(value, checkpoint)
+    if not isinstance(config, dict):
+        return
+    for key, value in config.items():
+        most = _MAX_LABELS if key == "num_labels" else _MAX_LAYERS
+        counts = key == "num_labels" or "layer" in key
+        if counts and type(value) in (int, float) and value > most:
+            raise CheckpointError(
+                f"The configuration's '{key}' is too large.",
+                where=checkpoint.path / "config.json",
+                expected=f"up to {most}",
+                found=f"{value:.6g}",
+            )
+        _check_counts(value, checkpoint)
 
 
 def _from_config(
@@ -207,8 +268,14 @@ def _from_config(
     from transformers import AutoModelForSequenceClassification
     from transformers.initialization import no_init_weights
 
+    most = 10_000 + 10 * len(checkpoint.params)
     try:
-        with torch.device(device), no_init_weights(), torch.random.fork_rng(devices=[]):
+        with (
+            torch.device(device),
+            no_init_weights(),
+            torch.random.fork_rng(devices=[]),
+            _at_most(most),
+        ):
             return AutoModelForSequenceClassification.from_config(
                 config, attn_implementation=attention, dtype=torch.float32
             )
@@ -216,5 +283,28 @@ def _from_config(
         raise CheckpointError(
             "transformers cannot build a sequence classifier of this configuration.",
             where=checkpoint.path / "config.json",
-            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            found=_first_line(error),
         ) from None
+
+
+@contextmanager
+def _at_most(n: int) -> Iterator[None]:
+    """Stop the building of a model at so many parameters; more would fill the memory."""
+    count = 0
+
+    def hook(*_: Any) -> None:
+        nonlocal count
+        count += 1
+        if count > n:
+            raise ValueError(f"more than {n} tensors, many more than the weight files hold")
+
+    handle = register_module_parameter_registration_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0][:300] if lines else type(error).__name__

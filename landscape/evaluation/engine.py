@@ -18,7 +18,13 @@ from torch import Tensor, nn
 
 from landscape.errors import ConfigError
 from landscape.evaluation.calibrate import calibrate, is_worth_measuring
-from landscape.evaluation.forward import CannotBatch, forward_points, refuse_to_batch, to_device
+from landscape.evaluation.forward import (
+    CannotBatch,
+    Shortage,
+    forward_points,
+    refuse_to_batch,
+    to_device,
+)
 from landscape.evaluation.mix import Anchor, Mixer, Rows
 from landscape.evaluation.plan import Plan, default_plan, plan_key, remember, remembered
 from landscape.geometry import Geometry, as_coefficients
@@ -103,6 +109,7 @@ class Evaluator:
                 raise ConfigError("There are no batches to evaluate.", where=name or "batches")
         self._mixers: dict[torch.dtype, Mixer] = {}
         self._plans: dict[Precision, Plan] = {}
+        self._shortage = Shortage()
 
     def evaluate(
         self,
@@ -127,17 +134,27 @@ class Evaluator:
         with _number_format(precision, self.device):
             dtype = _DTYPES[precision]
             plan = self.plan(anchors, precision)
-            mixer = self._mixer(dtype, plan)
-            loaded = mixer.load(anchors)
             try:
-                return forward_points(self._model, mixer, loaded, matrix, inputs, plan, dtype)
+                return self._run(anchors, matrix, inputs, plan, dtype)
             except CannotBatch as reason:
                 if self._strategy == "vmap":
                     raise refuse_to_batch(reason) from reason
-                plan = self._plans[precision] = replace(plan, strategy="loop", chunk=1)
-                mixer = self._mixer(dtype, plan)
-                loaded = mixer.load(anchors)
-                return forward_points(self._model, mixer, loaded, matrix, inputs, plan, dtype)
+            plan = self._plans[precision] = replace(plan, strategy="loop", chunk=1)
+            return self._run(anchors, matrix, inputs, plan, dtype)
+
+    def _run(
+        self,
+        anchors: Sequence[Anchor],
+        matrix: np.ndarray,
+        inputs: Sequence[Any],
+        plan: Plan,
+        dtype: torch.dtype,
+    ) -> list[Tensor]:
+        mixer = self._mixer(dtype, plan)
+        loaded = mixer.load(anchors)
+        return forward_points(
+            self._model, mixer, loaded, matrix, inputs, plan, dtype, self._shortage
+        )
 
     def plan(self, anchors: Sequence[Anchor], precision: Precision = "fp32") -> Plan:
         """How points are evaluated: as asked for, remembered, measured now, or by default."""
@@ -148,6 +165,17 @@ class Evaluator:
     def use(self, plan: Plan, precision: Precision = "fp32") -> None:
         """Evaluate by this plan, whatever was measured."""
         self._plans[precision] = plan
+
+    def settle(self, anchors: Sequence[Anchor], precision: Precision = "fp32") -> Plan:
+        """The plan, after one batch has shown that the model can be evaluated so."""
+        point = np.full((1, len(anchors)), 1 / len(anchors))
+        self._forward(anchors, point, self._inputs[:1], precision)
+        return self._plans[precision]
+
+    def was_halved(self) -> bool:
+        """Whether memory ran out since the last call, so that points or batches were halved."""
+        halved, self._shortage.halved = self._shortage.halved, False
+        return halved
 
     def calibrate(self, anchors: Sequence[Anchor], precision: Precision = "fp32") -> Plan:
         """Measure a plan, and remember it for this model and machine."""
@@ -292,7 +320,8 @@ class _ReadOut:
             logits = self._transform(logits)
         if self._places is not None and self._labels is not None:
             logits = logits[:, torch.as_tensor(self._places)]
-            labels = torch.as_tensor(self._labels)
+            # a copy: what Ray hands over cannot be written
+            labels = torch.as_tensor(np.array(self._labels))
         losses = torch.stack([self._loss(point, labels) for point in logits])
         return Evaluation(logits.numpy(), losses.numpy(), logits.argmax(-1).numpy())
 

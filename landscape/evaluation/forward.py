@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,13 @@ _TRIES = 12
 Anchors = list[dict[str, Tensor]]
 
 
+@dataclass
+class Shortage:
+    """Whether memory ran out so that less was computed at once, which rounds otherwise."""
+
+    halved: bool = False
+
+
 class CannotBatch(Exception):
     """vmap cannot batch the model's forward."""
 
@@ -34,10 +43,12 @@ def forward_points(
     inputs: Sequence[Any],
     plan: Plan,
     precision: torch.dtype,
+    shortage: Shortage | None = None,
 ) -> list[Tensor]:
     """Logits (n_points, n_examples, n_labels) of each batch of inputs, on the device.
 
-    The weights are set once a point (once a chunk of points) and serve all batches.
+    The weights are set once a point (once a chunk of points) and serve all batches. Where memory
+    runs out, the same is tried once more before points or batches are halved.
 
     Raises:
         CannotBatch: ``vmap`` has no rule for an operation of the forward.
@@ -45,7 +56,7 @@ def forward_points(
     """
     run = _loop if plan.strategy == "loop" else _stacked
     with eval_mode(model), torch.no_grad():
-        return run(model, mixer, anchors, matrix, inputs, plan, precision)
+        return run(model, mixer, anchors, matrix, inputs, plan, precision, shortage or Shortage())
 
 
 def _loop(
@@ -56,6 +67,7 @@ def _loop(
     inputs: Sequence[Any],
     plan: Plan,
     precision: torch.dtype,
+    shortage: Shortage,
 ) -> list[Tensor]:
     weights = {name: tensor[0] for name, tensor in mixer.weights.items()}
     kernels = Kernels(plan.linear, weights.values())
@@ -70,7 +82,7 @@ def _loop(
             kernels.new_point()
             for batch, output in zip(inputs, outputs, strict=True):
                 moved = to_device(batch, mixer.device, precision)
-                output.append(_halving(lambda part: _call(module, part)[None], moved))
+                output.append(_halving(lambda part: _call(module, part)[None], moved, shortage))
 
     with kernels if needed else nullcontext():
         functional_call(
@@ -98,10 +110,11 @@ def _stacked(
     inputs: Sequence[Any],
     plan: Plan,
     precision: torch.dtype,
+    shortage: Shortage,
 ) -> list[Tensor]:
     outputs: list[list[Tensor]] = [[] for _ in inputs]
     at_once = plan.chunk
-    start = 0
+    start, again = 0, False
     with Kernels("torch"):
         while start < len(matrix):
             rows = matrix[start : start + at_once]
@@ -112,19 +125,26 @@ def _stacked(
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise CannotBatch(str(error).splitlines()[0]) from error
+                results = None
+            if results is None:  # outside of the handler, which holds on to the tensors
+                _free()
+                if not again:
+                    again = True
+                    continue
                 if len(rows) > 1:
-                    at_once = len(rows) // 2
+                    at_once, shortage.halved = len(rows) // 2, True
                     continue
                 results = [
                     _halving(
                         lambda part: _vmapped(model, weights, part),  # noqa: B023
                         to_device(batch, mixer.device, precision),
+                        shortage,
                     )
                     for batch in inputs
                 ]
             for output, result in zip(outputs, results, strict=True):
                 output.append(result)
-            start += len(rows)
+            start, again = start + len(rows), False
     return [torch.cat(output) for output in outputs]
 
 
@@ -141,16 +161,28 @@ def _vmapped(model: nn.Module, weights: dict[str, Tensor], inputs: Any) -> Tenso
             raise CannotBatch(str(warning).splitlines()[0]) from warning
 
 
-def _halving(forward: Callable[[Any], Tensor], inputs: Any, tries: int = _TRIES) -> Tensor:
+def _halving(
+    forward: Callable[[Any], Tensor], inputs: Any, shortage: Shortage, tries: int = _TRIES
+) -> Tensor:
     """(n_points, n_examples, n_labels); a batch that does not fit is halved."""
-    try:
-        return forward(inputs)
-    except RuntimeError as error:
-        n = n_examples(inputs)
-        if n < 2 or tries == 0 or not is_out_of_memory(error):
-            raise
+    n = n_examples(inputs)
+    for again in (False, True):
+        try:
+            return forward(inputs)
+        except RuntimeError as error:
+            if not is_out_of_memory(error) or (again and (n < 2 or tries == 0)):
+                raise
+        _free()  # outside of the handler, which holds on to the tensors
+    shortage.halved = True
     halves = (cut(inputs, slice(0, n // 2)), cut(inputs, slice(n // 2, n)))
-    return torch.cat([_halving(forward, half, tries - 1) for half in halves], dim=1)
+    return torch.cat([_halving(forward, half, shortage, tries - 1) for half in halves], dim=1)
+
+
+def _free() -> None:
+    """What nobody needs, so that the same may fit at a second try."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _call(module: nn.Module, inputs: Any) -> Tensor:

@@ -50,7 +50,7 @@ def plan_key(model: nn.Module, device: torch.device, precision: str, n_inputs: i
     shapes = [(name, tuple(tensor.shape)) for name, tensor in model.named_parameters()]
     content = json.dumps(
         [
-            _machine(device),
+            machine_name(device),
             torch.get_num_threads(),
             str(torch.__version__),
             type(model).__name__,
@@ -91,7 +91,8 @@ def _file(key: str) -> Path:
     return Path(base) / "plans" / f"{key[:32]}.json"
 
 
-def _machine(device: torch.device) -> str:
+def machine_name(device: torch.device) -> str:
+    """What computes: the GPU's name, or the processor's with the instructions torch uses."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     name = platform.processor()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from landscape.analysis import Analysis, analysis_options, analyze
@@ -349,7 +351,7 @@ def trained_controls(
     folder.mkdir(parents=True, exist_ok=True)
     for number, control in enumerate(controls):
         content = {tensor: value.cpu().contiguous() for tensor, value in control.items()}
-        save_file(content, folder / f"control-{number:02d}.safetensors", {"format": "pt"})
+        _put(folder / f"control-{number:02d}.safetensors", save(content, {"format": "pt"}))
     notes = {
         **recipe,
         "n_controls": len(controls),
@@ -358,9 +360,25 @@ def trained_controls(
         "training_loss_error": found.error,
         "converged": found.converged,
     }
-    notes_file.write_text(json.dumps(notes, indent=1))
+    _put(notes_file, json.dumps(notes, indent=1).encode())
     (folder / "state.pt").unlink(missing_ok=True)
     return geometry, controls, notes
+
+
+def _put(path: Path, content: bytes) -> None:
+    """A file that is there whole, or not at all.
+
+    Raises:
+        OSError: The disk is full, or fails.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _geometry(way: WayConfig, n_controls: int) -> Bezier | PolyChain:

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landscape.errors import DataError
+from landscape.published.files import MAX_VALUES
 from landscape.published.names import check_name, natural_key
 
 Array = NDArray[np.float64]
 Metric = Literal["accuracy", "matthews"]
 
+MAX_MODELS = 10_000
 TOLERANCE = 1e-3
 """Nats: two records of one number that differ by more are reported."""
 
@@ -91,7 +93,8 @@ def gather_curves(
         tolerance: Nats.
 
     Raises:
-        DataError: No curves, curves of unlike lengths, positions outside [0, 1], several metrics.
+        DataError: No curves, curves of unlike lengths, positions outside [0, 1], several metrics,
+            more than the memory takes.
     """
     curves = [curve for curve in measured if curve.first != curve.second]
     if not curves:
@@ -122,6 +125,13 @@ def gather_curves(
             grid.setdefault(key, t)
         rows.setdefault((min(a, b), max(a, b)), []).append((curve, keys))
     kept = sorted(grid)
+    if len(models) > MAX_MODELS or len(rows) * len(kept) > MAX_VALUES:
+        raise DataError(
+            "There are too many models, or the curves have too few points in common.",
+            where=_short(curves[0].where),
+            expected=f"up to {MAX_MODELS} models, and up to {MAX_VALUES} points of all pairs",
+            found=f"{len(models)} models, {len(rows)} pairs, {len(kept)} positions",
+        )
     column = {key: i for i, key in enumerate(kept)}
     pairs = np.array(sorted(rows), dtype=np.intp)
     losses = np.full((len(pairs), len(kept)), np.nan)

@@ -10,7 +10,13 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
 from landscape.errors import DataError
-from landscape.published.files import Paths, find_files, read_text
+from landscape.published.files import (
+    MAX_VALUES,
+    Paths,
+    check_amount,
+    find_files,
+    read_text,
+)
 from landscape.published.names import check_name, names_of_files
 from landscape.published.samples import is_number, samples_of, score_samples
 
@@ -75,6 +81,14 @@ def read_evaluations(
             _add(tables, model, files[file], file)
     if not tables:
         raise DataError("There are no scores.", where=paths)
+    columns = {name for row in tables.values() for name in row}
+    if len(columns) * len(tables) > MAX_VALUES:
+        raise DataError(
+            "The models have too few scores in common.",
+            where=paths,
+            expected=f"up to {MAX_VALUES} cells of models and scores",
+            found=f"{len(tables)} models, {len(columns)} scores",
+        )
     frame = pd.DataFrame.from_dict(tables, orient="index", dtype=float)
     return frame.rename_axis("model")
 
@@ -83,8 +97,9 @@ def parse_json(text: str, where: object) -> Any:
     """A JSON value, or a list of the values of JSON lines.
 
     Raises:
-        DataError: Neither; the line is named.
+        DataError: Neither, the line is named; or too many values.
     """
+    check_amount(text, ",[{\n", where)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

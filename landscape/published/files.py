@@ -13,6 +13,7 @@ from landscape.published.names import natural_key
 Paths = str | Path | Iterable[str | Path]
 
 MAX_BYTES = 256 * 2**20
+MAX_VALUES = 20_000_000  # of a text: each of them takes some sixty bytes of memory
 
 
 def find_files(paths: Paths) -> list[Path]:
@@ -82,6 +83,23 @@ def read_text(path: Path) -> str:
         raise DataError(
             "The file is no text.", where=path, expected="UTF-8", found=error.reason
         ) from None
+
+
+def check_amount(text: str, signs: str, where: object) -> None:
+    """Refuse a text of so many values that they would fill the memory.
+
+    Args:
+        text: The text.
+        signs: What ends or begins a value in it.
+        where: The file.
+
+    Raises:
+        DataError: There are more than ``MAX_VALUES`` of them.
+    """
+    if sum(text.count(sign) for sign in signs) > MAX_VALUES:
+        raise DataError(
+            "The file is too large.", where=where, expected=f"up to {MAX_VALUES} values"
+        )
 
 
 def content_hash(path: Path) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landscape.errors import DataError
-from landscape.published.curves import TOLERANCE, PublishedCurves
+from landscape.published.curves import MAX_MODELS, TOLERANCE, PublishedCurves
 from landscape.published.names import natural_key
 
 
@@ -63,6 +63,13 @@ def gather_gaps(measured: Sequence[MeasuredGap], *, tolerance: float = TOLERANCE
     """
     names = {name for gap in measured for name in (gap.first, gap.second)}
     models = tuple(sorted(names, key=natural_key))
+    if len(models) > MAX_MODELS:
+        raise DataError(
+            "There are too many models.",
+            where=measured[0].where,
+            expected=f"up to {MAX_MODELS}",
+            found=len(models),
+        )
     index = {name: i for i, name in enumerate(models)}
     found: dict[tuple[int, int], MeasuredGap] = {}
     missing: set[tuple[int, int]] = set()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from landscape.errors import DataError
 from landscape.published.curves import MeasuredCurve, Metric, PublishedCurves, gather_curves
-from landscape.published.files import Paths, find_files, read_bytes
+from landscape.published.files import Paths, check_amount, find_files, read_bytes
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|nan|[-+]?inf"
 _DISTANCE = re.compile(rf"Euclidean distance between (.+) and (.+): ({_NUMBER})\.?", re.A)
@@ -67,6 +67,7 @@ def parse_interpolation_log(text: str, where: str) -> list[MeasuredCurve]:
     Raises:
         DataError: A line that cannot be read; the first is named, and how many more there are.
     """
+    check_amount(text, "\n", where)
     parser = _Parser()
     for number, line in enumerate(text.split("\n"), start=1):
         # a progress bar overwrites its line

@@ -14,9 +14,9 @@ import math
 import pickle
 import pickletools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import numpy as np
 
@@ -43,11 +43,12 @@ _REFUSED = {
 _INTEGERS = ("INT", "LONG", "LONG1", "LONG4")
 _PUT = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE")
 _GET = ("GET", "BINGET", "LONG_BINGET")
-_TO_MARK = {"TUPLE": 1, "LIST": 1, "DICT": 1, "FROZENSET": 1, "POP_MARK": 0}
+_TO_MARK = {"TUPLE": 1, "LIST": 1, "DICT": 1, "FROZENSET": 1, "POP_MARK": 0, "INST": 1, "OBJ": 1}
 _TO_MARK |= {"APPENDS": 0, "SETITEMS": 0, "ADDITEMS": 0}  # what they add to stays
 _TAKES = {"POP": (1, 0), "APPEND": (1, 0), "SETITEM": (2, 0), "REDUCE": (2, 1), "BUILD": (1, 0)}
 _TAKES |= {"STACK_GLOBAL": (2, 1), "TUPLE1": (1, 1), "TUPLE2": (2, 1), "TUPLE3": (3, 1)}
 _TAKES |= {"PROTO": (0, 0), "FRAME": (0, 0), "STOP": (1, 0)}
+_TAKES |= {"BINPERSID": (1, 1), "NEWOBJ": (2, 1), "NEWOBJ_EX": (3, 1), "READONLY_BUFFER": (1, 1)}
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 
 
@@ -85,7 +86,8 @@ def parse_pickle(
 ) -> Any:
     """As ``read_pickle``, of bytes in memory."""
     try:
-        _scan(data, max_instructions)
+        if follow(data, max_instructions) != len(data) - 1:
+            raise _RefusedError("something after the end of the pickle")
         value = _Reader(data, max_bytes).load()
         return _Plain().value(value, 0)[0]
     except _RefusedError as refused:
@@ -106,24 +108,43 @@ class _RefusedError(Exception):
     """What the pickle holds that this reader does not take."""
 
 
-def _scan(data: bytes, max_instructions: int) -> None:
+def follow(
+    data: bytes | IO[bytes],
+    max_instructions: int,
+    *,
+    refused: Mapping[str, str] = _REFUSED,
+    largest: int = 2**64,
+) -> int:
     """Read every instruction without obeying it; refuse what is not plain, or would not end.
 
     A tuple as a key is hashed through all it holds, and one of two equal halves, of two equal
     halves and so on has few instructions but no end. So the stack is followed with two numbers for
     each value: how much hashing it would take, and how deep that goes.
+
+    Args:
+        data: The pickle; of a file, only its first pickle is read.
+        max_instructions: How many it may have.
+        refused: From instructions that it may not have to what they mean.
+        largest: What every integer must be below.
+
+    Returns:
+        Where its last instruction stands.
+
+    Raises:
+        Exception: Of one kind or another where it is refused or damaged.
     """
     stack: list[tuple[int, int] | None] = []  # None: a mark
     memo: dict[int, tuple[int, int]] = {}
     hashed, count, end = 0, 0, 0
     for opcode, argument, position in pickletools.genops(data):
         count, end, name = count + 1, position or 0, opcode.name
-        if name in _REFUSED:
-            raise _RefusedError(f"{_REFUSED[name]} ({name})")
+        if name in refused:
+            raise _RefusedError(f"{refused[name]} ({name})")
         if count > max_instructions:
             raise _RefusedError(f"more than {max_instructions} instructions")
-        if name in _INTEGERS and not -(2**63) <= int(argument or 0) < 2**64:
-            raise _RefusedError("an integer of more than 64 bits")
+        if name in _INTEGERS and not -(2**63) <= int(argument or 0) < largest:
+            bits = "an integer of more than 64 bits"
+            raise _RefusedError(bits if largest == 2**64 else f"the integer {argument:.6g}")
         if name == "MARK":
             stack.append(None)
             continue
@@ -155,8 +176,7 @@ def _scan(data: bytes, max_instructions: int) -> None:
             stack.append(result)
         if hashed > 10 * max_instructions or result[1] > MAX_DEPTH:
             raise _RefusedError("tuples that grow without end when they are compared")
-    if end != len(data) - 1:
-        raise _RefusedError("something after the end of the pickle")
+    return end
 
 
 def _top(stack: list[tuple[int, int] | None]) -> tuple[int, int]:

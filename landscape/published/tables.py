@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from landscape.errors import DataError
 from landscape.published.curves import MeasuredCurve
-from landscape.published.files import read_text
+from landscape.published.files import check_amount, read_text
 from landscape.published.gaps import MeasuredGap
 from landscape.published.names import check_name
 
@@ -34,9 +34,12 @@ def read_rows(path: str | Path) -> Rows:
         DataError: No text, no rows, quotes that do not close, or rows of unlike lengths.
     """
     path = Path(path)
-    lines = read_text(path).split("\n")
+    text = read_text(path)
+    check_amount(text, "\n", path)
+    lines = text.split("\n")
     first = next((line for line in lines if line.strip()), "")
     delimiter = next((sign for sign in ",\t;" if sign in first), ",")
+    check_amount(text, f"\n{delimiter}", path)
     whole = (line.rstrip("\r") + "\n" for line in lines)
     reader = csv.reader(whole, delimiter=delimiter, strict=True)
     rows: Rows = []
@@ -214,6 +217,8 @@ def _number(cell: str, path: Path, line: int, column: str) -> float:
 
 
 def _refuse_twins(names: list[str], what: str, path: Path) -> None:
-    twin = next((name for k, name in enumerate(names) if name in names[:k]), None)
-    if twin is not None:
-        raise DataError(f"The {what} '{twin}' stands twice in the table.", where=path)
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise DataError(f"The {what} '{name}' stands twice in the table.", where=path)
+        seen.add(name)

@@ -75,7 +75,9 @@ def write_report(analysis: Analysis, out: Path, details: Details | None = None) 
 
         details = examine(analysis)
     out.parent.mkdir(parents=True, exist_ok=True)
-    return common.write_whole(out, render_report(analysis, details).encode())
+    # JSON can hold half of a character, which UTF-8 cannot
+    page = render_report(analysis, details).encode(errors="backslashreplace")
+    return common.write_whole(out, page)
 
 
 def render_report(analysis: Analysis, details: Details) -> str:

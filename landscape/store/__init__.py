@@ -2,20 +2,24 @@
 
 While a run goes on, every array lies contiguous and fully allocated, so that writing a pair
 changes bytes in place and no structure of the file: a writer killed at any moment leaves a file
-that reads. A finished file is rewritten compressed and put in place by ``os.replace``. The layout
-is specified in store.md beside this file.
+that reads. A finished file is rewritten compressed and put in place by ``os.replace``. Every row
+has a checksum, and all else is kept twice: what is damaged is found, named and can be repaired. The
+layout is specified in store.md beside this file.
 """
 
-from landscape.store.layout import ENCODING_VERSION, FORMATS, MEASURED, create_store
+from landscape.store.layout import ENCODING_VERSION, FORMATS, create_store
+from landscape.store.lock import lock_store
 from landscape.store.points import StoredPoints
 from landscape.store.published import Published, write_published
 from landscape.store.read import Contents, StoredDataset, read_store
+from landscape.store.tables import MEASURED, NO_PLAN
 from landscape.store.write import Outputs, Screened, StoreWriter
 
 __all__ = [
     "ENCODING_VERSION",
     "FORMATS",
     "MEASURED",
+    "NO_PLAN",
     "Contents",
     "Outputs",
     "Published",
@@ -24,6 +28,7 @@ __all__ = [
     "StoredDataset",
     "StoredPoints",
     "create_store",
+    "lock_store",
     "read_store",
     "write_published",
 ]

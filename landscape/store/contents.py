@@ -11,6 +11,7 @@ import pandas as pd
 
 from landscape.store.layout import FORMATS, exact_code
 from landscape.store.points import StoredPoints
+from landscape.store.tables import NO_PLAN
 
 _UNKNOWN: Any = None
 """The default of arrays that become NaN of the right shape."""
@@ -99,6 +100,9 @@ class Contents:
         given_scores: A row a model, a column a score that came with the losses, not from
             predictions; no columns where none did.
         score_roles: From each of these columns to ``in_domain``, ``challenge`` or ``covariate``.
+        plans: How numbers were computed, as far as that was noted.
+        plan: (n_pairs,) uint8 indices into ``plans``; 255 where not measured or unknown.
+        model_plan: (n_models,) as ``plan``.
     """
 
     path: Path
@@ -118,6 +122,9 @@ class Contents:
     chosen: Literal["all", "active"] = "all"
     given_scores: pd.DataFrame = field(default=_UNKNOWN, repr=False)
     score_roles: dict[str, str] = field(default_factory=dict)
+    plans: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    plan: np.ndarray = field(default=_UNKNOWN, repr=False)
+    model_plan: np.ndarray = field(default=_UNKNOWN, repr=False)
 
     def __post_init__(self) -> None:
         n = len(self.models)
@@ -126,6 +133,9 @@ class Contents:
         if self.given_scores is None:
             empty = pd.DataFrame(index=pd.Index(self.models, name="model"))
             object.__setattr__(self, "given_scores", empty)
+        for name, rows in (("plan", len(self.pairs)), ("model_plan", n)):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.full(rows, NO_PLAN, dtype=np.uint8))
 
     @property
     def never_measured(self) -> int:

@@ -6,39 +6,39 @@ from collections.abc import Callable, Mapping
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from landscape.store.arrays import TEXT, allocate_bytes
-from landscape.store.slots import FREE, assigned
+from landscape.store.slots import assigned
+from landscape.store.tables import DISTANCES, fill_of, tables
 
-_CHUNK = 1 << 15  # bytes; rows shorter than this share a chunk
+_SHORT = 1 << 10  # bytes
 _OWN_ATTRIBUTES = ("CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST")  # of dimension scales
-_FILL = {"models": FREE, "predictions": 255}
 
 Copy = Callable[[h5py.Group, str, h5py.Dataset], h5py.Dataset]
 
 
 def copy_packed(source: h5py.File, target: h5py.File) -> None:
-    """Copy all but free slots, arrays of more than one axis chunked by row and compressed."""
+    """Copy all but free slots, rows that are long compressed, each on its own."""
     rows = np.flatnonzero(assigned(source["pairs/models"][:]))
+    measured = {path for table in tables(source) for path in table.arrays} | {DISTANCES}
 
     def pack(group: h5py.Group, name: str, item: h5py.Dataset) -> h5py.Dataset:
         kept = rows if _of_pairs(item) else None
+        path = item.name.lstrip("/")
         if item.ndim < 2:
-            values = _renumbered(item, kept)
-            return group.create_dataset(name, data=values, dtype=_dtype(item))
+            return group.create_dataset(name, data=_renumbered(item, kept), dtype=_dtype(item))
         n = item.shape[0] if kept is None else len(kept)
         shape = (n, *item.shape[1:])
         if 0 in shape:
             return group.create_dataset(name, shape, item.dtype)
-        together = _CHUNK * item.shape[0] // max(item.nbytes, 1)
-        copy = group.create_dataset(
-            name,
-            shape,
-            item.dtype,
-            chunks=(min(max(together, 1), n), *shape[1:]),
-            compression="gzip",
-            shuffle=True,
-        )
+        if path in measured and is_short(item):
+            copy = allocate_bytes(group, name, shape, item.dtype, fill_of(path, item.dtype))
+        else:
+            chunks = (1 if path in measured else n, *shape[1:])
+            copy = group.create_dataset(
+                name, shape, item.dtype, chunks=chunks, compression="gzip", shuffle=True
+            )
         for row, own in enumerate(range(n) if kept is None else kept):
             copy[row] = item[own]
         return copy
@@ -46,20 +46,43 @@ def copy_packed(source: h5py.File, target: h5py.File) -> None:
     _copy(source, target, pack)
 
 
-def copy_grown(source: h5py.File, target: h5py.File, n_rows: int) -> None:
+def is_short(item: h5py.Dataset) -> bool:
+    """Whether a row is not worth compressing: with others in one chunk it would break with them."""
+    return item.dtype.itemsize * int(np.prod(item.shape[1:])) < _SHORT
+
+
+def copy_grown(
+    source: h5py.File,
+    target: h5py.File,
+    n_rows: int,
+    kept: Mapping[str, NDArray[np.bool_]] | None = None,
+) -> None:
     """Copy everything, with free slots up to ``n_rows`` rows of the pair table.
 
     All arrays lie contiguous and allocated, as in a new store.
+
+    Args:
+        source: A store.
+        target: An empty file.
+        n_rows: Not less than the source has.
+        kept: By the group of a table, (n_rows,) the rows that are copied, and by the path of the
+            distances (n_models,); the others are left as those of a new store, but for their
+            status, seal and checksum. By default all are copied.
     """
+    groups = {path: table.group for table in tables(source) for path in table.arrays}
+    groups[DISTANCES] = DISTANCES
 
     def grow(group: h5py.Group, name: str, item: h5py.Dataset) -> h5py.Dataset:
-        if not _of_pairs(item):
+        path = item.name.lstrip("/")
+        rows = (kept or {}).get(groups.get(path, ""))
+        if rows is None and not _of_pairs(item):
             return group.create_dataset(name, data=item[()], dtype=_dtype(item))
         if item.is_scale:
             return group.create_dataset(name, data=np.arange(n_rows, dtype=item.dtype))
-        fill = _FILL.get(name, np.nan if item.dtype.kind == "f" else 0)
-        copy = allocate_bytes(group, name, (n_rows, *item.shape[1:]), item.dtype, fill)
-        for row in range(item.shape[0]):
+        n = n_rows if _of_pairs(item) else len(item)
+        shape = (n, *item.shape[1:])
+        copy = allocate_bytes(group, name, shape, item.dtype, fill_of(path, item.dtype))
+        for row in range(len(item)) if rows is None else np.flatnonzero(rows).tolist():
             copy[row] = item[row]
         return copy
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,15 @@ import pandas as pd
 
 from landscape.errors import StoreError
 from landscape.store.arrays import TEXT, allocate, make_scale, write_column
+from landscape.store.disk import writing
+from landscape.store.replace import make_file, partial_of, put_in_place
 from landscape.store.slots import assigned, check_pairs
+from landscape.store.structure import block_for
+from landscape.store.tables import allocate_checksums
 from landscape.store.texts import write_texts
 from landscape.tasks.examples import Examples
 
-ENCODING_VERSION = "0.4.0"
-MEASURED = 1
+ENCODING_VERSION = "0.5.0"
 FORMATS = ("", "fp32", "tf32", "bf16", "fp64")
 """What a point's code in ``pairs/formats`` means; 0: it was not evaluated."""
 CHECKPOINT_TEXT = ("name", "ref", "sha256", "labels", "revision", "fingerprint")
@@ -37,6 +39,7 @@ def create_store(
     positions: np.ndarray,
     datasets: Sequence[tuple[str, Examples]],
     texts: bool = True,
+    plans: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Lay out an empty store, all at once or not at all.
 
@@ -51,16 +54,16 @@ def create_store(
         positions: (n_points,) of the whole grid, from 0 to 1.
         datasets: Role and examples of each data set.
         texts: Whether the examples' texts are stored; who may not publish them says no.
+        plans: How numbers will be computed, as JSON can hold it.
 
     Raises:
-        StoreError: The attribute ``precision`` names no known number format, or a pair is not one
-            of two models.
+        StoreError: The attribute ``precision`` names no known number format, a pair is not one of
+            two models, or the file cannot be written.
     """
     exact_code(attributes)
     rows = check_pairs(pairs, len(checkpoints))
-    partial = path.with_name(f".{path.name}.partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(partial, "w") as file:
+
+    def write(file: h5py.File) -> None:
         write_frame(file, config, attributes, checkpoints, rows, positions)
         model, pair, point = file["model"], file["pair"], file["position"]
         sets = file.create_group("datasets", track_order=True)
@@ -83,7 +86,15 @@ def create_store(
             allocate(group, "predictions", (pair, point, example), "u1", 255)
         allocate_formats(file)
         allocate_distances(file)
-    os.replace(partial, path)
+        allocate_checksums(file)
+        file["plans"][()] = json.dumps(list(plans), indent=1)
+
+    kept = [examples.texts for _, examples in datasets] if texts else []
+    n_bytes = sum(len(text) for columns in kept for column in columns for text in column)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make_file(partial_of(path), write, block=block_for(n_bytes))
+        put_in_place(partial_of(path), path)
 
 
 def write_frame(
@@ -176,6 +187,11 @@ def check_encoding(file: h5py.File, path: Path) -> None:
 def has_formats(file: h5py.File) -> bool:
     """Whether a file is of format 0.2 or later."""
     return _numbers(str(file.attrs["encoding-version"])) >= (0, 2)
+
+
+def has_checksums(file: h5py.File) -> bool:
+    """Whether a file is of format 0.5 or later."""
+    return _numbers(str(file.attrs["encoding-version"])) >= (0, 5)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,10 @@ import h5py
 import numpy as np
 
 from landscape.store.arrays import TEXT, allocate, make_scale, write_column
-from landscape.store.layout import MEASURED
+from landscape.store.rows import Rows
+from landscape.store.tables import NO_PLAN, allocate_point_checksums
+
+_UNKNOWN: Any = None
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class StoredPoints:
         losses: By data set, (n_points, n_examples) float32 nats, NaN where not evaluated.
         predictions: By data set, (n_points, n_examples) uint8 label indices.
         notes: How it was made: settings, convergence, tolerance reached; plain data.
+        plan: (n_points,) uint8 indices into the store's plans; 255 where not evaluated or unknown.
     """
 
     name: str
@@ -45,6 +49,12 @@ class StoredPoints:
     losses: dict[str, np.ndarray] = field(repr=False)
     predictions: dict[str, np.ndarray] = field(repr=False)
     notes: dict[str, Any] = field(repr=False)
+    plan: np.ndarray = field(default=_UNKNOWN, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.plan is None:
+            plan = np.full(len(self.positions), NO_PLAN, dtype=np.uint8)
+            object.__setattr__(self, "plan", plan)
 
     @property
     def is_surface(self) -> bool:
@@ -86,24 +96,7 @@ def allocate_points(file: h5py.File, points: StoredPoints) -> None:
         values = group.create_group(kind, track_order=True)
         for name, data in file["datasets"].items():
             allocate(values, name, (point, data["example"]), dtype, fill)
-
-
-def write_points(
-    file: h5py.File,
-    name: str,
-    indices: Sequence[int],
-    outputs: Mapping[str, tuple[np.ndarray, np.ndarray]],
-) -> None:
-    """Store losses (nats) and predictions, each (len(indices), n_examples), by data set."""
-    group = file["points"][name]
-    for dataset, (losses, predictions) in outputs.items():
-        for row, index in enumerate(indices):
-            group["losses"][dataset][index] = losses[row]
-            group["predictions"][dataset][index] = predictions[row]
-    file.flush()
-    for index in indices:
-        group["status"][index] = MEASURED
-    file.flush()
+    allocate_point_checksums(group)
 
 
 def write_notes(file: h5py.File, name: str, notes: Mapping[str, Any]) -> None:
@@ -111,25 +104,24 @@ def write_notes(file: h5py.File, name: str, notes: Mapping[str, Any]) -> None:
     file["points"][name]["notes"][()] = json.dumps(dict(notes))
 
 
-def read_points(file: h5py.File) -> dict[str, StoredPoints]:
-    """All ways and surfaces of a store, by name."""
-    found = {}
-    for name, group in file.get("points", {}).items():
-        status = group["status"][()]
-        losses = {dataset: values[()] for dataset, values in group["losses"].items()}
-        for values in losses.values():
-            values[status != MEASURED] = np.nan
-        found[name] = StoredPoints(
-            name=name,
-            kind=str(group.attrs["kind"]),
-            models=tuple(map(str, group.attrs["models"])),
-            marks=group["marks"][()],
-            positions=group["positions"][()],
-            shape=tuple(map(int, group.attrs["shape"])),
-            lengths=group["lengths"][()],
-            status=status,
-            losses=losses,
-            predictions={dataset: values[()] for dataset, values in group["predictions"].items()},
-            notes=json.loads(group["notes"].asstr()[()]),
-        )
-    return found
+def read_points(file: h5py.File, name: str, rows: Rows) -> StoredPoints:
+    """A way or a surface with its rows."""
+    group = file["points"][name]
+
+    def values(kind: str) -> dict[str, np.ndarray]:
+        return {data: rows[f"points/{name}/{kind}/{data}"] for data in group[kind]}
+
+    return StoredPoints(
+        name=name,
+        kind=str(group.attrs["kind"]),
+        models=tuple(map(str, group.attrs["models"])),
+        marks=group["marks"][()],
+        positions=group["positions"][()],
+        shape=tuple(map(int, group.attrs["shape"])),
+        lengths=group["lengths"][()],
+        status=rows.status,
+        losses=values("losses"),
+        predictions=values("predictions"),
+        notes=json.loads(group["notes"].asstr()[()]),
+        plan=rows.get(f"points/{name}/plan"),
+    )

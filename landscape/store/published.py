@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,16 +17,18 @@ from numpy.typing import ArrayLike, NDArray
 from landscape.errors import StoreError, require_known
 from landscape.store.arrays import allocate, make_scale, write_column
 from landscape.store.copy import copy_packed
+from landscape.store.disk import writing
 from landscape.store.layout import (
     CHECKPOINT_NUMBERS,
     CHECKPOINT_TEXT,
-    MEASURED,
     allocate_distances,
     allocate_formats,
     exact_code,
     write_frame,
 )
+from landscape.store.replace import make_file, partial_of, put_in_place
 from landscape.store.slots import assigned, check_pairs
+from landscape.store.tables import MEASURED, add_checksums, allocate_checksums
 
 ROLES = ("in_domain", "challenge", "covariate")
 """What a column of scores is for."""
@@ -84,7 +85,7 @@ def write_published(
 
     Raises:
         StoreError: Shapes that do not fit, names that are not unique, pairs that are not pairs of
-            two models.
+            two models; or the file cannot be written.
         ConfigError: A role that there is not.
     """
     n = len(models)
@@ -119,13 +120,18 @@ def write_published(
                 key = quote(column, safe=" ")
                 write_column(group, key, values, file["model"])
                 group[key].attrs["role"] = (roles or {})[column]
-        partial = path.with_name(f".{path.name}.partial")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(partial, "w") as packed:
-            copy_packed(file, packed)
-            packed.attrs["finished"] = "yes"
-            packed["config"][()] = json.dumps(content, indent=1)
-    os.replace(partial, path)
+        allocate_checksums(file)
+        add_checksums(file)
+
+        def pack(target: h5py.File) -> None:
+            copy_packed(file, target)
+            target.attrs["finished"] = "yes"
+            target["config"][()] = json.dumps(content, indent=1)
+
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            make_file(partial_of(path), pack)
+            put_in_place(partial_of(path), path)
 
 
 def _write_set(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -13,26 +14,47 @@ import pandas as pd
 
 from landscape.errors import StoreError
 from landscape.store.contents import Contents, StoredDataset, largest
+from landscape.store.damage import (
+    COPY,
+    distances_are_sound,
+    refuse_damaged,
+    refuse_damaged_structure,
+)
+from landscape.store.disk import open_to_read
 from landscape.store.layout import (
     CHECKPOINT_NUMBERS,
     CHECKPOINT_TEXT,
-    MEASURED,
     check_encoding,
     exact_code,
+    has_checksums,
     has_formats,
 )
 from landscape.store.points import read_points
-from landscape.store.slots import assigned
+from landscape.store.rows import Rows, load_rows
+from landscape.store.structure import looks_like_a_store
+from landscape.store.tables import (
+    DISTANCES,
+    MEASURED,
+    model_table,
+    pair_table,
+    plans_of,
+    point_table,
+)
 from landscape.store.texts import read_texts
 
 __all__ = ["Contents", "StoredDataset", "largest", "read_store"]
 
+_TRIES = 5
+_PAUSE = 0.02  # seconds
 
-def read_store(path: str | Path) -> Contents:
+
+def read_store(path: str | Path, *, verify: bool = True) -> Contents:
     """Read a store, finished or not, even while a run writes to it.
 
     Args:
         path: The file, of this format or an older one.
+        verify: Whether everything is checked against its checksums, which stores of formats before
+            0.5 do not have; who looks at a store again and again may leave it.
 
     Returns:
         What it holds; what an older format does not say is filled in as its specification has it.
@@ -44,23 +66,39 @@ def read_store(path: str | Path) -> Contents:
     if not path.is_file():
         raise StoreError("There is no store.", where=path.absolute())
     try:
-        with _open_to_read(path) as file:
-            check_encoding(file, path)
-            return _read(path, file)
+        for _ in range(_TRIES):
+            before = path.stat()
+            contents, damage = _try(path, verify)
+            after = path.stat()
+            if not damage or (before.st_ino, before.st_mtime_ns) == (
+                after.st_ino,
+                after.st_mtime_ns,
+            ):
+                break
+            time.sleep(_PAUSE)  # a run was writing over a row; what it has written is sound
+        refuse_damaged(path, damage)
+        return contents
     except StoreError:
         raise
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise StoreError("The store cannot be read.", where=path, found=error) from None
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
+        fix = f"landscape repair {path}" if looks_like_a_store(path) else None
+        raise StoreError("The store cannot be read.", where=path, found=error, fix=fix) from None
 
 
-def _open_to_read(path: Path) -> h5py.File:
-    """Without a lock, so that a run that writes is no obstacle."""
-    try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as error:
-        if "locking flag" not in str(error):
-            raise
-        return h5py.File(path, "r")  # this process has it open already
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+def _try(path: Path, verify: bool) -> tuple[Contents, list[str]]:
+    """What the store holds, and what of it is damaged."""
+    found = refuse_damaged_structure(path) if verify else ()
+    with open_to_read(path) as file:
+        check_encoding(file, path)
+        if found is None and has_checksums(file):
+            found = (COPY,)
+        contents, lines = _read(path, file, verify and has_checksums(file))
+        return contents, [*(found or ()), *lines]
 
 
 def _text(dataset: h5py.Dataset) -> np.ndarray:
@@ -71,27 +109,22 @@ def _metric(group: h5py.Group) -> Literal["accuracy", "matthews"]:
     return "matthews" if group.attrs["metric"] == "matthews" else "accuracy"
 
 
-def _read(path: Path, file: h5py.File) -> Contents:
+def _read(path: Path, file: h5py.File, verify: bool) -> tuple[Contents, list[str]]:
     table = {name: _text(file["checkpoints"][name]) for name in CHECKPOINT_TEXT}
     table |= {name: file["checkpoints"][name][()] for name in CHECKPOINT_NUMBERS}
     checkpoints = pd.DataFrame(table)
     models = tuple(checkpoints["name"])
-    # the status first: a pair that a writer finishes meanwhile counts as not measured
-    status, model_status = file["pairs/status"][()], file["checkpoints/status"][()]
-    pairs = file["pairs/models"][()]
-    rows = np.flatnonzero(assigned(pairs))
-    pairs, status = pairs[rows], status[rows]
+    # what says that a row is whole first: a pair that a writer finishes meanwhile is not measured
+    own = load_rows(file, model_table(file), models, verify)
+    rows = load_rows(file, pair_table(file), models, verify)
     positions = file["position"][()]
     if has_formats(file):
-        formats = _rows(file["pairs/formats"], rows)
-        tolerance = _rows(file["pairs/tolerance"], rows)
+        formats, tolerance = rows["pairs/formats"], rows["pairs/tolerance"]
     else:
         code = exact_code(file.attrs)
-        formats = np.full((len(status), len(positions)), code, dtype=np.uint8)
-        tolerance = np.zeros(len(status))
-    # a killed writer may have left half a pair behind
-    formats[status != MEASURED] = 0
-    tolerance[status != MEASURED] = np.nan
+        formats = np.full((len(rows.status), len(positions)), code, dtype=np.uint8)
+        formats[rows.status != MEASURED] = 0
+        tolerance = np.where(rows.status == MEASURED, 0.0, np.nan)
     sets = {}
     for name, group in file["datasets"].items():
         sets[name] = StoredDataset(
@@ -103,95 +136,65 @@ def _read(path: Path, file: h5py.File) -> Contents:
             groups={unquote(cut): _text(values) for cut, values in group["groups"].items()},
             content_hash=str(group.attrs["content-hash"]),
             texts=read_texts(group),
-            predictions=_rows(group["predictions"], rows),
-            model_predictions=group["model_predictions"][()],
-            losses=_measured(group["losses"], status, rows),
-            model_losses=_measured(group["model_losses"], model_status),
             aggregated=str(group.attrs.get("aggregated", "no")) == "yes",
-            **_screened(file, group, status, model_status, rows),
-            **_accuracies(group, status, model_status, rows),
+            **_of_set(name, rows, own, len(positions)),
         )
+    points, lines = {}, [*own.damage, *rows.damage]
+    for name in file.get("points", {}):
+        values = load_rows(file, point_table(file, name), models, verify)
+        points[name] = read_points(file, name, values)
+        lines += values.damage
+    distances, sound = read_distances(file), not verify or distances_are_sound(file)
     scores = file.get("scores", {})
-    return Contents(
+    contents = Contents(
         path=path,
         attributes=dict(file.attrs),
         config=json.loads(file["config"].asstr()[()]),
         models=models,
         checkpoints=checkpoints,
-        pairs=pairs,
-        status=status,
-        model_status=model_status,
+        pairs=rows["pairs/models"],
+        status=rows.status,
+        model_status=own.status,
         positions=positions,
         formats=formats,
         tolerance=tolerance,
         datasets=dict(sorted(sets.items(), key=lambda item: item[1].role != "in_domain")),
-        points=read_points(file),
-        distances=read_distances(file),
+        points=points,
+        distances=distances,
         chosen="active" if file.attrs.get("pairs", "all") == "active" else "all",
         given_scores=pd.DataFrame(
             {unquote(name): values[()] for name, values in scores.items()},
             index=pd.Index(models, name="model"),
         ),
         score_roles={unquote(name): str(values.attrs["role"]) for name, values in scores.items()},
+        plans=plans_of(file),
+        plan=rows.get("pairs/plan"),
+        model_plan=own.get("checkpoints/plan"),
     )
+    return contents, lines if sound else [*lines, "the weight distances"]
+
+
+def _of_set(name: str, rows: Rows, own: Rows, n_points: int) -> dict[str, Any]:
+    """Everything measured on a data set; what is not stored is NaN."""
+    absent: dict[str, Any] = {"screened": np.float64, "difference": np.float32}
+    found = {}
+    for kind in ("losses", "predictions", "screened", "difference", "accuracies"):
+        of_pairs = rows.get(f"datasets/{name}/{kind}")
+        of_models = own.get(f"datasets/{name}/model_{kind}")
+        if kind in absent and of_pairs is None:
+            of_pairs = np.full((len(rows.status), n_points), np.nan, absent[kind])
+            of_models = np.full(len(own.status), np.nan, absent[kind])
+        if of_pairs is not None:
+            found[kind] = of_pairs
+        if of_models is not None:
+            found[f"model_{kind}"] = of_models
+    return found
 
 
 def read_distances(file: h5py.File) -> np.ndarray:
     """(n_models, n_models) weight distances, NaN where unknown."""
     n = len(file["checkpoints/name"])
-    known = file["checkpoints"].get("distances")
-    return np.full((n, n), np.nan) if known is None else known[()]
-
-
-def _screened(
-    file: h5py.File,
-    group: h5py.Group,
-    status: np.ndarray,
-    model_status: np.ndarray,
-    rows: np.ndarray,
-) -> dict[str, np.ndarray]:
-    kinds: dict[str, Any] = {"screened": np.float64, "difference": np.float32}
-    found = {}
-    for kind, dtype in kinds.items():
-        if has_formats(file):
-            found[kind] = _measured(group[kind], status, rows)
-            found[f"model_{kind}"] = _measured(group[f"model_{kind}"], model_status)
-        else:
-            shape = len(status), file["position"].shape[0]
-            found[kind] = np.full(shape, np.nan, dtype)
-            found[f"model_{kind}"] = np.full(len(model_status), np.nan, dtype)
-    return found
-
-
-def _accuracies(
-    group: h5py.Group, status: np.ndarray, model_status: np.ndarray, rows: np.ndarray
-) -> dict[str, np.ndarray]:
-    """What is stored of them; the rest is NaN."""
-    found = {}
-    if "accuracies" in group:
-        found["accuracies"] = _measured(group["accuracies"], status, rows)
-    if "model_accuracies" in group:
-        found["model_accuracies"] = _measured(group["model_accuracies"], model_status)
-    return found
-
-
-def _measured(
-    dataset: h5py.Dataset, status: np.ndarray, rows: np.ndarray | None = None
-) -> np.ndarray:
-    """An array whose rows are NaN where the status does not vouch for them."""
-    values = dataset[()] if rows is None else _rows(dataset, rows)
-    values[status != MEASURED] = np.nan
-    return values
-
-
-def _rows(dataset: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
-    """These rows, ascending; no other is read, for the table of a long run may be mostly free."""
-    if len(rows) == len(dataset):
-        return dataset[()]
-    values = np.empty((len(rows), *dataset.shape[1:]), dataset.dtype)
-    place = 0
-    for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1):
-        if len(run):
-            values[place : place + len(run)] = dataset[run[0] : run[-1] + 1]
-            place += len(run)
-    return values
+    known = file.get(DISTANCES)
+    if known is None or (has_checksums(file) and not file["checkpoints/distances_checksum"][()]):
+        return np.full((n, n), np.nan)  # also where a killed writer left half of them
+    return known[()]

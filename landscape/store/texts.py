@@ -37,6 +37,13 @@ def write_texts(group: h5py.Group, examples: Examples, config: Mapping[str, Any]
         write_column(texts, quote(name, safe=" "), values.astype(object), group["example"])
 
 
+def copy_texts(source: h5py.Group, target: h5py.Group) -> None:
+    """Add the texts of a data set's group to that of another store."""
+    texts = target.create_group("texts", track_order=True)
+    for name, values in source["texts"].items():
+        write_column(texts, name, values.asstr()[()].astype(object), target["example"])
+
+
 def read_texts(group: h5py.Group) -> dict[str, np.ndarray]:
     """From each text column to (n_examples,) strings; empty where there are none."""
     columns = group.get("texts", {})

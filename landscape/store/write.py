@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import h5py
 import numpy as np
@@ -14,57 +16,85 @@ from numpy.typing import ArrayLike
 
 from landscape.errors import StoreError
 from landscape.store.copy import copy_grown, copy_packed
-from landscape.store.layout import (
-    FORMATS,
-    MEASURED,
-    allocate_distances,
-    allocate_formats,
-    check_encoding,
-    exact_code,
-    has_formats,
-)
-from landscape.store.points import (
-    StoredPoints,
-    allocate_points,
-    read_points,
-    write_notes,
-    write_points,
-)
-from landscape.store.read import read_distances
-from landscape.store.replace import replaced, rewritten
+from landscape.store.damage import COPY, refuse_damaged, refuse_damaged_structure
+from landscape.store.disk import open_to_read, write_all, writing
+from landscape.store.held import Held
+from landscape.store.layout import FORMATS, check_encoding, exact_code, has_checksums
+from landscape.store.lock import lock_file
+from landscape.store.points import StoredPoints, allocate_points, write_notes
+from landscape.store.replace import make_file, partial_of, put_in_place
 from landscape.store.slots import FREE, assigned, capacity, check_pairs
+from landscape.store.structure import LEAST_BLOCK
+from landscape.store.tables import (
+    DISTANCES,
+    NO_PLAN,
+    Table,
+    distances_checksum,
+    is_packed,
+    model_table,
+    pair_table,
+    point_table,
+    put,
+    put_row,
+    seal_of,
+)
 from landscape.store.texts import write_texts
+from landscape.store.upgrade import upgrade
 from landscape.tasks.examples import Examples
 
 Outputs = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Losses (nats) and predictions (label indices), each (..., n_examples), by data set."""
 Screened = Mapping[str, tuple[ArrayLike, ArrayLike]]
 """Mean losses in the fast format and largest differences to the exact ones (nats), by data set."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-class StoreWriter:
+def _writes(
+    method: Callable[Concatenate[StoreWriter, P], T],
+) -> Callable[Concatenate[StoreWriter, P], T]:
+    """What the operating system refuses is one ``StoreError``."""
+
+    @wraps(method)
+    def guarded(writer: StoreWriter, /, *args: P.args, **options: P.kwargs) -> T:
+        with writing(writer.path):
+            return method(writer, *args, **options)
+
+    return guarded
+
+
+class StoreWriter(Held):
     """The one process that writes a store; a store of an older format is brought up to this one.
 
+    Rows are written in place, and by this class alone: HDF5 reads the file, and writes only copies
+    that take its place. Every method raises a ``StoreError`` where the disk is full, read-only or
+    fails; what was measured before stays.
+
     Raises:
-        StoreError: The file cannot be opened for writing, or another process writes to it.
+        StoreError: The file cannot be opened for writing, its structure is damaged, or another
+            process writes to it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        with writing(path):
+            self._fd = _locked(path, path)
         try:
-            self._file = h5py.File(path, "r+")
-        except BlockingIOError:
-            raise StoreError(
-                "Another process is writing to the store.",
-                where=path,
-                fix="wait for it, or give this run another 'out'",
-            ) from None
-        except OSError as error:
-            raise StoreError("The store cannot be written.", where=path, found=error) from None
-        check_encoding(self._file, path)
-        self._exact = exact_code(self._file.attrs)
-        if not has_formats(self._file):
-            self._file = replaced(self._file, path, lambda file: _upgrade(file, self._exact))
+            found = refuse_damaged_structure(path)
+            self._file = _open(path)
+        except BaseException:
+            os.close(self._fd)
+            raise
+        try:
+            check_encoding(self._file, path)
+            self._exact = exact_code(self._file.attrs)
+            if not has_checksums(self._file):
+                self._replace(lambda file: None)
+            else:
+                refuse_damaged(path, (COPY,) if found is None else found)
+        except BaseException:
+            self._close()
+            raise
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -75,66 +105,60 @@ class StoreWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            self._file.close()
+            with writing(self.path):
+                os.close(fd)
+
+    def _replace(self, change: Callable[[h5py.File], None]) -> None:
+        """Put a changed copy in the file's place, at once."""
+
+        def write(file: h5py.File) -> None:
+            upgrade(file)
+            change(file)
+
+        partial = partial_of(self.path)
+        with writing(self.path):
+            make_file(partial, write, base=self.path)
+            self._swap(partial)
+
+    def _rewrite(self, copy: Callable[[h5py.File, h5py.File], None]) -> None:
+        """The same with a file that is made anew, from this one."""
+        partial = partial_of(self.path)
+        block = max(self._file.userblock_size, LEAST_BLOCK)
+        with writing(self.path):
+            make_file(partial, lambda file: copy(self._file, file), block=block)
+            self._swap(partial)
+
+    def _swap(self, partial: Path) -> None:
+        fd = _locked(partial, self.path)  # before any other process can find it
+        try:
+            put_in_place(partial, self.path)
+        except BaseException:
+            os.close(fd)
+            raise
+        old, self._fd = self._fd, fd
         self._file.close()
+        os.close(old)
+        self._file = _open(self.path)
 
-    def pairs(self) -> np.ndarray:
-        """(n_rows, 2) model indices; rows are the pairs' indices in all other functions.
+    def _loosen(self, table: Table) -> None:
+        """Rewrite a packed file, so that rows can be written in place."""
+        if is_packed(self._file, table):
+            self._grow(len(self._file["pair"]))
 
-        Free slots after the last pair are left out; one between pairs is (-1, -1).
-        """
-        models = self._file["pairs/models"][:]
-        models[~assigned(models)] = FREE
-        return models[: np.flatnonzero([True, *assigned(models)])[-1]]
+    def _grow(self, n_rows: int) -> None:
+        def grow(old: h5py.File, new: h5py.File) -> None:
+            copy_grown(old, new, n_rows)
+            new.attrs["finished"] = "no"
 
-    def model_predictions(self, dataset: str) -> np.ndarray:
-        """(n_models, n_examples) label indices."""
-        return self._file["datasets"][dataset]["model_predictions"][:]
+        self._rewrite(grow)
 
-    def model_losses(self, dataset: str) -> np.ndarray:
-        """(n_models, n_examples) float32 nats, NaN where a model is not measured."""
-        return self._file["datasets"][dataset]["model_losses"][:]
-
-    def curves(self, dataset: str, pairs: Sequence[int]) -> np.ndarray:
-        """(len(pairs), n_points) float64 mean losses of these pairs in nats, NaN where missing."""
-        losses = self._file["datasets"][dataset]["losses"]
-        means = [losses[pair].mean(axis=1, dtype=np.float64) for pair in pairs]
-        return np.array(means).reshape(-1, losses.shape[1])
-
-    def pair_losses(self, dataset: str, rows: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """Losses (n_rows, n_points, n_examples) float32 nats of these rows of the pair table.
-
-        And which of their points are exact, (n_rows, n_points) bool.
-        """
-        places = [int(row) for row in np.atleast_1d(np.asarray(rows))]
-        losses = self._file["datasets"][dataset]["losses"]
-        formats = self._file["pairs/formats"][:][places]
-        full = {FORMATS.index("fp32"), FORMATS.index("fp64"), self._exact}
-        return np.array([losses[row] for row in places]), np.isin(formats, list(full))
-
-    def screening_error(self, dataset: str) -> float:
-        """The largest difference of a mean loss between the formats, nats; NaN where none is."""
-        group = self._file["datasets"][dataset]
-        done = np.flatnonzero(self._file["pairs/status"][:] == MEASURED)
-        differences = [
-            group["model_screened"][:] - group["model_losses"][:].mean(axis=1, dtype=np.float64)
-        ]
-        for pair in done:
-            twice = np.isfinite(group["difference"][pair])
-            exact = group["losses"][pair][twice].mean(axis=1, dtype=np.float64)
-            differences.append(group["screened"][pair][twice] - exact)
-        found = np.abs(np.concatenate(differences))
-        found = found[np.isfinite(found)]
-        return float(found.max()) if len(found) else np.nan
-
-    def models_to_measure(self) -> np.ndarray:
-        """Indices of models that have no losses yet."""
-        return np.flatnonzero(self._file["checkpoints/status"][:] != MEASURED)
-
-    def pairs_to_measure(self) -> np.ndarray:
-        """Indices of pairs that have no losses yet; free slots are no pairs."""
-        held = assigned(self._file["pairs/models"][:])
-        return np.flatnonzero(held & (self._file["pairs/status"][:] != MEASURED))
-
+    @_writes
     def assign_pairs(self, models: ArrayLike) -> np.ndarray:
         """Give free slots to pairs, in order; they are in the file before this returns.
 
@@ -158,28 +182,60 @@ class StoreWriter:
                 expected="pairs of two models",
                 found=f"({FREE}, {FREE})",
             )
-        table = self._file["pairs/models"][:]
+        table = self._table()
         held = assigned(table)
         row_of = {tuple(table[row].tolist()): int(row) for row in np.flatnonzero(held)}
         new = [pair for pair in map(tuple, wanted.tolist()) if pair not in row_of]
         needed = int(held.sum()) + len(new)
         if needed > len(table):
-            self._grow(capacity(len(table), needed, n_models))
-            held = np.append(held, np.zeros(len(self._file["pair"]) - len(held), dtype=bool))
-        for row, pair in zip(np.flatnonzero(~held), new, strict=False):
-            self._file["pairs/models"][row] = pair
-            row_of[pair] = int(row)
-        self._file.flush()
+            n_rows = capacity(len(table), needed, n_models)
+
+            def grow(old: h5py.File, copy: h5py.File) -> None:
+                copy_grown(old, copy, n_rows)
+                copy.attrs["pairs"] = "active"
+                copy.attrs["finished"] = "no"
+
+            self._rewrite(grow)
+            held = np.append(held, np.zeros(n_rows - len(held), dtype=bool))
+        elif new:
+            self._loosen(pair_table(self._file))
+        free = np.flatnonzero(~held)[: len(new)].tolist()
+        for name, value in (("models", None), ("seal", seal_of)):  # a slot is a pair's once sealed
+            array = self._file[f"pairs/{name}"]
+            for row, pair in zip(free, new, strict=True):
+                put(self._fd, array, row, pair if value is None else value(0, pair))
+        row_of |= dict(zip(new, free, strict=True))
         return np.array([row_of[tuple(pair)] for pair in wanted.tolist()], dtype=np.int64)
 
-    def _grow(self, n_rows: int) -> None:
-        def grow(old: h5py.File, new: h5py.File) -> None:
-            copy_grown(old, new, n_rows)
-            new.attrs["pairs"] = "active"
-            new.attrs["finished"] = "no"
+    @_writes
+    def add_plan(self, plan: Mapping[str, Any]) -> int:
+        """Note how numbers are computed, unless that is noted.
 
-        self._file = rewritten(self._file, self.path, grow)
+        Args:
+            plan: As JSON can hold it.
 
+        Returns:
+            Its index, for ``write_model``, ``write_pair`` and ``write_points``.
+
+        Raises:
+            StoreError: There are 255 of them.
+        """
+        known = self.plans()
+        own = json.loads(json.dumps(plan))
+        if own in known:
+            return known.index(own)
+        if len(known) == NO_PLAN:
+            raise StoreError(
+                "There is no room for another plan.", where=self.path, found=f"{NO_PLAN} plans"
+            )
+
+        def add(file: h5py.File) -> None:
+            file["plans"][()] = json.dumps([*known, own], indent=1)
+
+        self._replace(add)
+        return len(known)
+
+    @_writes
     def add_texts(self, datasets: Sequence[tuple[str, Examples]]) -> None:
         """Add the texts of examples to data sets that lack them.
 
@@ -208,12 +264,9 @@ class StoreWriter:
                 write_texts(file["datasets"][data.name], data, config)
 
         if lacking:
-            self._file = replaced(self._file, self.path, add)
+            self._replace(add)
 
-    def distances(self) -> np.ndarray:
-        """(n_models, n_models) weight distances, NaN where unknown."""
-        return read_distances(self._file)
-
+    @_writes
     def write_distances(self, distances: ArrayLike) -> None:
         """Store the Euclidean distances of all parameters.
 
@@ -223,7 +276,7 @@ class StoreWriter:
         Raises:
             StoreError: Another shape.
         """
-        values = np.asarray(distances, dtype=np.float64)
+        values = np.ascontiguousarray(distances, dtype=np.float64)
         n = len(self._file["checkpoints/name"])
         if values.shape != (n, n):
             raise StoreError(
@@ -232,20 +285,29 @@ class StoreWriter:
                 expected=f"({n}, {n})",
                 found=values.shape,
             )
-        known = self._file["checkpoints"].get("distances")
-        if known is not None and known.chunks is None:  # all its bytes are there
-            known[...] = values
-            self._file.flush()
+        crc = distances_checksum(values)
+        known, own = self._file[DISTANCES], "checkpoints/distances_checksum"
+        if known.chunks is None:  # all its bytes are there
+            put(self._fd, self._file[own], 0, 0)  # until all are written there are none
+            write_all(self._fd, values.astype(known.dtype), known.id.get_offset())
+            put(self._fd, self._file[own], 0, crc)
             return
 
         def add(file: h5py.File) -> None:
-            if "distances" not in file["checkpoints"]:
-                allocate_distances(file)
-            file["checkpoints/distances"][...] = values
+            file[DISTANCES][...] = values
+            file[own][()] = crc
 
-        self._file = replaced(self._file, self.path, add)
+        self._replace(add)
 
-    def write_model(self, model: int, outputs: Outputs, screened: Screened | None = None) -> None:
+    @_writes
+    def write_model(
+        self,
+        model: int,
+        outputs: Outputs,
+        screened: Screened | None = None,
+        *,
+        plan: int = NO_PLAN,
+    ) -> None:
         """Store one model.
 
         Args:
@@ -253,18 +315,21 @@ class StoreWriter:
             outputs: By data set, exact losses (n_examples,) in nats and predictions (n_examples,).
             screened: By data set, the mean loss in the fast format and the largest absolute
                 difference of one example's loss between the formats, floats in nats.
+            plan: How they were computed, an index from ``add_plan``.
         """
+        self._loosen(model_table(self._file))
+        values: dict[str, ArrayLike] = {"checkpoints/plan": plan}
         for name, (losses, predictions) in outputs.items():
-            group = self._file["datasets"][name]
-            group["model_losses"][model] = losses
-            group["model_predictions"][model] = predictions
             mean, difference = (screened or {}).get(name, (np.nan, np.nan))
-            group["model_screened"][model] = mean
-            group["model_difference"][model] = difference
-        self._file.flush()
-        self._file["checkpoints/status"][model] = MEASURED
-        self._file.flush()
+            values |= {
+                f"datasets/{name}/model_losses": losses,
+                f"datasets/{name}/model_predictions": predictions,
+                f"datasets/{name}/model_screened": mean,
+                f"datasets/{name}/model_difference": difference,
+            }
+        put_row(self._fd, self._file, model_table(self._file), int(model), values)
 
+    @_writes
     def write_pair(
         self,
         pair: int,
@@ -273,10 +338,11 @@ class StoreWriter:
         formats: ArrayLike | None = None,
         tolerance: float = 0.0,
         screened: Screened | None = None,
+        plan: int = NO_PLAN,
     ) -> None:
         """Store a pair's inner points; its ends are the models', in the format of those.
 
-        The status is written after the arrays have been flushed: a pair that is marked is whole.
+        The status is written after the arrays: a pair that is marked is whole.
 
         Args:
             pair: Its index.
@@ -290,20 +356,27 @@ class StoreWriter:
             screened: By data set, the mean losses in the fast format and the largest absolute
                 differences of one example's loss between the formats, each (n_points - 2,) in
                 nats, NaN where a point has none.
+            plan: How they were computed, an index from ``add_plan``.
 
         Raises:
             StoreError: Formats of another shape, codes that are not known, or a free slot.
         """
         first, second = self._file["pairs/models"][pair]
-        if min(first, second) < 0:
+        if min(first, second) < 0 or not self._file["pairs/seal"][pair]:
             raise StoreError(
                 "The slot has not been given to a pair.",
                 where=f"row {pair} of {self.path}",
                 fix="call assign_pairs first",
             )
         codes = self._codes(formats)
+        self._loosen(pair_table(self._file))
         missing = (codes[1:-1] == 0)[:, None]
         nothing = np.full(len(missing), np.nan)
+        values: dict[str, ArrayLike] = {
+            "pairs/formats": codes,
+            "pairs/tolerance": tolerance,
+            "pairs/plan": plan,
+        }
         for name, (losses, predictions) in outputs.items():
             group = self._file["datasets"][name]
             means, differences = (screened or {}).get(name, (nothing, nothing))
@@ -313,14 +386,12 @@ class StoreWriter:
                 "screened": means,
                 "difference": differences,
             }
-            for kind, values in inner.items():
+            for kind, own in inner.items():
                 ends = group[f"model_{kind}"]
-                group[kind][pair] = np.concatenate([ends[first][None], values, ends[second][None]])
-        self._file["pairs/formats"][pair] = codes
-        self._file["pairs/tolerance"][pair] = tolerance
-        self._file.flush()
-        self._file["pairs/status"][pair] = MEASURED
-        self._file.flush()
+                values[f"datasets/{name}/{kind}"] = np.concatenate(
+                    [ends[first][None], own, ends[second][None]]
+                )
+        put_row(self._fd, self._file, pair_table(self._file), int(pair), values)
 
     def _codes(self, formats: ArrayLike | None) -> np.ndarray:
         """(n_points,) codes, the ends' among them."""
@@ -337,35 +408,45 @@ class StoreWriter:
             codes[1:-1] = inner
         return codes
 
+    @_writes
     def add_points(self, points: StoredPoints) -> None:
         """Make room for a way or a surface, unless it is there; its losses are not written."""
-        if points.name in read_points(self._file):
+        if points.name in self._file.get("points", {}):
             return
 
         def add(file: h5py.File) -> None:
             file.attrs["finished"] = "no"
             allocate_points(file, points)
 
-        self._file = replaced(self._file, self.path, add)
+        self._replace(add)
 
-    def points(self, name: str) -> StoredPoints | None:
-        """A way or a surface as far as it is measured, or None where there is none."""
-        return read_points(self._file).get(name)
-
-    def write_points(self, name: str, indices: Sequence[int], outputs: Outputs) -> None:
-        """Store points of a way or a surface; the status is written after the arrays are flushed.
+    @_writes
+    def write_points(
+        self, name: str, indices: Sequence[int], outputs: Outputs, *, plan: int = NO_PLAN
+    ) -> None:
+        """Store points of a way or a surface; a point's status is written after its arrays.
 
         Args:
             name: Of the way or surface.
             indices: Which of its points.
             outputs: By data set, losses in nats and predictions, each (len(indices), n_examples).
+            plan: How they were computed, an index from ``add_plan``.
         """
-        write_points(self._file, name, indices, outputs)
+        self._loosen(point_table(self._file, name))
+        table = point_table(self._file, name)
+        for place, index in enumerate(indices):
+            values: dict[str, ArrayLike] = {table.path("plan"): plan}
+            for data, (losses, predictions) in outputs.items():
+                values[f"{table.group}/losses/{data}"] = losses[place]
+                values[f"{table.group}/predictions/{data}"] = predictions[place]
+            put_row(self._fd, self._file, table, int(index), values)
 
+    @_writes
     def write_notes(self, name: str, notes: Mapping[str, Any]) -> None:
         """Replace how a way or a surface was made."""
-        self._file = replaced(self._file, self.path, lambda file: write_notes(file, name, notes))
+        self._replace(lambda file: write_notes(file, name, notes))
 
+    @_writes
     def finish(self, config: dict[str, Any]) -> None:
         """Rewrite the file compressed, marked as finished, with the configuration as it is now."""
 
@@ -374,13 +455,28 @@ class StoreWriter:
             new.attrs["finished"] = "yes"
             new["config"][()] = json.dumps(config, indent=1)
 
-        rewritten(self._file, self.path, pack).close()
+        self._rewrite(pack)
+        self._close()
 
 
-def _upgrade(file: h5py.File, code: int) -> None:
-    """What format 0.1 has not."""
-    allocate_formats(file)
-    measured = file["pairs/status"][:] == MEASURED
-    formats = file["pairs/formats"]
-    formats[...] = np.broadcast_to(np.where(measured, code, 0)[:, None], formats.shape)
-    file["pairs/tolerance"][...] = np.where(measured, 0.0, np.nan)
+def _locked(path: Path, store: Path) -> int:
+    """A file, open to write and held against other processes.
+
+    Raises:
+        StoreError: Another process holds it.
+        OSError: It cannot be opened.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        lock_file(fd, store)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return open_to_read(path)
+    except OSError as error:
+        raise StoreError("The store cannot be read.", where=path, found=error) from None

@@ -56,7 +56,8 @@ def merge_tree(gaps: ArrayLike) -> MergeTree:
     order = np.argsort(values, kind="stable")
     ranks = np.empty(len(order))
     ranks[order] = np.arange(1, len(order) + 1)
-    spanning = minimum_spanning_tree(coo_array((ranks, (first, second)), shape=(n, n)))
+    ends = first.astype(np.int32), second.astype(np.int32)  # scipy before 1.17.1 takes no others
+    spanning = minimum_spanning_tree(coo_array((ranks, ends), shape=(n, n)))
     joins = order[np.sort(spanning.data).astype(np.intp) - 1]
     names = np.arange(n)  # of each model's group, as scipy counts them
     tree = np.empty((len(joins), 4))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ import numpy as np
 
 from landscape.errors import DataError
 from landscape.tasks.spec import DataSpec, Task
+from landscape.tasks.tables import check_cells, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,18 +85,20 @@ def load_examples(
             f"The task '{task.name}' has no data set '{name}'.",
             expected=f"one of {', '.join(task.datasets)}",
         )
-    frame, where = _read_frame(spec, root, base)
     texts = spec.texts or task.texts
     grouping = [(cut,) if isinstance(cut, str) else cut for cut in spec.groups]
     needed = [*texts, spec.label, *spec.where, *(column for cut in grouping for column in cut)]
+    needed = list(dict.fromkeys(needed))
+    frame, where = _read_frame(spec, needed, texts, root, base)
     for column in needed:
         if column not in frame.columns:
             raise DataError(
                 f"The data set '{name}' has no column '{column}'.",
                 where=where,
-                found=f"columns {', '.join(map(str, frame.columns))}",
+                found=f"columns {', '.join(map(str, frame.columns))}"[:500],
                 fix="name the columns with 'texts', 'label' and 'groups'",
             )
+    check_cells(frame[needed], where)
     keep = np.ones(len(frame), dtype=bool)
     for column, values in spec.where.items():
         keep &= frame[column].isin(values).to_numpy()
@@ -144,48 +149,30 @@ def sample_examples(examples: Examples, n: int | None, rng: np.random.Generator)
 
 
 def _read_frame(
-    spec: DataSpec, root: Path | None, base: Path | None
+    spec: DataSpec,
+    columns: Sequence[str],
+    texts: Sequence[str],
+    root: Path | None,
+    base: Path | None,
 ) -> tuple[pd.DataFrame, object]:
+    """All rows, of which these columns are text; a column that is not there is left out."""
     if spec.datasets is not None:
         return _read_hub(spec), f"{spec.datasets} ({spec.split})"
     assert spec.file is not None
     path = _find(spec.file, root, base)
-    import pandas as pd
-
-    kind = path.name.removesuffix(".gz").rsplit(".", 1)[-1]
-    try:
-        if kind in ("tsv", "csv"):
-            frame = pd.read_csv(
-                path,
-                sep="\t" if kind == "tsv" else ",",
-                quoting=0 if kind == "csv" or spec.quoting else 3,
-                dtype=str,
-                keep_default_na=False,
-            )
-        elif kind in ("jsonl", "ndjson"):
-            frame = pd.read_json(path, lines=True, dtype=False)
-            frame = frame.map(lambda value: value if isinstance(value, str) else json.dumps(value))
-        else:
-            raise DataError(
-                "The data file's kind is not known.",
-                where=path,
-                expected=".tsv, .csv or .jsonl, each also with .gz",
-                found=f".{kind}",
-            )
-    except DataError:
-        raise
-    except (ValueError, OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError("The data file cannot be read.", where=path, found=error) from None
-    return frame, path
+    return read_table(path, columns, texts=texts, quoting=spec.quoting), path
 
 
 def _find(file: str, root: Path | None, base: Path | None) -> Path:
-    given = Path(file).expanduser()
+    given = Path(file)
+    with suppress(RuntimeError):  # a user who is not there
+        given = given.expanduser()
     folders = [folder for folder in (root, base, Path()) if folder is not None]
     tried = [given] if given.is_absolute() else [folder / given for folder in folders]
     for path in tried:
-        if path.is_file():
-            return path
+        with suppress(OSError):  # a name that is too long
+            if path.is_file():
+                return path
     raise DataError(
         "The data file does not exist.",
         where=" or ".join(str(path.absolute()) for path in dict.fromkeys(tried)),
@@ -206,15 +193,16 @@ def _read_hub(spec: DataSpec) -> pd.DataFrame:
     repository, _, configuration = spec.datasets.partition(":")
     try:
         rows = datasets.load_dataset(repository, configuration or None, split=spec.split)
-    except (OSError, ValueError) as error:
+        frame = rows.to_pandas()
+    except Exception as error:  # its builders raise whatever their parsers raise
         raise DataError(
             "The hub data set cannot be loaded.",
             where=spec.datasets,
-            found=error,
+            found=str(error)[:500] or type(error).__name__,
             fix="check the id (REPOSITORY or REPOSITORY:CONFIGURATION) and the split; the command "
             "line is offline unless HF_HUB_OFFLINE=0 is set",
         ) from None
-    return rows.to_pandas().astype(str)
+    return frame.astype(str).mask(frame.isna())
 
 
 def _fold(row: tuple[str, ...], n: int) -> int:
@@ -256,8 +244,8 @@ def _labels(
         raise DataError(
             f"The data set '{name}' has a label that the task does not know.",
             where=f"{where}, data row {row + 1}",
-            expected=f"one of {', '.join(index_of)}",
-            found=", ".join(map(repr, unknown[:5])),
+            expected=f"one of {', '.join(index_of)}"[:2000],
+            found=", ".join(repr(value)[:80] for value in unknown[:5]),
             fix="map the file's labels to the task's with 'labels:'",
         )
     labels = np.array([index_of[str(value)] for value in column], dtype=np.int64)

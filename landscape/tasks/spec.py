@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from landscape.errors import DataError, require_known
-from landscape.schema import Strict, read_yaml, validate
+from landscape.schema import PathText, Strict, read_yaml, validate
 
 _FOLDER = Path(__file__).parent
 BUILTIN_TASKS: tuple[str, ...] = tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
 
 
+Label = Annotated[str, Field(min_length=1, max_length=500)]
+MAX_LABELS = 255
+"""Stores keep a label as one byte, of which one value means that there is none."""
+
+
 class Folds(Strict):
     """A part of a file's rows, drawn by a hash of the text: equal texts stay together."""
 
-    n: int = Field(ge=2)
+    n: int = Field(ge=2, le=1_000_000)
     use: tuple[int, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -32,7 +37,8 @@ class DataSpec(Strict):
     """Where one data set lies and how its columns are read.
 
     Attributes:
-        file: A TSV, CSV or JSONL file, gzipped or not, absolute or below the data root.
+        file: A TSV, CSV or JSONL file, gzipped or not: an absolute path, or one below the data
+            root.
         datasets: Instead of ``file``: a ``datasets`` id (needs the ``datasets`` extra).
         split: The split of a ``datasets`` id.
         texts: One or two text columns; the task's when absent.
@@ -46,13 +52,15 @@ class DataSpec(Strict):
         quoting: Whether a TSV file quotes its fields (a CSV file always may).
     """
 
-    file: str | None = None
+    file: PathText | None = None
     datasets: str | None = None
     split: str = "validation"
     texts: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=2)
     label: str = "label"
-    labels: dict[str, str | tuple[str, ...]] | None = None
-    groups: tuple[str | tuple[str, ...], ...] = ()
+    labels: dict[str, str | Annotated[tuple[str, ...], Field(min_length=1)]] | None = Field(
+        default=None, min_length=1
+    )
+    groups: tuple[str | Annotated[tuple[str, ...], Field(min_length=1)], ...] = ()
     where: dict[str, tuple[str, ...]] = {}
     folds: Folds | None = None
     metric: Literal["accuracy", "matthews"] | None = None
@@ -64,10 +72,21 @@ class DataSpec(Strict):
         # YAML reads 0, 1, yes and no as numbers and booleans; files hold text
         return {str(key): item for key, item in value.items()} if isinstance(value, dict) else value
 
+    @field_validator("groups")
+    @classmethod
+    def _each_once(cls, value: tuple[str | tuple[str, ...], ...]) -> Any:
+        names = [cut if isinstance(cut, str) else " x ".join(cut) for cut in value]
+        if len(set(names)) < len(names):
+            raise ValueError("a group stands twice")
+        return value
+
     @model_validator(mode="after")
     def _one_source(self) -> DataSpec:
         if (self.file is None) == (self.datasets is None):
             raise ValueError("give exactly one of 'file' and 'datasets'")
+        path = Path(self.file or "")
+        if not path.is_absolute() and ".." in path.parts:
+            raise ValueError("a relative 'file' lies below the data root, without '..'")
         return self
 
 
@@ -86,7 +105,7 @@ class Task(Strict):
     """
 
     name: str
-    labels: tuple[str, ...] = Field(min_length=2)
+    labels: tuple[Label, ...] = Field(min_length=2, max_length=MAX_LABELS)
     texts: tuple[str, ...] = Field(min_length=1, max_length=2)
     train: DataSpec | None = None
     in_domain: dict[str, DataSpec] = Field(min_length=1)
@@ -99,11 +118,17 @@ class Task(Strict):
     def _consistent(self) -> Task:
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("label names must differ")
+        if len(set(self.texts)) != len(self.texts):
+            raise ValueError("the two columns of 'texts' must differ")
         if both := set(self.in_domain) & set(self.challenge):
             raise ValueError(f"the data set {both.pop()!r} is both in_domain and challenge")
         for name, spec in self.datasets.items():
             if "/" in name or name.startswith("."):
                 raise ValueError(f"the data set name {name!r} must not hold '/' or begin with '.'")
+            if not name.strip() or len(name) > 200 or not name.isprintable():
+                raise ValueError(
+                    f"a data set's name is printable text of up to 200 letters, not {name!r:.80}"
+                )
             for value, target in (spec.labels or {}).items():
                 for label in (target,) if isinstance(target, str) else target:
                     if label not in self.labels:
@@ -148,7 +173,12 @@ def data_root(root: str | Path | None = None) -> Path | None:
     chosen = root or os.environ.get("LANDSCAPE_DATA")
     if not chosen:
         return None
-    path = Path(chosen).expanduser()
-    if not path.is_dir():
+    path = Path(chosen)
+    try:
+        path = path.expanduser()
+        found = path.is_dir()
+    except (OSError, RuntimeError):  # a name that is too long, a user who is not there
+        found = False
+    if not found:
         raise DataError("The data root is not a folder.", where=path.absolute())
     return path

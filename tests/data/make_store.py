@@ -68,6 +68,7 @@ def main() -> None:
             pairs=PAIRS,
             positions=POSITIONS,
             datasets=experiment.examples,
+            plans=[{"texts at a time": 1, "screened in": "bf16"}],
         )
     sets = [data for _, data in experiment.examples]
     with StoreWriter(path) as writer:
@@ -80,6 +81,7 @@ def main() -> None:
                     name: (fast[name][0].mean(), np.abs(fast[name][0] - losses).max())
                     for name, (losses, _) in exact.items()
                 },
+                plan=0,
             )
         for k, (a, b) in enumerate(PAIRS):
             write_pair(writer, k, [between(models[a], models[b], t) for t in POSITIONS], sets)
@@ -179,6 +181,7 @@ def write_pair(
         formats=[codes[kind] for kind in inner],
         tolerance=float(missed) if (inner != "f").any() else 0.0,
         screened=screened,
+        plan=0,
     )
 
 
@@ -207,9 +210,8 @@ def write_way(writer: StoreWriter, models: list[torch.nn.Module], sets: list[Exa
         )
     )
     kept = [0, 1, 2, 4]
-    writer.write_points(
-        "straight", kept, measure([between(models[1], models[2], t[k]) for k in kept], sets)
-    )
+    values = measure([between(models[1], models[2], t[k]) for k in kept], sets)
+    writer.write_points("straight", kept, values, plan=writer.add_plan({"texts at a time": 1}))
 
 
 def write_surface(writer: StoreWriter, models: list[torch.nn.Module], sets: list[Examples]) -> None:

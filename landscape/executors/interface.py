@@ -1,0 +1,42 @@
+"""What every executor offers: calls to a few workers that keep what they have loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+Make = Callable[[], Any]
+"""Makes a worker, where it will work: a model, its batches, loaded checkpoints."""
+
+
+class WorkerLost(Exception):
+    """The worker was killed, or its machine is gone; the call may be made again elsewhere."""
+
+
+class Executor(Protocol):
+    """Shaped like ``concurrent.futures.Executor``, with a place for each call.
+
+    Attributes:
+        n_workers: How many there are.
+        ahead: Calls that one worker is given at a time: more than one where they wait for it.
+    """
+
+    n_workers: int
+    ahead: int
+
+    def start(self, worker: int) -> Future[None]:
+        """Make a worker, unless it is there; done when it takes calls, or fails as a call does."""
+        ...
+
+    def submit(self, worker: int, function: Callable[..., T], /, *args: Any) -> Future[T]:
+        """Call ``function(worker, *args)`` there; it fails with ``WorkerLost`` where that is gone.
+
+        Function, arguments and result must be picklable; what it raises is raised here.
+        """
+        ...
+
+    def shutdown(self) -> None:
+        """End all workers, whatever they are doing."""
+        ...

@@ -1,0 +1,188 @@
+"""Data files: TSV, CSV and JSON lines, gzipped or not, as tables of text.
+
+A packed file can be a thousand times as large as it looks: its size is known before it is parsed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from landscape.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_BYTES = 2**30  # unpacked
+MAX_LINE = 2**24
+MAX_CELLS = 20_000_000
+MAX_CHARACTERS = 1_000_000  # of one cell that is used
+_CHUNK = 2**20
+_UNREADABLE = (ValueError, OSError, EOFError, zlib.error)
+
+
+def read_table(
+    path: Path, columns: Sequence[str], *, texts: Sequence[str] = (), quoting: bool = False
+) -> pd.DataFrame:
+    """All rows of a data file.
+
+    Args:
+        path: A .tsv, .csv, .jsonl or .ndjson file, also with .gz.
+        columns: Those that are wanted. Of JSON lines no others are kept.
+        texts: Those of them in which JSON's null is nothing, rather than a value of its own.
+        quoting: Whether a TSV file quotes its fields.
+
+    Returns:
+        The columns as text, a JSON value that is no text as its JSON. What a row lacks is missing.
+
+    Raises:
+        DataError: Another kind of file, one that cannot be read, is too large, or is no UTF-8; a
+            row that is longer than the header, or a wanted column that stands twice.
+    """
+    kind = path.name.removesuffix(".gz").rsplit(".", 1)[-1]
+    if kind not in ("tsv", "csv", "jsonl", "ndjson"):
+        raise DataError(
+            "The data file's kind is not known.",
+            where=path,
+            expected=".tsv, .csv or .jsonl, each also with .gz",
+            found=f".{kind}",
+        )
+    try:
+        _measure(path, {"tsv": b"\t", "csv": b","}.get(kind))
+        if kind in ("jsonl", "ndjson"):
+            return _read_json(path, columns, texts)
+        return _read_separated(path, columns, "\t" if kind == "tsv" else ",", quoting)
+    except DataError:
+        raise
+    except _UNREADABLE as error:
+        raise DataError(
+            "The data file cannot be read.", where=path, found=str(error).strip()[:500]
+        ) from None
+
+
+def check_cells(frame: pd.DataFrame, where: object) -> None:
+    """Refuse what is missing, too long, or half of a character.
+
+    Raises:
+        DataError: The first such cell, by its row.
+    """
+    for column in frame.columns:
+        cells = frame[column]
+        if cells.isna().any():
+            _refuse(
+                f"A row has nothing in the column '{column}'.",
+                where,
+                int(cells.isna().to_numpy().argmax()),
+                "as many cells in every row as in the header",
+            )
+        sizes = cells.str.len().to_numpy()
+        if len(sizes) and sizes.max() > MAX_CHARACTERS:
+            _refuse(
+                f"The column '{column}' has a cell that is too long.",
+                where,
+                int(sizes.argmax()),
+                f"up to {MAX_CHARACTERS} characters",
+            )
+        for row, cell in enumerate(cells):
+            try:
+                cell.encode()
+            except UnicodeEncodeError:
+                _refuse(f"The column '{column}' has half of a character.", where, row, "text")
+
+
+def _refuse(what: str, where: object, row: int, expected: str) -> None:
+    raise DataError(what, where=f"{where}, data row {row + 1}", expected=expected)
+
+
+def _open(path: Path) -> IO[bytes]:
+    return gzip.open(path) if path.name.endswith(".gz") else path.open("rb")  # type: ignore[return-value]
+
+
+def _measure(path: Path, delimiter: bytes | None) -> None:
+    """Go through a file once without keeping it."""
+    size = cells = line = 0
+    with _open(path) as file:
+        while chunk := file.read(_CHUNK):
+            if b"\0" in chunk:
+                raise ValueError("a NUL: the file is binary, or UTF-16 instead of UTF-8")
+            size += len(chunk)
+            cells += chunk.count(b"\n") + (chunk.count(delimiter) if delimiter else 0)
+            first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
+            line += len(chunk) if first < 0 else first
+            longest, line = line, line if last < 0 else len(chunk) - last - 1
+            if longest > MAX_LINE:
+                raise DataError(
+                    "The data file has a line that is too long.",
+                    where=path,
+                    expected=f"up to {MAX_LINE} bytes",
+                )
+            if size > MAX_BYTES or cells > MAX_CELLS:
+                raise DataError(
+                    "The data file is too large.",
+                    where=path,
+                    expected=f"up to {MAX_BYTES} bytes and {MAX_CELLS} cells, unpacked",
+                    fix="leave out rows and columns that are not used",
+                )
+
+
+def _read_separated(
+    path: Path, columns: Sequence[str], delimiter: str, quoting: bool
+) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = pd.read_csv(
+        path,
+        sep=delimiter,
+        quoting=0 if delimiter == "," or quoting else 3,
+        # with a header, pandas would take a longer row's first cell for its name
+        header=None,
+        dtype=str,
+        keep_default_na=False,
+        compression="gzip" if path.name.endswith(".gz") else None,
+    )
+    header = [str(cell) for cell in rows.iloc[0]]
+    for column in columns:
+        if header.count(column) > 1:
+            raise DataError(f"The column '{column}' stands twice in the header.", where=path)
+    return rows.iloc[1:].set_axis(header, axis=1).reset_index(drop=True)
+
+
+def _read_json(path: Path, columns: Sequence[str], texts: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    found: dict[str, list[str | None]] = {name: [] for name in columns}
+    seen: dict[str, None] = {}
+    n = 0
+    for number, row in _json_rows(path):
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number} is no JSON object")
+        n += 1
+        if len(seen) < 100:
+            seen |= dict.fromkeys(row)
+        for name, cells in found.items():
+            known = name in row and not (row[name] is None and name in texts)
+            cells.append(_as_text(row[name]) if known else None)
+    kept = {name: cells for name, cells in found.items() if name in seen}
+    others = {
+        name: [None] * n for name in seen if name not in kept
+    }  # for the error that names them
+    return pd.DataFrame({**kept, **others}, dtype=object)
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, Any]]:
+    with _open(path) as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield number, json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"line {number}: {error}") from None
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

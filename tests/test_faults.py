@@ -1,0 +1,142 @@
+"""Runs that are killed, hindered and damaged end as the uninterrupted one; and who says so."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from landscape.store import Contents, StoreWriter, read_store
+from tests.test_store_pairs import ALL, make, measure, models
+
+HERE = Path(__file__).parents[1] / "experiments" / "faults"
+sys.path.insert(0, str(HERE))
+
+from compare import compare, rows_of  # noqa: E402
+from damage import cut, flip, touched  # noqa: E402
+
+N_FAULTS = 12
+
+
+def test_what_runs_survive(tmp_path: Path) -> None:
+    command = [sys.executable, str(HERE / "run.py"), "--quick", "--seed", "5"]
+    done = subprocess.run(
+        [*command, "--faults", str(N_FAULTS), "--out", str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert f"{N_FAULTS} faults, {N_FAULTS} survived" in done.stdout, done.stderr
+    results = json.loads((tmp_path / "faults.json").read_text())
+    assert len({result["case"]["kind"] for result in results}) == N_FAULTS
+    assert {result["case"]["executor"] for result in results} == {"local", "process"}
+    assert all(result["place"] for result in results)  # each fault came
+    assert "| **all** |" in (tmp_path / "faults.md").read_text()
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = make(tmp_path_factory.mktemp("store") / "store.h5", ALL)
+    with StoreWriter(path) as writer:
+        models(writer)
+        measure(writer, np.arange(7))
+    return path
+
+
+@pytest.fixture(scope="module")
+def contents(store: Path) -> Contents:
+    return read_store(store)
+
+
+def test_a_store_is_itself(store: Path, contents: Contents) -> None:
+    found = compare(store, contents, whole=True)
+    assert found.differences == []
+    assert found.measured == rows_of(contents) == {
+        *(f"model {k}" for k in range(5)),
+        *(f"pair {i} {j}" for i, j in ALL[:7]),
+    }
+
+
+@pytest.mark.parametrize("kind", ["losses", "predictions", "screened", "difference"])
+@pytest.mark.parametrize("of", ["", "model_"])
+def test_one_number_that_is_not_the_same_is_named(contents: Contents, kind: str, of: str) -> None:
+    data = contents.datasets["hard"]
+    values = getattr(data, of + kind).copy()
+    values[3] = np.where(np.isnan(values[3]), 1, values[3] + 1).astype(values.dtype)
+    other = replace(
+        contents, datasets={**contents.datasets, "hard": replace(data, **{of + kind: values})}
+    )
+    who = "model 3" if of else "pair {} {}".format(*ALL[3])
+    for whole in (True, False):
+        found = compare(other, contents, whole=whole)
+        assert found.differences == [f"{kind} of {who} on hard"]
+
+
+def test_what_is_missing_counts_only_where_everything_must_be_there(contents: Contents) -> None:
+    status = contents.status.copy()
+    status[2] = 0
+    fewer = replace(contents, status=status)
+    assert compare(fewer, contents, whole=False).differences == []
+    lacking = compare(fewer, contents, whole=True).differences
+    assert "pair {} {} is missing".format(*ALL[2]) in lacking
+    assert "the table of pairs" in lacking
+
+
+def test_rounding_is_let_pass_only_where_a_plan_says_halved(contents: Contents) -> None:
+    data = contents.datasets["dev"]
+    losses = data.losses.copy()
+    losses[1] += np.float32(3e-6)
+    plan = contents.plan.copy()
+    plan[1] = 1
+    plans = [{"tokens": 8}, {"tokens": 8, "halved": True}]
+    reference = replace(contents, plans=plans[:1], plan=np.zeros_like(plan))
+    same = replace(contents, datasets={**contents.datasets, "dev": replace(data, losses=losses)})
+    for told, loose, good in ((True, True, True), (True, False, False), (False, True, False)):
+        own = np.where(np.arange(len(plan)) == 1, int(told), 0).astype(plan.dtype)
+        found = compare(replace(same, plans=plans, plan=own), reference, whole=False, loose=loose)
+        assert (found.differences == []) == good
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_rows_of_bytes_are_those_that_read_otherwise(
+    store: Path, contents: Contents, tmp_path: Path, finished: bool
+) -> None:
+    sound = tmp_path / "sound.h5"
+    shutil.copy(store, sound)
+    if finished:
+        with StoreWriter(sound) as writer:
+            writer.finish({"name": "x"})
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        damaged = tmp_path / "damaged.h5"
+        shutil.copy(sound, damaged)
+        places = flip(damaged, rng)
+        hurt = touched(sound, places)
+        try:
+            found = read_store(damaged, verify=False)
+            with h5py.File(damaged) as file:
+                file["pairs/models"][:]
+        except Exception:  # of HDF5, whose structure was hit
+            continue
+        if found.pairs.tolist() != contents.pairs.tolist():
+            continue
+        differences = compare(found, contents, whole=False).differences
+        rows = {d.split(" of ")[1].split(" on ")[0] for d in differences if d.startswith("losses")}
+        assert rows <= hurt
+
+
+def test_a_cut_takes_the_end(store: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.h5"
+    shutil.copy(store, damaged)
+    places = cut(damaged, np.random.default_rng(1))
+    assert damaged.read_bytes() == store.read_bytes()[: places[0]]
+    assert places[-1] + 1 == store.stat().st_size
+    assert touched(store, np.arange(store.stat().st_size)) >= rows_of(read_store(store))
+    assert touched(store, np.zeros(0, dtype=int)) == set()
