@@ -93,6 +93,8 @@ class Analysis:
         mean_difference: Nats: the largest absolute difference of a mean loss between them.
         settled: Whether the basins stay the same when every gap is as large as its tolerance
             allows.
+        not_finite: A line for each pair whose losses on ``dataset`` are NaN or infinite somewhere;
+            these pairs are left out of ``contents`` and all else, like pairs never measured.
     """
 
     contents: Contents
@@ -114,6 +116,7 @@ class Analysis:
     difference: float
     mean_difference: float
     settled: bool
+    not_finite: tuple[str, ...] = ()
 
 
 def analyze(
@@ -151,6 +154,7 @@ def analyze(
             where=contents.path,
             fix="run the experiment again: it goes on where it stopped",
         )
+    contents, not_finite = _without_infinite(contents, dataset)
     scores, challenge = _all_scores(contents)
     focus = focus or (challenge[0] if challenge else "")
     if focus:
@@ -167,12 +171,13 @@ def analyze(
     if chosen:
         basins = _active_basins(contents, dataset, rule, n_basins, delta, seed)
     else:
-        noise = _noise(contents, gaps, intervals)
         filled = fill_unmeasured(heights, contents.pairs)
+        noise = _noise(contents, gaps, intervals, filled)
         basins = find_basins(filled, n_basins, delta=delta, **noise, rng=rng)
         basins = replace(basins, gaps=heights)
     if tolerance > 0 and not chosen:
-        highest = heights + _square(contents.tolerance, contents.pairs, len(heights))
+        more = _square(contents.tolerance, contents.pairs, len(heights))
+        highest = filled + np.where(np.isnan(heights), 0, more)
         other = find_basins(highest, n_basins, delta=delta, **noise, rng=again)
         settled = np.array_equal(other.labels, basins.labels)
     curves = {name: _curves(name, data, contents) for name, data in contents.datasets.items()}
@@ -204,7 +209,43 @@ def analyze(
         difference=contents.largest_difference,
         mean_difference=largest(*between),
         settled=settled,
+        not_finite=not_finite,
     )
+
+
+def _without_infinite(contents: Contents, dataset: str) -> tuple[Contents, tuple[str, ...]]:
+    """The contents less the pairs without a gap, and a line for each of these.
+
+    A loss that overflowed, or that a broken device gave, is stored as it came; what it says of
+    the pair is nothing.
+    """
+    losses, rows = contents.datasets[dataset].losses, []
+    for row, own in enumerate(losses):  # not all pairs' masks at once
+        rows.append(bool(np.isfinite(own[contents.exact[row]]).all()))
+    good = np.array(rows, dtype=bool)
+    if good.all():
+        return contents, ()
+    lines = []
+    for row in np.flatnonzero(~good).tolist():
+        exact = contents.exact[row][:, None]
+        points = np.flatnonzero((exact & ~np.isfinite(losses[row])).any(axis=1))
+        first, second = (contents.models[k] for k in contents.pairs[row])
+        where = ", ".join(f"{contents.positions[point]:.2g}" for point in points)
+        lines.append(f"{first} and {second} at t = {where}")
+    if not good.any():
+        raise ConfigError(
+            "No pair has finite losses.",
+            where=f"{dataset} in {contents.path}",
+            fix="see to the models: their weights are read, but what they compute overflows",
+        )
+    kinds = ("losses", "predictions", "screened", "difference", "accuracies")
+    sets = {
+        name: replace(data, **{kind: getattr(data, kind)[good] for kind in kinds})
+        for name, data in contents.datasets.items()
+    }
+    of_pairs = ("pairs", "status", "formats", "tolerance", "plan")
+    kept = {name: getattr(contents, name)[good] for name in of_pairs}
+    return replace(contents, datasets=sets, **kept), tuple(lines)
 
 
 def analysis_options(contents: Contents) -> dict[str, Any]:
@@ -320,18 +361,22 @@ def _active_basins(
     )
 
 
-def _noise(contents: Contents, gaps: GapIntervals, intervals: GapIntervals) -> dict[str, Any]:
-    """What ``find_basins`` is told of the noise."""
+def _noise(
+    contents: Contents, gaps: GapIntervals, intervals: GapIntervals, filled: np.ndarray
+) -> dict[str, Any]:
+    """What ``find_basins`` is told of the noise; gaps that were filled in have none."""
     if intervals.draws is None or intervals.null is None:
         return {}
     n = len(contents.models)
-    place = _square(np.arange(len(contents.pairs)), contents.pairs, n)[np.triu_indices(n, 1)]
-    order = place.astype(np.intp)
-    return {
-        "noise": gaps.standard_error,
-        "draws": np.maximum(intervals.draws[:_DRAWS, order], 0),
-        "null": np.maximum(intervals.null[:_DRAWS, order], 0),
-    }
+    upper = np.triu_indices(n, 1)
+    place = _square(np.arange(len(contents.pairs)), contents.pairs, n)[upper]
+    measured = ~np.isnan(place)
+    order = place[measured].astype(np.intp)
+    draws = np.tile(filled[upper], (min(_DRAWS, len(intervals.draws)), 1))
+    null = np.zeros_like(draws)
+    draws[:, measured] = np.maximum(intervals.draws[:_DRAWS, order], 0)
+    null[:, measured] = np.maximum(intervals.null[:_DRAWS, order], 0)
+    return {"noise": np.nan_to_num(gaps.standard_error), "draws": draws, "null": null}
 
 
 def _curves(

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -21,11 +21,13 @@ from torch import Tensor
 
 from landscape.batches import Encoded, make_batches, tokenize
 from landscape.checkpoints import load_checkpoint, resolve
+from landscape.checkpoints.torch_files import write_torch_file
 from landscape.errors import ConfigError
 from landscape.schema import Strict, read_yaml, validate
 from landscape.tasks import Task, load_examples, load_task, sample_examples
 
 _LENGTH_POOL = 50  # batches sorted by length together; random beyond that
+_MOST_SEEDS = 100_000
 
 
 class FinetuneConfig(Strict):
@@ -46,8 +48,8 @@ class FinetuneConfig(Strict):
     base: str
     task: str | dict[str, Any]
     data_root: str | None = None
-    out: str
-    seeds: tuple[int, ...] = Field(min_length=1)
+    out: str = Field(pattern=r"^[^\x00]+$")
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1, max_length=_MOST_SEEDS)
     steps: int = Field(gt=0)
     batch_size: int = Field(default=32, gt=0)
     learning_rate: float = Field(default=2e-5, gt=0)
@@ -57,12 +59,21 @@ class FinetuneConfig(Strict):
     max_length: int = Field(default=128, gt=0)
     examples: int | None = Field(default=None, gt=0)
     precision: Literal["fp32", "bf16"] = "fp32"
-    device: str = "cpu"
+    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
 
     @field_validator("seeds", mode="before")
     @classmethod
     def _count(cls, value: Any) -> Any:
-        return tuple(range(value)) if isinstance(value, int) else value
+        if isinstance(value, int) and 0 <= value <= _MOST_SEEDS:
+            return tuple(range(value))
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _once_each(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("a seed stands there twice: its member would be made twice")
+        return seeds
 
     def recipe(self, seed: int) -> dict[str, Any]:
         """Everything that decides one member's weights."""
@@ -244,8 +255,7 @@ def _train(
                     "recent": recent,
                     "recipe": recipe,
                 }
-                torch.save(content, partial / "state.tmp")
-                os.replace(partial / "state.tmp", partial / "state.pt")
+                write_torch_file(content, partial / "state.pt")
     return model, float(np.mean(recent))
 
 

@@ -33,6 +33,7 @@ from landscape.store.same import refuse_unlike
 from landscape.store.structure import LEAST_BLOCK
 from landscape.store.tables import NO_PLAN, plans_of, tables
 from landscape.store.unite import Source, Sum, unite
+from landscape.store.wellformed import check_layout
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ def _opened(path: Path, copy: Path, stack: ExitStack) -> h5py.File:
     except OSError as error:
         raise StoreError("The store cannot be read.", where=path, found=error) from None
     check_encoding(file, path)
+    check_layout(file, path)
     if not has_checksums(file):
         stack.callback(_remove, copy)
         copyfile(path, copy)

@@ -23,12 +23,11 @@ from landscape.store.replace import make_file, partial_of, put_in_place
 from landscape.store.structure import (
     LEAST_BLOCK,
     find_directory,
-    has_copy,
-    is_sound,
     restore,
 )
 from landscape.store.tables import DISTANCES, tables
 from landscape.store.upgrade import upgrade
+from landscape.store.wellformed import check_layout
 
 
 @dataclass(frozen=True)
@@ -53,10 +52,10 @@ class Repair:
 def repair(path: Path) -> Repair:
     """Mend a store: everything that is sound stays, what is not is to be measured again.
 
-    Structure, names, texts and labels are restored from their copy. A row that is not as it was
-    written becomes one that is not measured; of a store of a format before 0.5, which has neither
-    copy nor checksums, only a row that does not decompress. The mended file takes the store's place
-    at once, and the damaged one is kept beside it as ``NAME.damaged``.
+    Structure, names, texts and labels are restored from their copies. A row that is not as it was
+    written becomes one that is not measured; of a format before 0.5, which has neither copies nor
+    checksums, only a row that does not decompress. The mended file takes the store's place at once,
+    and the damaged one is kept beside it as ``NAME.damaged``.
 
     Args:
         path: The store, which no run may be writing to.
@@ -98,9 +97,10 @@ def _repair(path: Path, restored: Path) -> Repair:
         readable = restored
     with _opened(readable, path) as file:
         check_encoding(file, path)
+        check_layout(file, path)
         sealed = has_checksums(file)
         if sealed and structure_damage(readable) is None:
-            raise _beyond(path, "both directories of the copy of its structure")
+            raise _beyond(path, "both directories of the copies of its structure")
         verdicts = [
             sealed_verdict(file, table) if sealed else unsealed_verdict(file, table)
             for table in tables(file)
@@ -140,11 +140,8 @@ def _restore(path: Path, restored: Path) -> None:
     fd = os.open(restored, os.O_RDWR | os.O_CLOEXEC)
     try:
         directory, _ = find_directory(fd)
-        if directory is None or not has_copy(fd, directory):
-            raise _beyond(path, "its structure, and the copy of its structure")
-        restore(fd, directory)
-        if not is_sound(fd, directory):
-            raise _beyond(path, "its structure; the copy does not fit it")
+        if directory is None or not restore(fd, directory):
+            raise _beyond(path, "its structure, in one place with both copies of it")
     finally:
         os.close(fd)
 

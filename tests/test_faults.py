@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+import torch
 
+import landscape.analysis
+import landscape.details
+import landscape.measurement.unchanged as unchanged
+import landscape.plots
+import landscape.report
+from landscape import experiment
+from landscape.checkpoints import load_population
+from landscape.errors import CheckpointError
+from landscape.measurement.ways import _put
 from landscape.store import Contents, StoreWriter, read_store
 from tests.test_store_pairs import ALL, make, measure, models
+from tests.tiny import LABELS, make_model
 
 HERE = Path(__file__).parents[1] / "experiments" / "faults"
 sys.path.insert(0, str(HERE))
@@ -58,10 +73,14 @@ def contents(store: Path) -> Contents:
 def test_a_store_is_itself(store: Path, contents: Contents) -> None:
     found = compare(store, contents, whole=True)
     assert found.differences == []
-    assert found.measured == rows_of(contents) == {
-        *(f"model {k}" for k in range(5)),
-        *(f"pair {i} {j}" for i, j in ALL[:7]),
-    }
+    assert (
+        found.measured
+        == rows_of(contents)
+        == {
+            *(f"model {k}" for k in range(5)),
+            *(f"pair {i} {j}" for i, j in ALL[:7]),
+        }
+    )
 
 
 @pytest.mark.parametrize("kind", ["losses", "predictions", "screened", "difference"])
@@ -113,8 +132,8 @@ def test_rows_of_bytes_are_those_that_read_otherwise(
     if finished:
         with StoreWriter(sound) as writer:
             writer.finish({"name": "x"})
-    rng = np.random.default_rng(0)
-    for _ in range(60):
+    rng, seen = np.random.default_rng(0), 0
+    for _ in range(300):
         damaged = tmp_path / "damaged.h5"
         shutil.copy(sound, damaged)
         places = flip(damaged, rng)
@@ -130,6 +149,8 @@ def test_rows_of_bytes_are_those_that_read_otherwise(
         differences = compare(found, contents, whole=False).differences
         rows = {d.split(" of ")[1].split(" on ")[0] for d in differences if d.startswith("losses")}
         assert rows <= hurt
+        seen += len(rows)
+    assert finished or seen > 4  # what is compressed does not read at all
 
 
 def test_a_cut_takes_the_end(store: Path, tmp_path: Path) -> None:
@@ -140,3 +161,91 @@ def test_a_cut_takes_the_end(store: Path, tmp_path: Path) -> None:
     assert places[-1] + 1 == store.stat().st_size
     assert touched(store, np.arange(store.stat().st_size)) >= rows_of(read_store(store))
     assert touched(store, np.zeros(0, dtype=int)) == set()
+
+
+def test_a_tensor_is_refused_that_is_read_after_its_file_was_changed(population: Path) -> None:
+    loaded = load_population([f"{population}/member-*"], LABELS)
+    held = unchanged.held_to(loaded, unchanged.fingerprints_of(loaded))
+    name = next(iter(held.checkpoints[1].params))
+    assert torch.equal(held.checkpoints[1].params[name], loaded.checkpoints[1].params[name])
+    make_model("bert", seed=9).save_pretrained(population / "member-1")
+    with pytest.raises(CheckpointError, match=r"(?s)was changed while.*member-1.*restore it"):
+        held.checkpoints[1].params[name]
+    assert held.checkpoints[0].params[name].shape == held.checkpoints[2].params[name].shape
+    (population / "member-2/model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"(?s)cannot be read any more.*member-2"):
+        unchanged.fingerprints_of(loaded)
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_a_reading_that_fails_is_tried_three_times(
+    population: Path, failures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unchanged.time, "sleep", lambda seconds: None)
+    loaded = load_population([f"{population}/member-*"], LABELS)
+    first, left = loaded.checkpoints[0], [failures]
+
+    def read(name: str) -> torch.Tensor:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise OSError(errno.EIO, "Input/output error")
+        return first.params.read(name)
+
+    flaky = first.with_params(replace(first.params, read=read))
+    fingerprints = unchanged.fingerprints_of(loaded)
+    checkpoints = (flaky, *loaded.checkpoints[1:])
+    held = unchanged.held_to(replace(loaded, checkpoints=checkpoints), fingerprints)
+    name = next(iter(first.params))
+    if failures < 3:
+        assert torch.equal(held.checkpoints[0].params[name], first.params[name])
+    else:
+        with pytest.raises(CheckpointError, match=r"(?s)cannot be read.*member-0.*Input/output"):
+            held.checkpoints[0].params[name]
+
+
+def test_a_file_is_put_in_place_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _put(tmp_path / "way.json", b"one")
+    real = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        real(path, content[:1])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left.*way\.json"):
+        _put(tmp_path / "way.json", b"two")
+    assert [path.name for path in tmp_path.iterdir()] == ["way.json"]
+    assert (tmp_path / "way.json").read_bytes() == b"one"
+
+
+def test_what_is_drawn_is_of_this_store_whatever_the_clock_does(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, drawn = tmp_path / "store.h5", []
+    shutil.copy(store, own)
+
+    def write_report(_analysis: Any, page: Path, _details: Any) -> None:
+        drawn.append(page)
+        page.write_text("page")
+
+    basins = SimpleNamespace(evidence=SimpleNamespace(reason=""))
+    analysis = SimpleNamespace(basins=basins)
+    monkeypatch.setattr(landscape.analysis, "analyze", lambda *_, **options: analysis)
+    monkeypatch.setattr(landscape.details, "examine", lambda _: None)
+    monkeypatch.setattr(landscape.plots, "write_figures", lambda *_: [])
+    monkeypatch.setattr(landscape.report, "write_report", write_report)
+
+    def draw() -> int:
+        experiment.draw(own, tmp_path, lambda line: None)
+        return len(drawn)
+
+    assert (draw(), draw()) == (1, 1)
+    for shift in (-1e8, 1e8):  # the store was written again, and the clock jumped before
+        when = own.stat().st_mtime + shift
+        os.utime(own, (when, when))
+        before = len(drawn)
+        assert (draw(), draw()) == (before + 1, before + 1)
+    (tmp_path / "report.html").write_text("")  # a full disk, or a kill, left half of a page
+    assert draw() == 4

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import pickle
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from safetensors.numpy import save_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "experiments" / "malformed"))
 
+import fuzz
 from fuzz_readers import READERS, Reader
 from mutate import mutate
 from weight_cases import archive, tensor_pickle, with_header
@@ -241,3 +244,37 @@ def test_the_generator_alone_decides_an_input(seed: int) -> None:
     first, second = (mutate(given, [b"x"], np.random.default_rng(seed)) for _ in range(2))
     assert first == second
     assert given == [b"one: 1\n", b"two: [2, 3]\n"]
+
+
+def test_the_harness_notices_errors_ends_and_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of eight executions, by their numbers: a refusal, an error, an end, a lot of memory."""
+    monkeypatch.setattr(fuzz, "MOST_BYTES", 2**26)
+
+    def read(data: bytes, folder: Path) -> None:
+        number = int(data)
+        if number == 1:
+            raise ConfigError("no")
+        if number == 2:
+            raise KeyError("two")
+        if number == 3:
+            os._exit(5)
+        if number == 4:
+            np.ones(2**24)
+
+    class Numbered(Reader):
+        def make(self, seeds: Sequence[bytes], rng: np.random.Generator) -> bytes:
+            # what the generator was made from
+            return str(rng.bit_generator.seed_seq.entropy[1]).encode()  # type: ignore[attr-defined]
+
+    monkeypatch.setitem(READERS, "log", Numbered(lambda materials, folder: [b"0"], read))
+    row = fuzz.fuzz("log", 8, 0, 0, tmp_path, tmp_path / "crashes")
+    assert (row["executions"], row["read"], row["refused"]) == (8, 5, 1)
+    found = {what.split(" at ")[0]: numbers for what, numbers in row["crashes"].items()}
+    assert found == {
+        "KeyError": [1, 2],
+        "the process ended with 5": [1, 3],
+        f"more than {2**26} bytes": [1, 4],
+    }
+    assert (tmp_path / "crashes" / "log-0-3").read_bytes() == b"3"

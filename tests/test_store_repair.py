@@ -15,7 +15,7 @@ from landscape.cli import app
 from landscape.errors import StoreError
 from landscape.repair import repair
 from landscape.store import ENCODING_VERSION, StoreWriter, lock_store, read_store
-from landscape.store.structure import find_directory
+from landscape.store.structure import PAGE, find_directory
 from tests.test_store import bare
 from tests.test_store_damage import (
     KINDS,
@@ -62,7 +62,8 @@ def test_a_file_that_was_cut_is_found_and_mended(store: Path, share: float) -> N
     good = store.read_bytes()
     path = damaged(store, good[: int(share * len(good))])
     assert not as_before(store, path)
-    if path.stat().st_size >= end_of_copy(store):
+    first, _, length = copies(store)
+    if path.stat().st_size >= first + length:
         mend(store, path)
         return
     cut = path.read_bytes()
@@ -71,11 +72,12 @@ def test_a_file_that_was_cut_is_found_and_mended(store: Path, share: float) -> N
     assert path.read_bytes() == cut
 
 
-def end_of_copy(path: Path) -> int:
+def copies(path: Path) -> tuple[int, int, int]:
+    """Where the two copies of the structure begin, and how long one is."""
     with path.open("rb") as file:
         directory, _ = find_directory(file.fileno())
     assert directory is not None
-    return directory.place + directory.n_copy
+    return *directory.places, directory.n_copy
 
 
 def damaged(store: Path, content: bytes) -> Path:
@@ -146,17 +148,20 @@ def test_a_row_of_which_nothing_is_known_is_a_pair_that_is_lacking(tmp_path: Pat
     assert contents.pairs.tolist()[:2] + contents.pairs.tolist()[3:] == pairs[:2] + pairs[3:]
 
 
-def test_structure_and_its_copy_are_told_apart(tmp_path: Path) -> None:
+def test_structure_and_its_copies_are_told_apart(tmp_path: Path) -> None:
     path = build(tmp_path / "store.h5", "all")
     good, before = path.read_bytes(), everything(read_store(path))
+    first, second, length = copies(path)
     text = good.rindex(b"y \xc3\xa9")  # a name of a group, in UTF-8
-    places = {
-        "structure, names, texts or labels": text,
-        "copy of its structure": end_of_copy(path) - 9,
+    damages = {
+        "structure, names, texts or labels\n": [text],
+        "a copy of its structure\n": [second + length - 9],
+        "texts or labels; a copy of its structure": [text, *range(first, first + length)],
     }
-    for what, place in places.items():
+    for what, places in damages.items():
         bad = bytearray(good)
-        bad[place] ^= 255
+        for place in places:
+            bad[place] ^= 255
         path.write_bytes(bytes(bad))
         for use in (read_store, StoreWriter):
             with pytest.raises(StoreError, match=rf"is damaged(?s:.*){what}"):
@@ -164,17 +169,37 @@ def test_structure_and_its_copy_are_told_apart(tmp_path: Path) -> None:
         assert repair(path).pairs == 4
         assert everything(read_store(path)) == before
         assert path.read_bytes() == good
-    bad[text] ^= 255  # both
+    for place in range(second, second + length):
+        bad[place] ^= 255
     path.write_bytes(bytes(bad))
-    with pytest.raises(
-        StoreError, match=r"beyond what can be mended(?s:.*)structure, and the copy"
-    ):
+    message = r"beyond what can be mended(?s:.*)structure, in one place with both copies"
+    with pytest.raises(StoreError, match=message):
         repair(path)
     assert path.read_bytes() == bytes(bad)
     names = sorted(file.name for file in tmp_path.iterdir())
-    assert names == ["store.h5", "store.h5.damaged", "store.h5.damaged-2"]
+    assert names == ["store.h5", *(f"store.h5.damaged{end}" for end in ("", "-2", "-3"))]
     run = CliRunner().invoke(app, ["repair", str(path)])
     assert isinstance(run.exception, StoreError)
+
+
+def test_each_page_is_mended_from_whichever_copy_has_it(tmp_path: Path) -> None:
+    """Structure and both copies are damaged, at many places."""
+    path = build(tmp_path / "store.h5", "packed")
+    good, before = path.read_bytes(), everything(read_store(path))
+    with path.open("rb") as file:
+        directory, _ = find_directory(file.fileno())
+    assert directory is not None
+    first, second, _ = copies(path)
+    starts = np.cumsum(directory.lengths, dtype=int) - directory.lengths
+    outside = np.concatenate([np.arange(*piece) for piece in directory.outside()])
+    bad = bytearray(good)
+    for page, start in enumerate(starts.tolist()):
+        bad[outside[page * PAGE + page]] ^= 255
+        bad[(first, second)[page % 2] + start + 5] ^= 255
+    path.write_bytes(bytes(bad))
+    assert repair(path).lost == 0
+    assert everything(read_store(path)) == before
+    assert path.read_bytes() == good
 
 
 def test_either_end_of_the_user_block_is_enough(tmp_path: Path) -> None:
@@ -182,18 +207,18 @@ def test_either_end_of_the_user_block_is_enough(tmp_path: Path) -> None:
     good, before = path.read_bytes(), everything(read_store(path))
     with h5py.File(path) as file:
         block = file.userblock_size
-    for piece in (slice(0, 16), slice(block - 30, block), slice(64, 90)):
+    for piece in (slice(0, 16), slice(block - 30, block), slice(80, 110)):
         bad = bytearray(good)
         bad[piece] = bytes(piece.stop - piece.start)
         path.write_bytes(bytes(bad))
-        with pytest.raises(StoreError, match=r"is damaged(?s:.*)the copy of its structure"):
+        with pytest.raises(StoreError, match=r"is damaged(?s:.*)a copy of its structure"):
             read_store(path)
-        assert repair(path).damaged == ("the copy of its structure",)
+        assert repair(path).damaged == ("a copy of its structure",)
         assert everything(read_store(path)) == before
     path.write_bytes(bytes(block) + good[block:])  # both ends: nothing vouches for the rest
-    with pytest.raises(StoreError, match=r"is damaged(?s:.*)the copy of its structure"):
+    with pytest.raises(StoreError, match=r"is damaged(?s:.*)a copy of its structure"):
         read_store(path)
-    with pytest.raises(StoreError, match="both directories of the copy"):
+    with pytest.raises(StoreError, match="both directories of the copies"):
         repair(path)
 
 

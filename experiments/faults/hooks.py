@@ -177,7 +177,7 @@ def _writer(module: ModuleType, notes: Notes) -> None:
         writer,
         "write_points",
         _nothing,
-        lambda _, name, indices, *rest: say(f"wrote points {name} {list(indices)}"),
+        lambda _, name, indices, *rest: [say(f"wrote {name} {index}") for index in indices],
     )
     around(writer, "write_distances", lambda *_: say("distances"))
     around(writer, "finish", lambda *_: say("packs"), lambda *_: say("packed"))

@@ -13,6 +13,8 @@ from trial import Trial, phase
 
 from landscape.store import FORMATS, read_store
 
+_BATCHES = 16  # more than there are
+
 
 def reads_fail_for_a_while(trial: Trial) -> bool:
     """One to three readings of weight files fail; nothing else is wrong with the disk."""
@@ -183,9 +185,9 @@ def _recorded(trial: Trial, pair: list[int], point: int, value: float, first: in
 def memory_once(trial: Trial) -> bool:
     """Single forwards run out of memory: tried again, the numbers are the same."""
     trial.lay_out()
-    n = int(trial.rng.integers(1, 4))
-    # the call after one that failed is its second try
-    calls = np.sort(trial.rng.choice(25, n, replace=False)) * 2 + 1
+    # the second try goes through all batches once more, and must not fail
+    calls = np.cumsum(trial.rng.integers(_BATCHES, 3 * _BATCHES, int(trial.rng.integers(1, 4))))
+    calls -= int(trial.rng.integers(_BATCHES))
     return _memory(trial, {"at": calls.tolist(), "most": 0, "from": 0, "times": 0})
 
 

@@ -179,7 +179,9 @@ class Trial:
     def command(self, *words: str) -> Running:
         """Give another command, and wait for its end."""
         self._runs += 1
-        running = start(list(words), self.folder / f"run{self._runs}", self.out, {}, False)
+        folder = self.folder / f"run{self._runs}"
+        self._known[folder] = self._rows()
+        running = start(list(words), folder, self.out, {}, False)
         finish(running)
         return running
 
@@ -242,13 +244,15 @@ class Trial:
         running.kill()
 
     def _nothing_twice(self, running: Running) -> None:
-        began = [e["says"] for e in running.events() if e["says"].startswith("measures ")]
-        counts = Counter(line.removeprefix("measures ") for line in began)
-        lost = running.said().count(" was lost ")
-        for name, n in counts.items():
-            known = name in self._known[running.folder]
-            if known or n > 1 + lost:
-                self.fail(f"{name} was measured {n} times{', though finished' * known}")
+        events = [event["says"] for event in running.events()]
+        known, lost = self._known[running.folder], running.said().count(" was lost ")
+        for begin, most in (("measures ", 1 + lost), ("wrote ", 1)):
+            said = [line.removeprefix(begin) for line in events if line.startswith(begin)]
+            for name, n in Counter(said).items():
+                if name in known:
+                    self.fail(f"{begin}{name}, though it was finished")
+                elif n > most:
+                    self.fail(f"{begin}{name} {n} times")
 
     def check(self) -> None:
         """What the store says is finished is there, and is right."""

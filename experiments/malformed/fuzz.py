@@ -37,7 +37,9 @@ from materials import make_materials
 from landscape.errors import LandscapeError
 
 SECONDS = 5.0
-EXTRA_BYTES = 2**30
+MOST_BYTES = 2**30  # of resident memory beyond what the reader's libraries take
+_ADDRESSES = 2**32  # bytes beyond those in use, of which allocators reserve more than they need
+_GO_ON = 17  # the exit code of a child that has reported a crash and cannot go on itself
 _STALE = 20.0  # seconds without a sign of life
 _ROUND = 20_000  # executions of one child
 EXECUTIONS = {
@@ -112,8 +114,9 @@ def fuzz(name: str, n: int, seed: int, first: int, work: Path, crashes: Path) ->
     found: dict[str, list[int]] = {}
     began = time.monotonic()
     seeds = reader.prepare(work / "materials", folder)
-    with suppress(LandscapeError):
-        reader.read(seeds[0], folder)  # what is loaded at first use takes its time
+    for each in seeds:
+        with suppress(LandscapeError):
+            reader.read(each, folder)  # what is loaded at first use takes its time
     number, last = first, first + n
     while number < last:
         counts[:8] = struct.pack("<q", number)
@@ -131,7 +134,9 @@ def fuzz(name: str, n: int, seed: int, first: int, work: Path, crashes: Path) ->
         for line in report.read_text().splitlines():
             what, _, at = line.rpartition("\t")
             found.setdefault(what, []).append(int(at))
-        if status is None or status or number < stop:
+        if status == _GO_ON:
+            number += 1
+        elif status is None or status or number < stop:
             what = "no sign of life" if status is None else f"the process ended with {status}"
             found.setdefault(what, []).append(number)
             number += 1
@@ -184,8 +189,9 @@ def _work(
     signal.signal(signal.SIGALRM, _stop)
     if sys.platform.startswith("linux"):
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + EXTRA_BYTES
+        most = pages * resource.getpagesize() + _ADDRESSES
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    allowed = _peak_bytes() + MOST_BYTES
     with report.open("a") as crashes:
         for number in numbers:
             data = reader.make(seeds, np.random.default_rng([seed, number]))
@@ -202,8 +208,17 @@ def _work(
                 crashes.flush()
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
+            if _peak_bytes() > allowed:
+                crashes.write(f"more than {MOST_BYTES} bytes\t{number}\n")
+                crashes.close()
+                os._exit(_GO_ON)
     counts[:8] = struct.pack("<q", numbers.stop)
     os._exit(0)
+
+
+def _peak_bytes() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _add(counts: mmap.mmap, place: int) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 from mutate import mutate
 from published_cases import CURVES, GAPS, LOG, SAMPLES
-from weight_cases import archive, header_of, tensor_pickle, with_header
+from weight_cases import archive, header_of, old_format, tensor_pickle, with_header
 
 Read = Callable[[bytes, Path], object]
 Wrap = Callable[[bytes, np.random.Generator], bytes]
@@ -208,14 +208,8 @@ def _json_of(*names: str) -> Callable[[Path, Path], Sequence[bytes]]:
 
 
 def _torch_files(materials: Path, folder: Path) -> Sequence[bytes]:
-    import io
-
-    import torch
-
     _member(materials, folder)
-    old, out = io.BytesIO(), {"a": torch.arange(4.0), "b": torch.ones(2, dtype=torch.bfloat16)}
-    torch.save(out, old, _use_new_zipfile_serialization=False)
-    return [tensor_pickle(4, [2, 2], [2, 1]), tensor_pickle(4, [4], [1]), old.getvalue()]
+    return [tensor_pickle(4, [2, 2], [2, 1]), tensor_pickle(4, [4], [1]), old_format(4)]
 
 
 def _wrap_archive(data: bytes, rng: np.random.Generator) -> bytes:

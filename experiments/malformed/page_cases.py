@@ -42,8 +42,8 @@ def _everywhere(payload: str) -> Make:
         path = room.store()
         with h5py.File(path, "r+") as file:
             n = len(file["checkpoints/name"])
-            for column in ("name", "ref", "revision"):
-                _texts(file, f"checkpoints/{column}", [f"{payload} {k}" for k in range(n)])
+            for name in ("checkpoints/name", "checkpoints/ref", "checkpoints/revision", "model"):
+                _texts(file, name, [f"{payload} {k}" for k in range(n)])
             config = json.loads(file["config"].asstr()[()])
             config |= {"name": payload, "checkpoints": [payload], payload: payload}
             config["resolved_focus"] = None

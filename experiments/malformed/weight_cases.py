@@ -195,13 +195,13 @@ def doubled(depth: int) -> bytes:
     return b"\x80\x02}" + b")" + b"2\x86" * depth + b"K\1s."
 
 
-def _legacy(room: Room) -> bytes:
-    """The format before archives, with a storage of 40 TB."""
-    import torch
-
-    out = io.BytesIO()
-    torch.save({"a": torch.zeros(1000)}, out, _use_new_zipfile_serialization=False)
-    return out.getvalue().replace(b"M\xe8\x03", b"\x8a\x06" + (10**13).to_bytes(6, "little"))
+def old_format(numel: int) -> bytes:
+    """What torch.save wrote before archives: a tensor of four numbers of a storage of ``numel``."""
+    machine = {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}
+    parts = [0x1950A86A20F9469CFC6C, 1001, machine]
+    values = tensor_pickle(numel, [4], [1]).replace(b"tQ", b"NtQ", 1)  # no view of another storage
+    data = b"".join(pickle.dumps(part, 2) for part in parts) + values + pickle.dumps(["0"], 2)
+    return data + struct.pack("<q4f", numel, 0.0, 1.0, 2.0, 3.0)
 
 
 DAMAGED = "truncated or damaged"
@@ -250,7 +250,7 @@ PICKLES: dict[str, tuple[Callable[[Room], bytes], str]] = {
         DAMAGED,
     ),
     "a key that takes for ever to hash": (lambda _: archive(doubled(60)), DAMAGED),
-    "a storage of 40 TB in the old format": (_legacy, DAMAGED),
+    "a storage of 40 TB in the old format": (lambda _: old_format(10**13), DAMAGED),
     "text of 2^60 bytes": (
         lambda _: archive(b"\x80\x04\x8d" + struct.pack("<Q", 2**60) + b"a."),
         DAMAGED,

@@ -6,10 +6,12 @@ terabyte, nor a key of a dictionary from taking for ever to be hashed.
 
 from __future__ import annotations
 
+import os
 import pickle
 import pickletools
 import warnings
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,6 +53,26 @@ def read_torch_file(path: Path) -> Any:
         said = str(error).splitlines()
         raise ValueError(said[0][:300] if said else type(error).__name__) from None
     return content
+
+
+def write_torch_file(content: Any, path: Path) -> None:
+    """Put what ``torch.save`` makes of something in a file's place, at once or not at all.
+
+    Raises:
+        OSError: The disk is full, or fails; torch alone would call it an internal error.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            torch.save(content, file)
+        os.replace(partial, path)
+    except Exception as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError):
+            raise
+        raise OSError(cause.errno, cause.strerror, str(path)) from None
 
 
 def _check_archive(path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from landscape.checkpoints.torch_files import write_torch_file
 from landscape.errors import ConfigError
 
 Batch = tuple[Any, Tensor]
@@ -137,9 +137,7 @@ class SavedState:
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_name(f".{self._path.name}.partial")
-        torch.save({**state, "recipe": self._recipe}, partial)
-        os.replace(partial, self._path)
+        write_torch_file({**state, "recipe": self._recipe}, self._path)
         self._saved = time.monotonic()
 
 

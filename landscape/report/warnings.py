@@ -54,13 +54,20 @@ def _of_pairs(analysis: Analysis) -> list[str]:
         )
     elif str(contents.attributes.get("finished", "yes")) != "yes":
         found.append("The store is not marked as finished: a run was interrupted or still goes on.")
-    if contents.never_measured:
+    if lines := analysis.not_finite:
+        has = "has" if len(lines) == 1 else "have"
+        found.append(
+            f"{count(len(lines), 'pair')} {has} losses that are not finite on {analysis.dataset}, "
+            f"and so no gap: {_some(list(lines), '; ')}. What depends on all gaps rests on the "
+            "others."
+        )
+    if never := contents.never_measured - len(analysis.not_finite):
         n = len(analysis.models)
         chose = contents.chosen == "active" and not aggregated
         why = ": the run chose those that decide something" if chose else ""
         found.append(
-            f"{count(contents.never_measured, 'pair')} of {n * (n - 1) // 2:,} "
-            f"{'was' if contents.never_measured == 1 else 'were'} never measured"
+            f"{count(never, 'pair')} of {n * (n - 1) // 2:,} "
+            f"{'was' if never == 1 else 'were'} never measured"
             f"{why}. What depends on all gaps rests on the measured ones."
         )
     if aggregated:
@@ -119,7 +126,7 @@ def _of_triples(details: Details) -> list[str]:
     ]
 
 
-def _some(names: list[str]) -> str:
+def _some(names: list[str], between: str = ", ") -> str:
     if len(names) <= _NAMED:
-        return listed(names)
-    return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
+        return listed(names) if between == ", " else between.join(names)
+    return f"{between.join(names[:_NAMED])} and {len(names) - _NAMED} more"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from landscape.errors import StoreError
 from landscape.store.slots import FREE, assigned
-from landscape.store.structure import find_directory, has_copy, is_sound, is_whole
+from landscape.store.structure import find_directory, has_copies, is_sound, is_whole
 from landscape.store.tables import (
     DISTANCES,
     MEASURED,
@@ -27,7 +27,7 @@ from landscape.store.tables import (
 )
 
 STRUCTURE = "its structure, names, texts or labels"
-COPY = "the copy of its structure"
+COPY = "a copy of its structure"
 _NAMED = 8  # of many
 
 
@@ -168,7 +168,7 @@ def structure_damage(path: Path) -> tuple[str, ...] | None:
             found.append(f"its end: {os.fstat(fd).st_size} of {directory.size} bytes are there")
         elif not is_sound(fd, directory):
             found.append(STRUCTURE)
-        if not (twice and has_copy(fd, directory)):
+        if not (twice and has_copies(fd, directory)):
             found.append(COPY)
         return tuple(found)
     finally:

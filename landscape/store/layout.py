@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -166,14 +167,21 @@ def exact_code(attributes: Mapping[str, Any]) -> int:
 
 
 def check_encoding(file: h5py.File, path: Path) -> None:
-    """Refuse what is no store, or one of a newer format.
+    """Refuse what is no store, or one of a newer or unknown format.
 
     Raises:
         StoreError: It is.
     """
     if file.attrs.get("encoding-type") != "landscape":
         raise StoreError("The file is not a landscape store.", where=path)
-    version = str(file.attrs["encoding-version"])
+    version = str(file.attrs.get("encoding-version", "none"))
+    if not re.fullmatch(r"\d{1,6}\.\d{1,6}(\.\w{1,20})?", version):
+        raise StoreError(
+            "The store does not say of which format it is.",
+            where=f"attribute 'encoding-version' of {path}",
+            expected="MAJOR.MINOR.PATCH",
+            found=version[:60],
+        )
     if _numbers(version) > _numbers(ENCODING_VERSION):
         raise StoreError(
             "The store was written by a newer version.",

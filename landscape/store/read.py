@@ -41,6 +41,7 @@ from landscape.store.tables import (
     point_table,
 )
 from landscape.store.texts import read_texts
+from landscape.store.wellformed import UNREADABLE, check_layout
 
 __all__ = ["Contents", "StoredDataset", "largest", "read_store"]
 
@@ -80,7 +81,7 @@ def read_store(path: str | Path, *, verify: bool = True) -> Contents:
         return contents
     except StoreError:
         raise
-    except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
+    except UNREADABLE as error:
         fix = f"landscape repair {path}" if looks_like_a_store(path) else None
         raise StoreError("The store cannot be read.", where=path, found=error, fix=fix) from None
 
@@ -95,6 +96,7 @@ def _try(path: Path, verify: bool) -> tuple[Contents, list[str]]:
     found = refuse_damaged_structure(path) if verify else ()
     with open_to_read(path) as file:
         check_encoding(file, path)
+        check_layout(file, path)
         if found is None and has_checksums(file):
             found = (COPY,)
         contents, lines = _read(path, file, verify and has_checksums(file))

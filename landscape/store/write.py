@@ -40,6 +40,7 @@ from landscape.store.tables import (
 )
 from landscape.store.texts import write_texts
 from landscape.store.upgrade import upgrade
+from landscape.store.wellformed import check_layout
 from landscape.tasks.examples import Examples
 
 Outputs = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -87,6 +88,7 @@ class StoreWriter(Held):
             raise
         try:
             check_encoding(self._file, path)
+            check_layout(self._file, path)
             self._exact = exact_code(self._file.attrs)
             if not has_checksums(self._file):
                 self._replace(lambda file: None)
