@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_a_node_is_killed_and_no_pair_is_lost_or_done_twice(
     assert re.search(r"a node is killed: \d+ of 45 pairs measured", said), said
     assert re.search(r"worker \d was lost", said), said
     assert "a node is added" in said
-    assert "120 of 45 pairs measured" in said
+    assert "45 of 45 pairs measured" in said
     assert "pairs written more than once: 0" in said
     assert "arrays that differ from those of one process: none" in said
 
@@ -45,8 +46,14 @@ def test_a_cluster_that_is_not_there_is_an_error_in_words() -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
     from landscape.executors.on_ray import RayExecutor
 
-    with pytest.raises(ConfigError, match=r"(?s)cannot be reached.*127\.0\.0\.1:1.*ray start"):
-        RayExecutor(dict, 2, "127.0.0.1:1")
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"(?s)reached.*127\.0\.0\.1:{port}.*ray start"):
+            RayExecutor(dict, 2, f"127.0.0.1:{port}")
+    for address in ("127.0.0.1", "nowhere.invalid:6379", "127.0.0.1:99999"):
+        with pytest.raises(ConfigError, match=rf"(?s)cannot be reached.*{address}.*ray start"):
+            RayExecutor(dict, 2, address)
 
 
 def test_without_ray_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from landscape.executors.interface import WorkerLost
 T = TypeVar("T")
 MakeOnNode = Callable[[int, int], Any]
 """From the threads of a worker and the workers that share its node, to the worker."""
+_SECONDS = 20.0  # for a cluster to answer
 
 
 class RayExecutor:
@@ -56,12 +58,14 @@ class RayExecutor:
         self._ray = ray
         self._own = not ray.is_initialized()
         if self._own:
+            address = address or os.environ.get("RAY_ADDRESS")
             try:
+                _reach(address)
                 ray.init(address, include_dashboard=None if address else False, log_to_driver=False)
-            except (ConnectionError, RuntimeError, ValueError) as error:
+            except (OSError, RuntimeError, ValueError, OverflowError) as error:
                 raise ConfigError(
                     "The Ray cluster cannot be reached.",
-                    where=address or os.environ.get("RAY_ADDRESS", "this machine"),
+                    where=address or "this machine",
                     found=str(error).splitlines()[0],
                     fix="start it with 'ray start --head', and give its address HOST:6379",
                 ) from None
@@ -138,3 +142,19 @@ class _Actor:
 
 def _nothing(_worker: Any) -> None:
     return
+
+
+def _reach(address: str | None) -> None:
+    """Knock where a cluster shall be: Ray would try for minutes.
+
+    Raises:
+        OSError: Nobody answers.
+        ValueError: It is no address.
+        OverflowError: It is no port.
+    """
+    if address in (None, "auto", "local"):
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError("expected HOST:PORT, 'auto' or 'local'")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS).close()
