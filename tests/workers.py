@@ -22,6 +22,15 @@ class Worker:
         (self.folder / f"{task}.{os.getpid()}.{time.monotonic_ns()}").touch()
         return task * task, os.getpid(), following
 
+    def meet(self, task: int, following: int | None) -> tuple[int, int, int | None]:
+        """Squares once there is another worker too."""
+        found = self.square(task, following)
+        for _ in range(6000):
+            if len({mark.name.split(".")[1] for mark in self.folder.iterdir()}) > 1:
+                break
+            time.sleep(0.01)
+        return found
+
     def slow(self, task: int, following: int | None) -> int:
         time.sleep(0.02 if task else 0.5)
         return os.getpid()
