@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -82,9 +83,18 @@ def _disturb(
                 done, every = int((status == MEASURED).sum()), len(status)
         say(f"a node is {what}: {done} of {every} pairs measured")
         if what == "killed":
-            cluster.remove_node(nodes[1], allow_graceful=False)
+            _kill(cluster, nodes[1])
         else:
             cluster.add_node(num_cpus=1)
+
+
+def _kill(cluster: Any, node: Any) -> None:
+    """As when its power goes: the workers too, which would find out after a while."""
+    for pid in [info.process.pid for info in node.all_processes["raylet"]]:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            for child in (thread / "children").read_text().split():
+                os.kill(int(child), signal.SIGKILL)
+    cluster.remove_node(node, allow_graceful=False)
 
 
 def different(one: Contents, other: Contents) -> list[str]:

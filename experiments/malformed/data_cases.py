@@ -6,11 +6,14 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import yaml
 from cases import Case, Make, Room
 
+# the extra that reads them may not be installed
+_NOT_LOADED = "cannot be loaded" if find_spec("datasets") else "needs the 'datasets' package"
 HEAD = "text\tlabel\tsize\n"
 ROW = "a cat\tno\t1\n"
 JSON_ROW = json.dumps({"text": "a cat", "label": "no", "size": "1"}) + "\n"
@@ -198,12 +201,12 @@ TASKS: dict[str, tuple[Make, str]] = {
     "a group that stands twice": (_task(in_domain=_mapping(groups=["size", "size"])), "groups"),
     "a hub data set that is a path": (
         _task(in_domain={"dev": {"datasets": "../../secret"}}),
-        "cannot be loaded",
+        _NOT_LOADED,
     ),
-    "a hub data set that is a folder of broken tables": (_broken_folder, "cannot be loaded"),
+    "a hub data set that is a folder of broken tables": (_broken_folder, _NOT_LOADED),
     "a hub data set that needs the network": (
         _task(in_domain={"dev": {"datasets": "nobody/nothing"}}),
-        "cannot be loaded",
+        _NOT_LOADED,
     ),
     "a focus that is not there": (_task(challenge={}, focus=["a"]), "'focus'"),
 }
