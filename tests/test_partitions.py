@@ -262,7 +262,7 @@ def test_a_loss_that_is_not_finite_leaves_a_source_without_basins(analysis: Anal
     assert "weight distance" not in found
     gap = found["convexity gap on hans"]
     assert (gap.n_basins, len(gap.labels), len(gap.forced)) == (0, 0, 0)
-    assert gap.note == "1 pairs have no finite value: no basins"
+    assert gap.note == "1 pair has no finite value: no basins"
     assert not found["disagreement on hans"].matrix.any()
     assert found["disagreement on hans"].n_basins == 1
 

@@ -192,7 +192,8 @@ def _source(analysis: Analysis, kind: str, dataset: str, matrix: Array, seed: in
         matrix = fill_unmeasured(matrix, analysis.contents.pairs)
     if missing := int(np.triu(np.isnan(matrix), 1).sum()):
         none = np.empty(0, dtype=np.intp)
-        note = f"{missing} pairs have no finite value: no basins"
+        word = "pair has" if missing == 1 else "pairs have"
+        note = f"{missing} {word} no finite value: no basins"
         return Source(name, matrix, 0, none, none, kind, dataset, note)
     basins, note = analysis.basins, ""
     options: dict[str, Any] = {}

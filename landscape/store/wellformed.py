@@ -26,6 +26,7 @@ from landscape.store.tables import DISTANCES
 
 UNREADABLE = (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, MemoryError)
 """What HDF5, numpy and json raise at a file that is no store."""
+_ELSEWHERE = "restore it from elsewhere, or measure it again with another 'out'"
 _RATIO = 2000  # the most that zlib compresses is 1032 to 1
 _ROLES = ("in_domain", "challenge")
 _ROW_KINDS = {"losses": "f", "predictions": "u", "screened": "f", "difference": "f"}
@@ -46,7 +47,9 @@ def check_layout(file: h5py.File, path: Path) -> None:
     except StoreError:
         raise
     except UNREADABLE as error:
-        raise StoreError("The store cannot be read.", where=path, found=error) from None
+        raise StoreError(
+            "The store cannot be read.", where=path, found=error, fix=_ELSEWHERE
+        ) from None
 
 
 class _Check:
@@ -59,7 +62,7 @@ class _Check:
             where=f"{name} of {self.path}",
             expected=expected,
             found=found,
-            fix="restore it from elsewhere, or measure it again with another 'out'",
+            fix=_ELSEWHERE,
         )
 
     def whole(self) -> None:
