@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,24 @@ def _bytes(change: Callable[[bytes], bytes], name: str = "store.h5") -> Make:
         return ["inspect", path]
 
     return make
+
+
+def endless(good: bytes) -> bytes:
+    """Free space in heaps of texts has no size: HDF5 would look at it for ever."""
+    made = bytearray(good)
+    for heap in re.finditer(rb"GCOL\x01", good):
+        place, end = (
+            heap.start() + 16,
+            heap.start() + struct.unpack_from("<Q", good, heap.end() + 3)[0],
+        )
+        while place + 16 <= end:
+            number, size = struct.unpack_from("<H6xQ", good, place)
+            if not number:
+                made[place + 8 : place + 16] = bytes(8)
+                break
+            place += 16 + -(-size // 8) * 8
+    assert made != good
+    return bytes(made)
 
 
 def _edited(edit: Callable[[h5py.File, Room], Any], verb: str = "report") -> Make:
@@ -162,6 +182,10 @@ FILES: dict[str, tuple[Make, str]] = {
     "a signature and noise": (_bytes(lambda good: SIGNATURE + good[-5000:]), "cannot be read"),
     "half of it": (_bytes(lambda good: good[: len(good) // 2]), ""),
     "the last kilobyte missing": (_bytes(lambda good: good[:-1024]), ""),
+    "an old one with a heap of texts that does not end": (
+        _bytes(endless, "old-store.h5"),
+        "a heap of texts",
+    ),
     "half of an old one": (_bytes(lambda good: good[: len(good) // 2], "old-store.h5"), ""),
     "a name changed": (_bytes(lambda good: good.replace(b"member-0", b"member-1")), ""),
     "zeros in the middle": (

@@ -41,11 +41,13 @@ class Weights(Mapping[str, Tensor]):
     Attributes:
         shapes: The shape of every tensor, known without reading it.
         rows: For some tensors, which of their rows, in which order.
+        check: Called once a tensor is copied out of its file, to refuse a file that has changed.
     """
 
     shapes: dict[str, tuple[int, ...]]
     read: Callable[[str], Tensor] = field(repr=False)
     rows: dict[str, Sequence[int] | np.ndarray] = field(default_factory=dict, repr=False)
+    check: Callable[[], None] | None = field(default=None, repr=False)
 
     def with_rows(self, rows: Mapping[str, Sequence[int] | np.ndarray]) -> Weights:
         """The same tensors, of some only these rows in this order."""
@@ -58,7 +60,12 @@ class Weights(Mapping[str, Tensor]):
         tensor = self.read(name)
         if name in self.rows:  # before all else: rows that nobody wants are never read
             tensor = tensor[torch.as_tensor(np.asarray(self.rows[name]))]
-        return tensor.to(torch.float32) if tensor.is_floating_point() else tensor
+        dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+        if self.check is None:
+            return tensor.to(dtype)
+        tensor = tensor.to(dtype, copy=name not in self.rows)  # what is mapped changes with it
+        self.check()
+        return tensor
 
     def __contains__(self, name: object) -> bool:
         return name in self.shapes  # the default would read the tensor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from safetensors import SafetensorError
 from torch import Tensor
@@ -59,23 +60,21 @@ def held_to(population: Population, fingerprints: Mapping[str, str]) -> Populati
     """
     held = []
     for one in population.checkpoints:
-        read = _held(one, fingerprints.get(str(one.path)))
-        held.append(one.with_params(replace(one.params, read=read)))
+        check = partial(refuse_replaced, one, fingerprints.get(str(one.path)))
+        held.append(one.with_params(replace(one.params, read=_patient(one), check=check)))
     return replace(population, checkpoints=tuple(held))
 
 
-def _held(checkpoint: Checkpoint, expected: str | None) -> Callable[[str], Tensor]:
+def _patient(checkpoint: Checkpoint) -> Callable[[str], Tensor]:
     def read(name: str) -> Tensor:
         for pause in _PAUSES:
             try:
-                tensor = checkpoint.params.read(name)
-                break
+                return checkpoint.params.read(name)
             except (OSError, SafetensorError) as error:
                 if pause is None:
                     raise _unreadable(checkpoint, error) from None
                 time.sleep(pause)  # a file server's bad moment
-        refuse_replaced(checkpoint, expected)
-        return tensor
+        raise AssertionError("the last pause ends it")
 
     return read
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import h5py
 
 from landscape.errors import StoreError
+from landscape.store.heaps import refuse_endless
 
 _AGAIN = "then give the same command again: what was measured is kept"
 _FIX = {
@@ -140,6 +141,7 @@ class Guarded(io.RawIOBase):
 
 def open_to_read(path: Path) -> h5py.File:
     """Without a lock, so that a run that writes is no obstacle."""
+    refuse_endless(path)
     try:
         return h5py.File(path, "r", locking=False)
     except OSError as error:
