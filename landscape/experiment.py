@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,6 +137,8 @@ def measure(
         finished = contents.attributes["finished"] == "yes"
         finished &= shard is not None or not _more_points(experiment, contents)
         if finished and (shard or np.isfinite(np.trace(contents.distances))):
+            with suppress(StoreError), lock_store(store):
+                pass  # who was killed at the very end has left its file
             if contents.config != content:  # another analysis of the same measurements
                 with StoreWriter(store) as writer:
                     writer.finish(content)

@@ -137,7 +137,10 @@ def test_another_analysis_of_the_same_store_measures_nothing(
     content = yaml.safe_load(config.read_text())
     content["analysis"]["rule"] = "barrier_height"
     config.write_text(yaml.safe_dump(content))
+    left = store.with_name(".store.h5.lock")
+    left.touch()  # as by a run that was killed once all was done
     run_experiment(config, root=task_file.parent, report=lambda line: None)
+    assert not left.exists()
     contents = read_store(store)
     assert contents.attributes["created"] == created
     assert contents.config["analysis"]["rule"] == "barrier_height"

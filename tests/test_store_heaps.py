@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landscape.errors import StoreError
-from landscape.store import read_store
+from landscape.store import heaps, read_store
 from landscape.store.heaps import refuse_endless
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "experiments" / "malformed"))
@@ -65,6 +65,15 @@ def test_what_hdf5_makes_is_no_such_file(tmp_path: Path) -> None:
     refuse_endless(path)
     assert not is_refused(tmp_path / "empty", b"")
     assert not is_refused(tmp_path / "cut", b"GCOL\x01\0\0\0\1")
+
+
+@pytest.mark.parametrize("before", [0, 5, 9, 20, 4096])
+def test_one_across_the_pieces_that_are_read_is_found(
+    tmp_path: Path, before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heaps, "_PIECE", 13)
+    assert is_refused(tmp_path / "file", bytes(before) + heap([(1, 8)], 0))
+    assert not is_refused(tmp_path / "file", bytes(before) + heap([(1, 8)], None))
 
 
 def test_a_store_with_one_is_refused(tmp_path: Path) -> None:

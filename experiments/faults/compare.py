@@ -58,7 +58,8 @@ def compare(
         if there is None:
             found.append(f"{name} is not one of the reference's")
             continue
-        eased = loose and _halved(own, own.plan[row])
+        ends = own.model_plan[own.pairs[row]]  # a pair's first and last losses are its models'
+        eased = loose and any(_halved(own, plan) for plan in (own.plan[row], *ends))
         found += _row(own, reference, "", row, there, name, eased)
         for array in ("formats", "tolerance"):
             if not _same(getattr(own, array)[row], getattr(reference, array)[there], eased):

@@ -5,12 +5,15 @@ The layout is that of "Global Heap", III.E of the HDF5 file format specification
 
 from __future__ import annotations
 
-import mmap
+import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
+_HEAD = struct.Struct("<8sQ")  # a signature, bytes of the heap
 _MAGIC = b"GCOL\x01\0\0\0"
 _OBJECT = struct.Struct("<HH4xQ")  # number (0: free space), references, bytes
+_PIECE = 1 << 22
 
 
 def refuse_endless(path: Path) -> None:
@@ -19,26 +22,39 @@ def refuse_endless(path: Path) -> None:
     Raises:
         OSError: The parts of a heap do not fit into it.
     """
-    if not path.is_file() or not path.stat().st_size:
+    if not path.is_file():
         return
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        place = view.find(_MAGIC)
-        while place >= 0:
-            after = place + len(_MAGIC)
-            if len(view) < after + 8:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(fd).st_size
+        for place in _heaps(fd, size):
+            head = os.pread(fd, _HEAD.size, place)
+            if len(head) < _HEAD.size:
                 return
-            end = place + int.from_bytes(view[after : after + 8], "little")
-            if end <= len(view) and not _fits(view, after + 8, end):
+            length = _HEAD.unpack(head)[1]
+            if place + length <= size and not _fits(os.pread(fd, length, place)):
                 raise OSError(f"a heap of texts at byte {place} is damaged")
-            place = view.find(_MAGIC, after)
+    finally:
+        os.close(fd)
 
 
-def _fits(view: mmap.mmap, place: int, end: int) -> bool:
+def _heaps(fd: int, size: int) -> Iterator[int]:
+    """Where heaps begin. Not by a map of the file: of a hole, on a full disk, it is a bus error."""
+    for start in range(0, size, _PIECE):
+        piece = os.pread(fd, _PIECE + len(_MAGIC) - 1, start)
+        place = piece.find(_MAGIC)
+        while place >= 0:
+            yield start + place
+            place = piece.find(_MAGIC, place + 1)
+
+
+def _fits(heap: bytes) -> bool:
     """Whether object follows object until the end; what is too short for one is free too."""
-    while place + _OBJECT.size <= end:
-        number, _, size = _OBJECT.unpack_from(view, place)
+    place = _HEAD.size
+    while place + _OBJECT.size <= len(heap):
+        number, _, size = _OBJECT.unpack_from(heap, place)
         needed = _OBJECT.size + -(-size // 8) * 8 if number else size
         if needed < _OBJECT.size:
             return False
         place += needed
-    return place <= end
+    return place <= len(heap)
