@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer, main_thread
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -266,17 +267,33 @@ class _Terminated(BaseException):
 @contextmanager
 def _resumable() -> Iterator[None]:
     """Ctrl-C, or a batch system's end of time, says how to go on."""
+    timers: list[Timer] = []
+    before, hook = signal.getsignal(signal.SIGTERM), sys.unraisablehook
 
     def terminate(*_: object) -> NoReturn:
         raise _Terminated
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    def drop(dropped: sys.UnraisableHookArgs) -> None:
+        kinds = {_Terminated: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}
+        if dropped.exc_type not in kinds:
+            hook(dropped)
+            return
+        # it came within a callback of Python's memory, where nothing can be raised: once more
+        to = main_thread().ident
+        timers.append(Timer(0.05, signal.pthread_kill, [to, kinds[dropped.exc_type]]))
+        timers[-1].start()
+
+    signal.signal(signal.SIGTERM, terminate)
+    sys.unraisablehook = drop
     try:
         yield
     except (KeyboardInterrupt, _Terminated) as stopped:
         _say("\nStopped. What was finished is kept; the same command goes on from there.")
         raise typer.Exit(143 if isinstance(stopped, _Terminated) else 130) from None
     finally:
+        for timer in timers:
+            timer.cancel()
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
 
 

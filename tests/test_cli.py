@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer import Exit
 
+from landscape.cli import _resumable
 from landscape.store import read_store
 from tests.tiny import save_population, write_experiment
 
@@ -128,6 +130,35 @@ def test_an_interrupted_run_says_how_to_go_on(
     again = landscape("run", config, LANDSCAPE_DATA=str(task_file.parent))
     assert again.returncode == 0
     assert f"{done} of 45 pairs measured" in again.stderr
+
+
+@pytest.mark.parametrize(("kind", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_python_drops_comes_again(
+    kind: signal.Signals, code: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    dropped = []
+
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(kind)
+            dropped.append(True)  # never reached: its handler raises before
+
+    def long() -> None:
+        with _resumable():
+            Finalized()
+            time.sleep(20)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    began = time.monotonic()
+    try:
+        with pytest.raises(Exit) as stopped:
+            long()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert stopped.value.exit_code == code
+    assert not dropped
+    assert time.monotonic() - began < 15  # the sleep was cut short
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_broken_populations_are_refused_before_anything_is_written(

@@ -24,7 +24,7 @@ import numpy as np
 import yaml
 
 RESULTS = Path(__file__).parent / "results"
-MODELS, POINTS, EXAMPLES = 8, 11, 64
+MODELS, POINTS, EXAMPLES = 8, 11, 32
 CREWS = ("local", "process", "ray")
 CALLS = {"local": 20_000, "process": 2000, "ray": 2000}
 

@@ -18,11 +18,11 @@ def cut(path: Path, rng: np.random.Generator) -> np.ndarray:
     return np.arange(length, size)
 
 
-def flip(path: Path, rng: np.random.Generator) -> np.ndarray:
-    """Change 1 to 100 random bytes; their places (n,)."""
+def flip(path: Path, rng: np.random.Generator, among: np.ndarray | None = None) -> np.ndarray:
+    """Change 1 to 100 random bytes, of all or of those at some places; their places (n,)."""
     content = bytearray(path.read_bytes())
     n = int(np.ceil(100 ** rng.random()))
-    places = np.sort(rng.choice(len(content), size=n, replace=False))
+    places = np.sort(rng.choice(len(content) if among is None else among, size=n, replace=False))
     for place in places.tolist():
         content[place] ^= int(rng.integers(1, 256))
     with path.open("r+b") as file:  # the same file, as a failing disk would
