@@ -164,12 +164,13 @@ def idle(kind: str, size: int) -> float:
 
 def as_markdown(found: dict[str, Any]) -> str:
     """Tables."""
+    n_runs = len(found["runs"]["local"])
     lines = [
         "# What executors cost",
         "",
         f"{found['machine']}. {found['pairs']} pairs of {found['models']} MiniLM classifiers, "
-        f"{found['points']} points, {found['examples']} examples; one thread a worker; medians of "
-        f"{len(found['runs']['local'])} runs.",
+        f"{found['points']} points, {found['examples']} examples; one thread a worker; "
+        f"{'one run' if n_runs == 1 else f'medians of {n_runs} runs'}.",
         "",
         "| executor | workers | seconds a pair | efficiency of two workers | seconds of the run |",
         "|---|---|---|---|---|",
