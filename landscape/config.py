@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from landscape.errors import ConfigError
-from landscape.schema import PathText, Seed, Strict, read_yaml, validate
+from landscape.schema import Device, PathText, Seed, Strict, read_yaml, validate
 
 Name = Annotated[str, Field(pattern=r"^\.*[\w-][\w.-]*$", max_length=200)]
 """A file's or a folder's name: not "..", and no path."""
@@ -142,7 +142,7 @@ class EvaluateConfig(Strict):
             what there is when absent.
     """
 
-    device: str | None = Field(default=None, pattern=r"^(cpu|cuda(:\d+)?)$")
+    device: Device | None = None
     precision: Literal["fp32", "tf32", "bf16", "fp64", "auto"] = "fp32"
     token_budget: int | None = Field(default=None, gt=0)
     max_length: int = Field(default=128, gt=2)

@@ -188,7 +188,8 @@ def _fill(
     population = held_to(population, began)
     if contents is not None:
         refuse_changed(experiment, contents)  # nor since the run looked at them first
-    executor = hire(crew or Crew(), experiment, population, _n_points(config, len(rows)), report)
+    n_points = _n_points(config, len(rows))
+    executor = hire(crew or Crew(), experiment, population, began, n_points, report)
     try:
         made = agree(executor, contents, config.evaluate.token_budget)
         report(_as_line(made))
@@ -211,7 +212,7 @@ def _fill(
             if not finished:
                 fill(experiment, population.names, writer, executor, made, off, report)
                 if shard is None:
-                    evaluate = _evaluator(executor, experiment, population, made, report)
+                    evaluate = _evaluator(executor, experiment, population, began, made, report)
                     for measure_more in (measure_ways, measure_surfaces):
                         measure_more(experiment, population, writer, evaluate, report)
             if shard is None and not np.isfinite(np.trace(writer.distances())):
@@ -222,7 +223,12 @@ def _fill(
 
 
 def _evaluator(
-    executor: Executor, experiment: Experiment, population: Population, made: Made, report: Report
+    executor: Executor,
+    experiment: Experiment,
+    population: Population,
+    fingerprints: dict[str, str],
+    made: Made,
+    report: Report,
 ) -> Evaluate:
     """Evaluates the points of ways and surfaces, in this process, once there are some."""
     from landscape.executors import LocalExecutor
@@ -234,7 +240,7 @@ def _evaluator(
         if not own:
             local = executor
             if not isinstance(local, LocalExecutor):
-                local = hire(Crew(), experiment, population, 1, report)
+                local = hire(Crew(), experiment, population, fingerprints, 1, report)
             assert isinstance(local, LocalExecutor)
             own.append(local)
         return own[0].worker.evaluate(anchors, coefficients, made)

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from landscape.batches import Encoded, make_batches, tokenize
 from landscape.checkpoints import load_checkpoint, resolve
 from landscape.checkpoints.torch_files import write_torch_file
 from landscape.errors import ConfigError
-from landscape.schema import Strict, read_yaml, validate
+from landscape.schema import Device, PathText, Seed, Strict, read_yaml, validate
 from landscape.tasks import Task, load_examples, load_task, sample_examples
 
 _LENGTH_POOL = 50  # batches sorted by length together; random beyond that
@@ -45,11 +45,11 @@ class FinetuneConfig(Strict):
     """
 
     name: str
-    base: str
-    task: str | dict[str, Any]
-    data_root: str | None = None
-    out: str = Field(pattern=r"^[^\x00]+$")
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1, max_length=_MOST_SEEDS)
+    base: PathText
+    task: PathText | dict[str, Any]
+    data_root: PathText | None = None
+    out: PathText = Field(min_length=1)
+    seeds: tuple[Seed, ...] = Field(min_length=1, max_length=_MOST_SEEDS)
     steps: int = Field(gt=0)
     batch_size: int = Field(default=32, gt=0)
     learning_rate: float = Field(default=2e-5, gt=0)
@@ -59,7 +59,7 @@ class FinetuneConfig(Strict):
     max_length: int = Field(default=128, gt=0)
     examples: int | None = Field(default=None, gt=0)
     precision: Literal["fp32", "bf16"] = "fp32"
-    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    device: Device = "cpu"
 
     @field_validator("seeds", mode="before")
     @classmethod

@@ -18,6 +18,8 @@ PathText = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=4096)]
 """A path as a user writes it: what no file system takes is refused here."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 """What every generator of random numbers takes."""
+Device = Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")]
+"""What computes."""
 
 
 class Strict(BaseModel):

@@ -26,7 +26,7 @@ import landscape.report
 from landscape import experiment
 from landscape.checkpoints import load_population
 from landscape.errors import CheckpointError
-from landscape.measurement.ways import _put
+from landscape.files import replacing
 from landscape.store import Contents, StoreWriter, read_store
 from tests.test_store_pairs import ALL, make, measure, models
 from tests.tiny import LABELS, make_model
@@ -216,16 +216,14 @@ def test_a_reading_that_fails_is_tried_three_times(
 def test_a_file_is_put_in_place_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _put(tmp_path / "way.json", b"one")
-    real = Path.write_bytes
-
-    def full(path: Path, content: bytes) -> int:
-        real(path, content[:1])
+    path = tmp_path / "way.json"
+    with replacing(path) as file:
+        file.write(b"one")
+    with pytest.raises(OSError, match=r"No space left.*way\.json'$"), replacing(path) as file:
+        file.write(b"t")
         raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match=r"No space left.*way\.json"):
-        _put(tmp_path / "way.json", b"two")
+    with pytest.raises(KeyboardInterrupt), replacing(path) as file:
+        raise KeyboardInterrupt
     assert [path.name for path in tmp_path.iterdir()] == ["way.json"]
     assert (tmp_path / "way.json").read_bytes() == b"one"
 

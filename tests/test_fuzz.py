@@ -33,7 +33,7 @@ from landscape.checkpoints.torch_files import read_torch_file
 from landscape.config import ExperimentConfig
 from landscape.errors import CheckpointError, ConfigError, LandscapeError
 from landscape.plain_yaml import parse_yaml
-from landscape.published.restricted_pickle import parse_pickle
+from landscape.restricted_pickle import parse_pickle
 from landscape.schema import validate
 from landscape.tasks.tables import read_table
 from tests.tiny import save_population

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from landscape.errors import DataError, LandscapeError, StoreError
 from landscape.published import read_pickle
-from landscape.published.restricted_pickle import parse_pickle
+from landscape.restricted_pickle import parse_pickle
 
 
 class Payload:

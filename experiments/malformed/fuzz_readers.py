@@ -278,7 +278,7 @@ def _read_labels(data: bytes, folder: Path) -> object:
 def _read_pickle(data: bytes, folder: Path) -> object:
     from landscape.published import gather_curves, gather_gaps, pickled_curves
     from landscape.published.gaps import MeasuredGap
-    from landscape.published.restricted_pickle import parse_pickle
+    from landscape.restricted_pickle import parse_pickle
 
     found = pickled_curves(parse_pickle(data), "here")
     if found and isinstance(found[0], MeasuredGap):

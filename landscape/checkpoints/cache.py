@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from types import TracebackType
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from landscape.checkpoints.read import Checkpoint, Weights
-from landscape.errors import CheckpointError
-
-_PAUSES = (0.2, 1.0, None)  # seconds after a failed reading
 
 
 class WeightCache:
@@ -30,7 +25,6 @@ class WeightCache:
         budget: Bytes of weights to keep; at least the two ends of a pair are kept anyway.
         device: Where they are kept.
         rows: For some tensors, the only rows that are read and kept.
-        check: Called after each reading; what it raises, the reader gets.
     """
 
     def __init__(
@@ -38,13 +32,11 @@ class WeightCache:
         budget: int,
         device: torch.device | str = "cpu",
         rows: Mapping[str, Sequence[int] | np.ndarray] | None = None,
-        check: Callable[[Checkpoint], None] | None = None,
     ) -> None:
         self.budget = budget
         self.device = torch.device(device)
         self.reads = 0
         self._rows = dict(rows or {})
-        self._check = check
         self._loaded: OrderedDict[str, tuple[Tensor, dict[str, Tensor]]] = OrderedDict()
         self._lock = Lock()
         self._loader = ThreadPoolExecutor(1, "checkpoint-loader")
@@ -100,27 +92,6 @@ class WeightCache:
                 _, (flat, _) = self._loaded.popitem(last=False)
         if flat is None or flat.numel() * 4 != params.n_bytes:
             flat = torch.empty(params.n_bytes // 4, device=self.device)
-        for pause in _PAUSES:
-            try:
-                views = self._read(params, flat)
-                break
-            except (OSError, SafetensorError) as error:
-                if pause is None:
-                    raise CheckpointError(
-                        "A checkpoint cannot be read any more.",
-                        where=checkpoint.path,
-                        found=error,
-                        fix="see that it is still there, and run again: what was finished is kept",
-                    ) from None
-                time.sleep(pause)  # a file server's bad moment
-        if self._check is not None:
-            self._check(checkpoint)
-        self.reads += 1
-        with self._lock:
-            self._loaded[str(checkpoint.path)] = (flat, views)
-        return views
-
-    def _read(self, params: Weights, flat: Tensor) -> dict[str, Tensor]:
         views, place = {}, 0
         for name, shape in params.shapes.items():
             size = torch.Size(shape).numel()
@@ -129,4 +100,7 @@ class WeightCache:
             place += size
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+        self.reads += 1
+        with self._lock:
+            self._loaded[str(checkpoint.path)] = (flat, views)
         return views

@@ -6,19 +6,18 @@ terabyte, nor a key of a dictionary from taking for ever to be hashed.
 
 from __future__ import annotations
 
-import os
 import pickle
 import pickletools
 import warnings
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 from torch import Tensor
 
-from landscape.published.restricted_pickle import follow
+from landscape.files import replacing
+from landscape.restricted_pickle import follow
 
 _MAX_PICKLE = 2**26
 _MAX_INSTRUCTIONS = 5_000_000
@@ -61,18 +60,13 @@ def write_torch_file(content: Any, path: Path) -> None:
     Raises:
         OSError: The disk is full, or fails; torch alone would call it an internal error.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
+    with replacing(path) as file:
+        try:
             torch.save(content, file)
-        os.replace(partial, path)
-    except Exception as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        cause = error if isinstance(error, OSError) else error.__context__
-        if not isinstance(cause, OSError):
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
             raise
-        raise OSError(cause.errno, cause.strerror, str(path)) from None
 
 
 def _check_archive(path: Path) -> None:

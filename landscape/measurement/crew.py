@@ -15,7 +15,6 @@ from landscape.checkpoints import Population
 from landscape.errors import ConfigError, StoreError
 from landscape.executors import Executor, LocalExecutor, ProcessExecutor, stream
 from landscape.inputs import Experiment
-from landscape.measurement.unchanged import fingerprints_of
 from landscape.measurement.worker import Made, ModelTask, Setup, Worker
 from landscape.store import MEASURED, Contents
 
@@ -64,14 +63,20 @@ class Crew:
 
 
 def hire(
-    crew: Crew, experiment: Experiment, population: Population, n_points: int, report: Report
+    crew: Crew,
+    experiment: Experiment,
+    population: Population,
+    fingerprints: dict[str, str],
+    n_points: int,
+    report: Report,
 ) -> Executor:
     """The executor of a run, its workers not started yet.
 
     Args:
         crew: Where they work.
         experiment: What they measure.
-        population: The models.
+        population: The models, held to these fingerprints.
+        fingerprints: As ``fingerprints_of`` gave them when the run began.
         n_points: How many points there are in all.
         report: Takes a line at a time.
     """
@@ -79,7 +84,7 @@ def hire(
     setup = Setup(
         experiment,
         device or ("cuda" if torch.cuda.is_available() else "cpu"),
-        fingerprints_of(population),
+        fingerprints,
         n_points,
     )
     if crew.kind == "local":

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 Outputs = dict[str, Evaluation]
 
-_SAFETY = 3.0  # times the largest difference between the formats seen so far
+SAFETY = 3.0
+"""Times the largest difference between the formats seen so far."""
 
 
 def measure_pair(
@@ -63,7 +64,7 @@ def measure_pair(
         off = np.abs(refined.exact - refined.screened)[twice].max(initial=0.0)
         if formats[1] is None or off <= error:
             return points.measured(refined.tolerance)
-        error = _SAFETY * float(off)  # further off than thought: again, with what is known by now
+        error = SAFETY * float(off)  # further off than thought: again, with what is known by now
 
 
 @dataclass(frozen=True)

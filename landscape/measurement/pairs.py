@@ -14,13 +14,12 @@ from landscape.inputs import Experiment
 from landscape.measurement.active import measure_actively
 from landscape.measurement.adaptive import PILOT_PAIRS, Smoothness, learn_smoothness
 from landscape.measurement.crew import without_difference
+from landscape.measurement.pair import SAFETY
 from landscape.measurement.worker import Made, ModelTask, PairTask, Worker
 from landscape.progress import counted
 from landscape.store import StoreWriter
 
 Report = Callable[[str], None]
-
-_SAFETY = 3.0  # times the largest difference between the formats, on models and pilot pairs
 
 
 def fill(
@@ -153,7 +152,7 @@ class _Filling:
         """
         if self._made["fast"] is None:
             return np.nan
-        return _SAFETY * self._writer.screening_error(self._experiment.gap_dataset, pilot)
+        return SAFETY * self._writer.screening_error(self._experiment.gap_dataset, pilot)
 
     def _plan(self, made: Made) -> int:
         key = json.dumps(made, sort_keys=True)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -23,6 +21,7 @@ from landscape.curves import Fit, Neb, find_path, fit_curve
 from landscape.curves.training import Convergence
 from landscape.errors import ConfigError, StoreError, require_known
 from landscape.evaluation import Evaluation
+from landscape.files import replacing
 from landscape.finetune import batch_rows
 from landscape.geometry import Bezier, Line, PolyChain, arc_lengths, distances
 from landscape.gram_matrix import gram
@@ -351,7 +350,8 @@ def trained_controls(
     folder.mkdir(parents=True, exist_ok=True)
     for number, control in enumerate(controls):
         content = {tensor: value.cpu().contiguous() for tensor, value in control.items()}
-        _put(folder / f"control-{number:02d}.safetensors", save(content, {"format": "pt"}))
+        with replacing(folder / f"control-{number:02d}.safetensors") as file:
+            file.write(save(content, {"format": "pt"}))
     notes = {
         **recipe,
         "n_controls": len(controls),
@@ -360,25 +360,10 @@ def trained_controls(
         "training_loss_error": found.error,
         "converged": found.converged,
     }
-    _put(notes_file, json.dumps(notes, indent=1).encode())
+    with replacing(notes_file) as file:
+        file.write(json.dumps(notes, indent=1).encode())
     (folder / "state.pt").unlink(missing_ok=True)
     return geometry, controls, notes
-
-
-def _put(path: Path, content: bytes) -> None:
-    """A file that is there whole, or not at all.
-
-    Raises:
-        OSError: The disk is full, or fails.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _geometry(way: WayConfig, n_controls: int) -> Bezier | PolyChain:

@@ -17,7 +17,6 @@ import torch
 
 from landscape.batches import make_batches, tokenize, used_tokens
 from landscape.checkpoints import (
-    Checkpoint,
     Population,
     WeightCache,
     build_model,
@@ -33,7 +32,7 @@ from landscape.inputs import Experiment
 from landscape.logits import collapse
 from landscape.measurement.adaptive import Smoothness
 from landscape.measurement.pair import MeasuredPair, measure_pair
-from landscape.measurement.unchanged import held_to, refuse_replaced
+from landscape.measurement.unchanged import held_to
 from landscape.measurement.ways import trained_controls
 
 if TYPE_CHECKING:
@@ -252,7 +251,7 @@ class Worker:
             rows=rows,
             n_points=self._setup.n_points,
         )
-        self._cache = WeightCache(0, self._evaluator.device, rows, self._refuse_changed)
+        self._cache = WeightCache(0, self._evaluator.device, rows)
 
     def _use(self, made: Made) -> None:
         """Compute as is said, whatever would be faster here."""
@@ -310,10 +309,6 @@ class Worker:
             # those in use first, so that they are not the ones to make room
             models = (*task.models, *following.models)
             self._cache.prefetch(self._population.checkpoints[i] for i in models)
-
-    def _refuse_changed(self, checkpoint: Checkpoint) -> None:
-        """After its weights were read: they must be those that the run began with."""
-        refuse_replaced(checkpoint, self._setup.fingerprints.get(str(checkpoint.path)))
 
     def _way(self, pair: tuple[int, int]) -> tuple[Geometry, Sequence[Mapping[str, torch.Tensor]]]:
         """The way between two models, and its control points where it has some."""

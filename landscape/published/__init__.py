@@ -6,8 +6,8 @@ from landscape.published.gaps import MeasuredGap, PublishedGaps, gather_gaps
 from landscape.published.interpolation_logs import read_interpolation_logs
 from landscape.published.load import PublishedMatrix, import_published, read_published
 from landscape.published.pickled import pickled_curves
-from landscape.published.restricted_pickle import read_pickle
 from landscape.published.tables import read_curve_table, read_gaps, read_scores
+from landscape.restricted_pickle import read_pickle
 
 __all__ = [
     "MeasuredCurve",

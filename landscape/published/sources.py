@@ -15,8 +15,8 @@ from landscape.published.files import Paths, content_hash, find_files, named_fil
 from landscape.published.gaps import MeasuredGap
 from landscape.published.interpolation_logs import is_interpolation_log, parse_interpolation_log
 from landscape.published.pickled import pickled_curves
-from landscape.published.restricted_pickle import parse_pickle
 from landscape.published.tables import curves_of, gaps_of, read_rows, scores_of, table_kind
+from landscape.restricted_pickle import parse_pickle
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,7 +23,6 @@ from landscape.store.tables import (
     distances_checksum,
     read_rows,
     seal_of,
-    tables,
 )
 
 STRUCTURE = "its structure, names, texts or labels"
@@ -229,12 +228,3 @@ def refuse_damaged_structure(path: Path) -> tuple[str, ...] | None:
     if found and found != (COPY,):
         refuse_damaged(path, found)
     return found
-
-
-def file_damage(file: h5py.File, names: Sequence[str]) -> list[str]:
-    """A line a row of any table that is damaged, and one for the distances."""
-    lines = []
-    for table in tables(file):
-        entries, states = judge_file(file, table)
-        lines += row_damage(table, states, names, entries.models)
-    return lines if distances_are_sound(file) else [*lines, "the weight distances"]

@@ -18,7 +18,7 @@ from landscape.store.damage import (
     row_damage,
 )
 from landscape.store.slots import FREE, assigned
-from landscape.store.tables import MEASURED, Table, checksum, read_rows, seal_of
+from landscape.store.tables import MEASURED, Table, checksum, read_rows, seal_of, seals_of
 
 _MOST_MODELS = 2000
 """With more of them, not every pair is tried in the place of one that is not known any more."""
@@ -157,9 +157,4 @@ def enter(copy: h5py.File, verdict: Verdict, sealed: bool) -> None:
     if not sealed or verdict.sums is None:
         return
     copy[table.path("checksum")][...] = np.where(kept, verdict.sums, 0)
-    seals = np.zeros(len(kept), dtype=np.uint32)
-    for row in range(len(kept)):
-        own = None if verdict.models is None else verdict.models[row]
-        if own is None or own[0] >= 0:
-            seals[row] = seal_of(int(kept[row]), own)
-    copy[table.path("seal")][...] = seals
+    copy[table.path("seal")][...] = seals_of(kept, verdict.models)

@@ -68,13 +68,9 @@ def read_store(path: str | Path, *, verify: bool = True) -> Contents:
         raise StoreError("There is no store.", where=path.absolute())
     try:
         for _ in range(_TRIES):
-            before = path.stat()
+            before = _stamp(path)
             contents, damage = _try(path, verify)
-            after = path.stat()
-            if not damage or (before.st_ino, before.st_mtime_ns) == (
-                after.st_ino,
-                after.st_mtime_ns,
-            ):
+            if not damage or before == _stamp(path):
                 break
             time.sleep(_PAUSE)  # a run was writing over a row; what it has written is sound
         refuse_damaged(path, damage)

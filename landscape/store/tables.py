@@ -110,15 +110,21 @@ def seal_of(status: int, models: ArrayLike | None = None) -> int:
     return zlib.crc32(own + bytes([status])) or 1
 
 
+def seals_of(measured: NDArray[np.bool_], models: NDArray[np.integer] | None) -> NDArray[np.uint32]:
+    """(n_rows,) of the seals of a table; of the pair table ``models`` is (n_rows, 2)."""
+    if models is None:
+        return np.array([seal_of(int(own)) for own in measured], dtype=np.uint32)
+    rows = zip(measured, models, assigned(models), strict=True)
+    return np.array([seal_of(int(own), row) if held else 0 for own, row, held in rows], np.uint32)
+
+
 def allocate_checksums(file: h5py.File) -> None:
     """Add what format 0.5 has of pairs, models and distances, as of rows that are not measured."""
     model, pair = file["model"], file["pair"]
     for group, scale, seal in (("checkpoints", model, seal_of(0)), ("pairs", pair, 0)):
         _allocate_rows(file[group], scale, seal)
     models = file["pairs/models"][:]
-    held = assigned(models)
-    seals = [seal_of(0, row) if own else 0 for row, own in zip(models, held, strict=True)]
-    file["pairs/seal"][...] = np.array(seals, dtype=np.uint32)
+    file["pairs/seal"][...] = seals_of(np.zeros(len(models), dtype=bool), models)
     allocate_bytes(file["checkpoints"], "distances_checksum", (), np.dtype("u4"), 0)
     file.create_dataset("plans", data="[]", dtype=TEXT)
 

@@ -29,7 +29,7 @@ from landscape.store.tables import (
     pair_table,
     point_table,
     read_rows,
-    seal_of,
+    seals_of,
     tables,
 )
 from landscape.store.texts import copy_texts
@@ -229,16 +229,11 @@ class _Target:
         """Mark what was filled as measured, and count it."""
         done = np.array([origin is not None for origin in self.origin], dtype=bool)
         file, table = self.file, self.table
-        seals = np.zeros(len(done), dtype=np.uint32)
-        for row, own in enumerate(done.tolist()):
-            pair = None if self.models is None else self.models[row]
-            if pair is None or pair[0] >= 0:
-                seals[row] = seal_of(int(own), pair)
         if self.models is not None:
             file["pairs/models"][...] = self.models
         file[table.path("checksum")][...] = self.sums
         file[table.path("status")][...] = np.where(done, MEASURED, 0)
-        file[table.path("seal")][...] = seals
+        file[table.path("seal")][...] = seals_of(done, self.models)
         return int(done.sum())
 
 
