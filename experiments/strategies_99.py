@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from landscape.analysis import analyze
-from landscape.demo import make_demo
-from landscape.experiment import measure
-from landscape.inputs import open_experiment
-from landscape.store import Contents, Published, read_store, write_published
+from landscape.analysis.analysis import analyze
+from landscape.records.store import Published, Results, read_store, write_published
+from landscape.run.demo import make_demo
+from landscape.run.inputs import open_experiment
+from landscape.run.pipeline import measure
 
 FIGURES = Path(__file__).parent.parent / "figures"
 
@@ -30,7 +30,7 @@ def main(out: Path) -> None:
     summarize(read_store(experiment.store), FIGURES / "strategies_99.h5")
 
 
-def summarize(contents: Contents, path: Path) -> None:
+def summarize(contents: Results, path: Path) -> None:
     """A store with means over the examples instead of examples."""
     analysis = analyze(contents, n_basins=1, n_resamples=100)
     sets = {

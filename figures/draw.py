@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from landscape.analysis import analysis_options, analyze
-from landscape.plots import write_figures
-from landscape.store import read_store
+from landscape.analysis.analysis import analysis_options, analyze
+from landscape.output.plots import write_figures
+from landscape.records.store import read_store
 
 for store in sorted(Path(__file__).parent.glob("*.h5")):
     contents = read_store(store)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from landscape.analysis import Analysis, analyze
-from landscape.store import Contents, StoredDataset
+from landscape.analysis.analysis import Analysis, analyze
+from landscape.records.store import Results, StoredDataset
 
 TWO = (0.0, 0.1, 0.05, 0.12, 0.95, 1.0, 0.9, 1.05, 0.02, 0.08)
 THREE = (0.0, 0.05, 0.1, 0.02, 1.0, 1.05, 0.95, 2.0, 2.05, 2.1)
@@ -39,7 +39,7 @@ def make_contents(
     n_points: int = 11,
     hump: float = 0.3,
     seed: int = 0,
-) -> Contents:
+) -> Results:
     """A finished store of models at ``places``."""
     rng = np.random.default_rng(seed)
     n = len(places)
@@ -97,7 +97,7 @@ def make_contents(
             "step": np.full(n, np.nan),
         }
     )
-    return Contents(
+    return Results(
         path=Path("runs/synthetic/store.h5"),
         attributes={
             "encoding-type": "landscape",
@@ -128,7 +128,7 @@ def make_contents(
     )
 
 
-def thin_out(contents: Contents, seed: int = 0, missing: float = 0.5) -> Contents:
+def thin_out(contents: Results, seed: int = 0, missing: float = 0.5) -> Results:
     """The same store as a run of precision auto leaves it, its points chosen by chance.
 
     About ``missing`` of the inner points are not evaluated, half of the others only screened, with

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from landscape.analysis import Analysis
-from landscape.contributions import LINEAR_RULES, population_contributions
-from landscape.details import Details
-from landscape.generalization import explain, pair_regression
-from landscape.partitions import Source, compare_partitions, matrix_agreement
-from landscape.plots import figures
-from landscape.report import render_report
-from landscape.structure import climbs, clustering, count_triangles, directed_links
+from landscape.analysis.analysis import Analysis
+from landscape.analysis.barriers.contributions import LINEAR_RULES, population_contributions
+from landscape.analysis.basins.partitions import Source, compare_partitions, matrix_agreement
+from landscape.analysis.basins.structure import climbs, clustering, count_triangles, directed_links
+from landscape.analysis.details import Details
+from landscape.analysis.statistics import explain, pair_regression
+from landscape.output.plots import figures
+from landscape.output.report import render_report
 
 _VOID = {"meta", "img", "br", "link", "hr", "input"}
 

@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from landscape.errors import ConfigError
+from landscape.core.errors import ConfigError
 
 
 class Worker:

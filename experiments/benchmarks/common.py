@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 import landscape
-from landscape.batches import Batches, make_batches, tokenize
 from landscape.checkpoints import Population, build_model, load_population, load_tokenizer
 from landscape.tasks import Examples, load_examples, load_task, sample_examples
+from landscape.tasks.batches import Batches, make_batches, tokenize
 
 ROOT = Path(__file__).parents[2]
 PEERS = ("loss-landscapes==3.0.6", "nngeom==0.2.0")
@@ -116,7 +116,7 @@ def plain_batches(
 
 def collapsed(examples: Examples) -> Callable[[Tensor], Tensor]:
     """The logits' classes that the data set tells apart."""
-    from landscape.logits import collapse
+    from landscape.tasks.logits import collapse
 
     return collapse(examples.classes)
 

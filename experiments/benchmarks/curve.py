@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from landscape.checkpoints import Population, build_model
-from landscape.curves import Fit, fit_curve
-from landscape.curves.training import rate
-from landscape.geometry import Bezier
+from landscape.paths import Bezier
+from landscape.training import Fit, fit_curve
+from landscape.training.loop import rate
 
 STEPS = 9  # the first of a fit, which also allocates, is not counted
 FIT = Fit(steps=STEPS, learning_rate=1e-4)

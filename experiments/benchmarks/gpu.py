@@ -16,7 +16,7 @@ from common import median
 
 from landscape.checkpoints import token_table
 from landscape.evaluation import Evaluator, Plan
-from landscape.geometry import Line
+from landscape.paths import Line
 
 ENCODERS = {"2 layers": (2, 128), "6 layers": (6, 384), "12 layers": (12, 768)}
 PAIRS, POINTS, EXAMPLES = 4950, 10, 512  # Juneja et al. 2023, arXiv 2205.12411

@@ -12,7 +12,7 @@ from common import Setting, interleaved, median, sorted_batches
 
 from landscape.checkpoints import build_model
 from landscape.evaluation import Evaluator
-from landscape.geometry import Line
+from landscape.paths import Line
 
 
 def bench_growth(setting: Setting) -> dict[str, Any]:

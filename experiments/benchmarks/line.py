@@ -24,15 +24,15 @@ from common import (
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from landscape.barriers import convexity_gap
-from landscape.batches import used_tokens
+from landscape.analysis.barriers import convexity_gap
 from landscape.checkpoints import build_model, token_table
+from landscape.checkpoints.mix import Mixer
 from landscape.evaluation import Evaluator, Plan
 from landscape.evaluation.kernels import Kernels
-from landscape.evaluation.mix import Mixer
-from landscape.geometry import Line
-from landscape.measurement.adaptive import PILOT_PAIRS, Smoothness, learn_smoothness
-from landscape.measurement.pair import measure_pair
+from landscape.paths import Line
+from landscape.run.measurement.adaptive import PILOT_PAIRS, Smoothness, learn_smoothness
+from landscape.run.measurement.pair import measure_pair
+from landscape.tasks.batches import used_tokens
 
 POINTS = 11
 TOLERANCE = 0.005  # nats, of the certified gap

@@ -10,16 +10,16 @@ import yaml
 from common import Setting
 from pairs import population_of
 
-from landscape.store import read_store
+from landscape.records.store import read_store
 
 MODELS = 64
 BUDGET = "2GB"
 _RUN = """
 import sys
 from pathlib import Path
-from landscape.experiment import measure
-from landscape.inputs import open_experiment
-from landscape.measurement.worker import peak_memory
+from landscape.run.pipeline import measure
+from landscape.run.inputs import open_experiment
+from landscape.run.measurement.worker import peak_memory
 measure(open_experiment(Path(sys.argv[1]), root=sys.argv[2]))
 print("PEAK", peak_memory())
 """

@@ -23,7 +23,7 @@ from common import Setting, best, interleaved, median, peers
 from safetensors.torch import load_file, save_file
 
 from landscape.checkpoints import Checkpoint, build_model
-from landscape.evaluation.mix import Mixer
+from landscape.checkpoints.mix import Mixer
 
 SHARE = 0.3
 PEERS = (

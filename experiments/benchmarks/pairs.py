@@ -26,12 +26,12 @@ from safetensors.torch import save_file
 from sklearn.metrics import adjusted_rand_score
 
 import landscape
-from landscape.analysis import analysis_options, analyze
+from landscape.analysis.analysis import analysis_options, analyze
 from landscape.checkpoints import Population, load_checkpoint
-from landscape.experiment import measure
-from landscape.geometry import Line
-from landscape.inputs import open_experiment
-from landscape.store import read_store
+from landscape.paths import Line
+from landscape.records.store import read_store
+from landscape.run.inputs import open_experiment
+from landscape.run.pipeline import measure
 
 POINTS = 11
 MODELS = 16

@@ -37,10 +37,10 @@ from common import (
 )
 from torch import Tensor, nn
 
-from landscape.batches import used_tokens
 from landscape.checkpoints import build_model, token_table
 from landscape.evaluation import Evaluator
-from landscape.geometry import Plane
+from landscape.paths import Plane
+from landscape.tasks.batches import used_tokens
 
 SIDE = 5
 POINTS = SIDE**2

@@ -28,7 +28,7 @@ def bench_startup(setting: Setting) -> dict[str, Any]:
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
         "import landscape": [sys.executable, "-c", "import landscape"],
-        "landscape --help": [sys.executable, "-m", "landscape", "--help"],
+        "landscape --help": [sys.executable, "-m", "landscape.run", "--help"],
         "import torch": [sys.executable, "-c", "import torch"],
     }
     if setting.data and list(setting.checkpoints.glob("seed-*")):

@@ -100,11 +100,11 @@ def _apart(*arguments: str) -> str:
 
 def run(kind: str, config: Path, data_root: Path, out: Path) -> dict[str, float]:
     """Seconds of all pairs, of the whole run, and of writing a pair; bytes of its result."""
-    from landscape.experiment import measure
-    from landscape.inputs import open_experiment
-    from landscape.measurement.crew import Crew
-    from landscape.measurement.pair import MeasuredPair
-    from landscape.store import StoreWriter, read_store
+    from landscape.records.store import StoreWriter, read_store
+    from landscape.run.inputs import open_experiment
+    from landscape.run.measurement.crew import Crew
+    from landscape.run.measurement.pair import MeasuredPair
+    from landscape.run.pipeline import measure
 
     times: list[float] = []
     sizes: list[int] = []
@@ -140,7 +140,7 @@ def run(kind: str, config: Path, data_root: Path, out: Path) -> dict[str, float]
 
 def idle(kind: str, size: int) -> float:
     """Seconds a call of workers that do nothing."""
-    from landscape.executors import LocalExecutor, ProcessExecutor, stream
+    from landscape.run.executors import LocalExecutor, ProcessExecutor, stream
 
     make = partial(Idle, size)
     executor: Any
@@ -149,7 +149,7 @@ def idle(kind: str, size: int) -> float:
     elif kind == "process":
         executor = ProcessExecutor([make] * 2)
     else:
-        from landscape.executors.on_ray import RayExecutor
+        from landscape.run.executors.on_ray import RayExecutor
 
         executor = RayExecutor(make, 2, gpu=False, threads=1)
     list(stream(executor, Idle.call, list(range(20))))

@@ -1,6 +1,6 @@
 """Up to 10,000 models and 100 GPUs, on paper and by simulation: ``python .../growth.py``.
 
-A discrete-event simulation of ``landscape.executors.stream``: workers with two calls each, one
+A discrete-event simulation of ``landscape.run.executors.stream``: workers with two calls each, one
 driver that hands out tasks and writes results, one at a time. What a call and a write cost the
 driver is read from ``results/benchmark.json``; how long a pair takes is varied, from a small
 classifier on a fast GPU to a large one on a CPU.
@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from landscape.active import default_budget
-from landscape.plots import common
+from landscape.analysis.basins.active import default_budget
+from landscape.output.plots import common
 
 RESULTS = Path(__file__).parent / "results"
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 100, 200)

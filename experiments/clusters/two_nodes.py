@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from landscape.experiment import run_experiment
-from landscape.measurement.crew import Crew
-from landscape.store import MEASURED, Contents, StoreWriter, read_store
+from landscape.records.store import MEASURED, Results, StoreWriter, read_store
+from landscape.run.measurement.crew import Crew
+from landscape.run.pipeline import run_experiment
 
 
 def main(config: Path, data_root: Path | None, out: Path, report: Callable[[str], None]) -> None:
@@ -97,7 +97,7 @@ def _kill(cluster: Any, node: Any) -> None:
     cluster.remove_node(node, allow_graceful=False)
 
 
-def different(one: Contents, other: Contents) -> list[str]:
+def different(one: Results, other: Results) -> list[str]:
     """Names of the arrays that are not the same, byte for byte."""
     found = []
     for name, data in one.datasets.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from landscape.store import MEASURED, Contents, StoredPoints, read_store
+from landscape.records.store import MEASURED, Results, StoredPath, read_store
 
 _OF_FILES = ("ref", "fingerprint")  # of checkpoints that were put back
 _CHANGING = ("created",)
@@ -31,7 +31,7 @@ class Comparison:
 
 
 def compare(
-    store: Path | Contents, reference: Contents, *, whole: bool, loose: bool = False
+    store: Path | Results, reference: Results, *, whole: bool, loose: bool = False
 ) -> Comparison:
     """Compare a store with the one of an uninterrupted run.
 
@@ -72,7 +72,7 @@ def compare(
     return Comparison(sorted(set(found)), measured)
 
 
-def rows_of(contents: Contents) -> set[str]:
+def rows_of(contents: Results) -> set[str]:
     """The names of the rows that are measured."""
     found = {f"model {m}" for m in np.flatnonzero(contents.model_status == MEASURED)}
     rows = contents.pairs[contents.status == MEASURED]
@@ -82,7 +82,7 @@ def rows_of(contents: Contents) -> set[str]:
     return found
 
 
-def _frame(own: Contents, reference: Contents, whole: bool) -> Iterator[str]:
+def _frame(own: Results, reference: Results, whole: bool) -> Iterator[str]:
     """What is not a row."""
     wanted = {k: v for k, v in reference.attributes.items() if k not in _CHANGING}
     found = {k: v for k, v in own.attributes.items() if k not in _CHANGING}
@@ -119,7 +119,7 @@ def _frame(own: Contents, reference: Contents, whole: bool) -> Iterator[str]:
 
 
 def _row(
-    own: Contents, reference: Contents, kind: str, row: int, there: int, name: str, eased: bool
+    own: Results, reference: Results, kind: str, row: int, there: int, name: str, eased: bool
 ) -> list[str]:
     found = []
     for data, values in own.datasets.items():
@@ -134,7 +134,7 @@ def _row(
 
 
 def _points(
-    own: StoredPoints, reference: StoredPoints | None, measured: set[str], loose: bool
+    own: StoredPath, reference: StoredPath | None, measured: set[str], loose: bool
 ) -> list[str]:
     if reference is None:
         return [f"{own.name} is not one of the reference's"]
@@ -154,12 +154,12 @@ def _points(
     return found
 
 
-def _halved(contents: Contents, plan: int) -> bool:
+def _halved(contents: Results, plan: int) -> bool:
     return int(plan) < len(contents.plans) and bool(contents.plans[int(plan)].get("halved"))
 
 
 def _plan(
-    own: Contents, reference: Contents, name: str, row: int, there: int, eased: bool
+    own: Results, reference: Results, name: str, row: int, there: int, eased: bool
 ) -> list[str]:
     plans = []
     for contents, place in ((own, row), (reference, there)):

@@ -92,14 +92,14 @@ def install(plan: dict[str, Any], role: str) -> None:
     notes = Notes(plan, role)
     notes.say("begins")
     patches: dict[str, Callable[[ModuleType, Notes], None]] = {
-        "landscape.store.write": _writer,
-        "landscape.measurement.worker": _worker,
-        "landscape.experiment": _experiment,
-        "landscape.curves.training": _training,
+        "landscape.records.store.write": _writer,
+        "landscape.run.measurement.worker": _worker,
+        "landscape.run.pipeline": _experiment,
+        "landscape.training.loop": _training,
     }
     for name in _WITH_WRITE_ALL:
-        known = patches.get(f"landscape.store.{name}")
-        patches[f"landscape.store.{name}"] = _then(known, _writes) if known else _writes
+        known = patches.get(f"landscape.records.store.{name}")
+        patches[f"landscape.records.store.{name}"] = _then(known, _writes) if known else _writes
     for name, patch in injected.patches(plan).items():
         known = patches.get(name)
         patches[name] = _then(known, patch) if known else patch
@@ -115,7 +115,7 @@ def install(plan: dict[str, Any], role: str) -> None:
 def begin(plan: dict[str, Any], make: Any) -> None:
     """The initializer of a worker that a fork server starts."""
     install(plan, "worker")
-    importlib.import_module("landscape.executors.process")._begin(make)
+    importlib.import_module("landscape.run.executors.process")._begin(make)
 
 
 def _then(first: Callable[..., None], second: Callable[..., None]) -> Callable[..., None]:

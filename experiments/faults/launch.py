@@ -24,14 +24,14 @@ import landscape
 
 HERE = Path(__file__).parent
 _LOADED = (
-    "landscape.cli",
-    "landscape.details",
-    "landscape.experiment",
-    "landscape.measurement.crew",
-    "landscape.measurement.pairs",
-    "landscape.measurement.surfaces",
-    "landscape.plots",
-    "landscape.report",
+    "landscape.run.commands.cli",
+    "landscape.analysis.details",
+    "landscape.run.pipeline",
+    "landscape.run.measurement.crew",
+    "landscape.run.measurement.pairs",
+    "landscape.run.measurement.surfaces",
+    "landscape.output.plots",
+    "landscape.output.report",
     "sklearn.manifold",
     "transformers.models.bert.modeling_bert",
     "transformers.models.auto.modeling_auto",
@@ -44,7 +44,7 @@ PLAN: dict[str, Any] = {"draw": False, "slow": 0.0, "stop": None, "snapshots": N
 def warm() -> None:
     """Load what runs load, here and in the server that forks their workers."""
     own = get_context("forkserver")
-    own.set_forkserver_preload(["hooks", "landscape.measurement.worker", *_LOADED[-3:]])
+    own.set_forkserver_preload(["hooks", "landscape.run.measurement.worker", *_LOADED[-3:]])
     # runs that are killed leave semaphores to the tracker, which need not say so
     os.environ["PYTHONWARNINGS"] = "ignore::UserWarning:multiprocessing.resource_tracker"
     forkserver.ensure_running()
@@ -138,7 +138,7 @@ def start(
         package = Path(landscape.__file__).parents[1]
         path = [str(HERE / "start"), str(package), os.environ.get("PYTHONPATH", "")]
         program = subprocess.Popen(
-            [sys.executable, "-m", "landscape", *arguments],
+            [sys.executable, "-m", "landscape.run", *arguments],
             cwd=folder,
             env={
                 **os.environ,
@@ -191,7 +191,7 @@ def _be_driver(
 
 
 def _call(arguments: Sequence[str]) -> int:
-    from landscape.cli import main
+    from landscape.run.commands.cli import main
 
     sys.argv = ["landscape", *arguments]
     try:
@@ -208,7 +208,7 @@ def _fork_workers(plan: dict[str, Any]) -> None:
     """Workers of this driver are forked from the server instead of spawned."""
     import functools
 
-    from landscape.executors import process
+    from landscape.run.executors import process
 
     server: Any = forkserver._forkserver  # type: ignore[attr-defined]
     server.ensure_running = lambda: None  # it is no child of this process, and need not be

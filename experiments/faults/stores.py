@@ -11,8 +11,8 @@ from compare import compare, rows_of
 from damage import cut, flip, touched
 from trial import Trial
 
-from landscape.errors import StoreError
-from landscape.store import read_store
+from landscape.core.errors import StoreError
+from landscape.records.store import read_store
 
 Damage = Callable[[Path, np.random.Generator], np.ndarray]
 

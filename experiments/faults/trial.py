@@ -17,8 +17,8 @@ from compare import compare, rows_of
 from launch import Running, start
 from world import Snapshot, World, arguments, finish, names_in
 
-from landscape.errors import StoreError
-from landscape.store import read_store
+from landscape.core.errors import StoreError
+from landscape.records.store import read_store
 
 _RESUMES = 4
 _PLACES = (

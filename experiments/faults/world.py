@@ -11,7 +11,7 @@ from typing import Any
 from launch import Running, start
 from population import VARIANTS, make_population
 
-from landscape.store import Contents, read_store
+from landscape.records.store import Results, read_store
 
 LIMIT = 900.0  # seconds of one run; a machine that is shared may need them
 
@@ -52,7 +52,7 @@ class World:
     work: Path
     population: Path
     quick: bool
-    references: dict[str, Contents]
+    references: dict[str, Results]
     snapshots: dict[str, list[Snapshot]]
     files: dict[str, set[str]]
     figures: set[str]

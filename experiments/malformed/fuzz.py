@@ -34,7 +34,7 @@ import numpy as np
 from fuzz_readers import READERS, Reader
 from materials import make_materials
 
-from landscape.errors import LandscapeError
+from landscape.core.errors import LandscapeError
 
 SECONDS = 5.0
 MOST_BYTES = 2**30  # of resident memory beyond what the reader's libraries take

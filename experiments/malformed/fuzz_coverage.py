@@ -22,7 +22,7 @@ import atheris
 
 with atheris.instrument_imports(include=["landscape", "yaml"]):
     from landscape.checkpoints.labels import match_labels  # noqa: F401
-    from landscape.errors import LandscapeError
+    from landscape.core.errors import LandscapeError
 
 from fuzz_readers import READERS
 

@@ -127,7 +127,7 @@ def _configurations(materials: Path) -> Sequence[bytes]:
 
 
 def _read_config(path: Path) -> object:
-    from landscape.config import load_config
+    from landscape.run.config import load_config
 
     return load_config(path).model_dump_json()
 
@@ -276,9 +276,9 @@ def _read_labels(data: bytes, folder: Path) -> object:
 
 
 def _read_pickle(data: bytes, folder: Path) -> object:
-    from landscape.published import gather_curves, gather_gaps, pickled_curves
-    from landscape.published.gaps import MeasuredGap
-    from landscape.restricted_pickle import parse_pickle
+    from landscape.core.restricted_pickle import parse_pickle
+    from landscape.importers import gather_curves, gather_gaps, pickled_curves
+    from landscape.importers.gaps import MeasuredGap
 
     found = pickled_curves(parse_pickle(data), "here")
     if found and isinstance(found[0], MeasuredGap):
@@ -298,16 +298,16 @@ def _pickles(materials: Path, folder: Path) -> Sequence[bytes]:
 
 
 def _read_log(data: bytes, folder: Path) -> object:
-    from landscape.published import gather_curves
-    from landscape.published.interpolation_logs import parse_interpolation_log
+    from landscape.importers import gather_curves
+    from landscape.importers.interpolation_logs import parse_interpolation_log
 
     return gather_curves(parse_interpolation_log(data.decode("utf-8-sig", "replace"), "here"))
 
 
 def _read_table(path: Path) -> object:
-    from landscape.published.curves import gather_curves
-    from landscape.published.gaps import gather_gaps
-    from landscape.published.tables import curves_of, gaps_of, read_rows, scores_of, table_kind
+    from landscape.importers.curves import gather_curves
+    from landscape.importers.gaps import gather_gaps
+    from landscape.importers.tables import curves_of, gaps_of, read_rows, scores_of, table_kind
 
     rows = read_rows(path)
     kind = table_kind(rows)
@@ -317,13 +317,13 @@ def _read_table(path: Path) -> object:
 
 
 def _read_evaluations(path: Path) -> object:
-    from landscape.published import read_evaluations
+    from landscape.importers import read_evaluations
 
     return read_evaluations(path)
 
 
 def _read_published(path: Path) -> object:
-    from landscape.published import read_published
+    from landscape.importers import read_published
 
     return read_published([path], dataset="dev", allow_missing=True)
 
@@ -349,7 +349,7 @@ def _stores(materials: Path) -> Sequence[bytes]:
 
 
 def _read_store(path: Path) -> object:
-    from landscape.store import read_store
+    from landscape.records.store import read_store
 
     return read_store(path)
 

@@ -35,8 +35,8 @@ def make_materials(folder: Path) -> Path:
 
 def _make(folder: Path) -> None:
     sys.path.insert(0, str(ROOT))
-    from landscape.experiment import measure
-    from landscape.inputs import open_experiment
+    from landscape.run.inputs import open_experiment
+    from landscape.run.pipeline import measure
     from tests.tiny import save_population, write_experiment, write_task
 
     population = save_population(folder / "population", "bert", 2)

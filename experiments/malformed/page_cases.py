@@ -88,7 +88,7 @@ def _published(payload: str) -> Make:
     """The same of models and scores that were imported."""
 
     def make(room: Room) -> Sequence[object]:
-        from landscape.published import import_published
+        from landscape.importers import import_published
 
         def cell(text: str) -> str:
             return '"' + text.replace('"', '""') + '"'

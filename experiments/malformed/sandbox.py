@@ -165,7 +165,7 @@ def _stop(*_: Any) -> None:
 
 
 def _call(arguments: Sequence[str]) -> int:
-    from landscape.cli import main
+    from landscape.run.commands.cli import main
 
     sys.argv = ["landscape", *arguments]
     try:

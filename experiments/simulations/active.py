@@ -17,13 +17,19 @@ from matplotlib.figure import Figure
 from scipy.spatial.distance import squareform
 from sklearn.metrics import adjusted_rand_score
 
-from landscape.active import default_budget, find_basins_actively
-from landscape.analysis import analyze
-from landscape.basins import find_basins
-from landscape.plots import common
-from landscape.progress import bar
-from landscape.simulation import block_gaps, bridge_gaps, chain_gaps, cloud_gaps, effect_gaps
-from landscape.store import MEASURED, read_store
+from landscape.analysis.analysis import analyze
+from landscape.analysis.basins import find_basins
+from landscape.analysis.basins.active import default_budget, find_basins_actively
+from landscape.analysis.simulation import (
+    block_gaps,
+    bridge_gaps,
+    chain_gaps,
+    cloud_gaps,
+    effect_gaps,
+)
+from landscape.core.progress import bar
+from landscape.output.plots import common
+from landscape.records.store import MEASURED, read_store
 
 ROOT = Path(__file__).parents[2]
 SIZES = (100, 200, 500, 1000, 2000)

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from landscape.barriers import bootstrap_gaps, convexity_gap
-from landscape.barriers.resamples import Resamples, interval
-from landscape.plots import common
-from landscape.progress import bar
-from landscape.simulation import simulate_losses
+from landscape.analysis.barriers import bootstrap_gaps, convexity_gap
+from landscape.analysis.barriers.resamples import Resamples, interval
+from landscape.analysis.simulation import simulate_losses
+from landscape.core.progress import bar
+from landscape.output.plots import common
 
 GAPS = {
     "straight": (0.0, 0.0),

@@ -11,7 +11,7 @@ from populations import ONE_BASIN, Sample, is_split, record
 from scipy.stats import binomtest
 
 from figures import draw_false_positives
-from landscape.progress import bar
+from landscape.core.progress import bar
 
 SIZES = {6: 0.3, 10: 0.25, 20: 0.25, 48: 0.12, 100: 0.08}  # and the share of populations of each
 EXAMPLES = (64, 256, 1024)

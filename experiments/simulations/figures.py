@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from power import EQUAL, SEPARATIONS, is_found
 from scipy.stats import binomtest
 
-from landscape.plots import common
+from landscape.output.plots import common
 
 
 @common.styled

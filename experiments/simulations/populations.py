@@ -11,10 +11,10 @@ import numpy as np
 from scipy.spatial.distance import squareform
 from sklearn.metrics import adjusted_rand_score
 
-from landscape.barriers import bootstrap_gaps
-from landscape.basins import Basins, find_basins
-from landscape.basins.number import sharp_groups
-from landscape.simulation import (
+from landscape.analysis.barriers import bootstrap_gaps
+from landscape.analysis.basins import Basins, find_basins
+from landscape.analysis.basins.number import sharp_groups
+from landscape.analysis.simulation import (
     block_gaps,
     bridge_gaps,
     chain_gaps,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from populations import Sample, bridged, many_basins, record
 
-from landscape.progress import bar
+from landscape.core.progress import bar
 
 SEPARATIONS = (0.03, 0.05, 0.1, 0.2, 0.4)  # nats, median gap between basins
 SAMPLE = Sample(n_examples=256, noise=0.5, tail="lognormal")

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from landscape.errors import CheckpointError
+from landscape.core.errors import CheckpointError
 
 MAX_JSON_BYTES = 2**24
 _READ = (".json", ".txt", ".model", ".bin", ".safetensors", ".jinja", ".codes", ".h5", ".msgpack")

@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from landscape import __version__
+from landscape.checkpoints.mix import add_up
 from landscape.checkpoints.read import Checkpoint, Weights
-from landscape.errors import CheckpointError, ConfigError
-from landscape.evaluation.mix import add_up
+from landscape.core.errors import CheckpointError, ConfigError
 
 Member = Checkpoint | Mapping[str, Tensor]
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from landscape.errors import CheckpointError
+from landscape.core.errors import CheckpointError
 
 _HUB_ID = re.compile(r"(?P<id>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[\w./-]+))?")
 _NO_WEIGHTS = {"", ".json", ".md", ".txt"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from landscape.errors import CheckpointError
+from landscape.core.errors import CheckpointError
 
 
 def match_labels(

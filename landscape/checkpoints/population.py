@@ -23,8 +23,8 @@ from landscape.checkpoints.skeleton import (
     refuse_own_code,
     skeleton,
 )
-from landscape.errors import CheckpointError
-from landscape.progress import Track, silent
+from landscape.core.errors import CheckpointError
+from landscape.core.progress import Track, silent
 
 LabelMap = Mapping[str, str] | Mapping[str, Mapping[str, str]]
 

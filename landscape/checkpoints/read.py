@@ -20,7 +20,7 @@ from torch import Tensor
 from landscape.checkpoints.contained import read_json, refuse_links_out
 from landscape.checkpoints.find import Source, resolve
 from landscape.checkpoints.torch_files import read_torch_file
-from landscape.errors import CheckpointError
+from landscape.core.errors import CheckpointError
 
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 _BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")

@@ -14,7 +14,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from landscape.checkpoints.first_token import read_first_token_only
 from landscape.checkpoints.read import Checkpoint, Weights
-from landscape.errors import CheckpointError
+from landscape.core.errors import CheckpointError
 
 _MAX_LAYERS = 10_000
 _MAX_LABELS = 10_000

@@ -16,8 +16,8 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-from landscape.files import replacing
-from landscape.restricted_pickle import follow
+from landscape.core.files import replacing
+from landscape.core.restricted_pickle import follow
 
 _MAX_PICKLE = 2**26
 _MAX_INSTRUCTIONS = 5_000_000

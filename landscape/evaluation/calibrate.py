@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from landscape.checkpoints.mix import Mixer, Rows
 from landscape.evaluation.forward import (
     Anchors,
     CannotBatch,
@@ -21,7 +22,6 @@ from landscape.evaluation.forward import (
     to_device,
 )
 from landscape.evaluation.kernels import Linear, has_onednn
-from landscape.evaluation.mix import Mixer, Rows
 from landscape.evaluation.plan import Plan, default_plan
 
 # a candidate must be this much faster than the plain loop to be worth its difference in rounding

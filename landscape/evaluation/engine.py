@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landscape.errors import ConfigError
+from landscape.checkpoints.mix import Anchor, Mixer, Rows
+from landscape.core.errors import ConfigError
 from landscape.evaluation.calibrate import calibrate, is_worth_measuring
 from landscape.evaluation.forward import (
     CannotBatch,
@@ -25,9 +26,8 @@ from landscape.evaluation.forward import (
     refuse_to_batch,
     to_device,
 )
-from landscape.evaluation.mix import Anchor, Mixer, Rows
 from landscape.evaluation.plan import Plan, default_plan, plan_key, remember, remembered
-from landscape.geometry import Geometry, as_coefficients
+from landscape.paths import Geometry, as_coefficients
 
 Precision = Literal["fp32", "tf32", "bf16", "fp64"]
 Strategy = Literal["auto", "vmap", "loop"]

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from landscape.errors import ConfigError
+from landscape.checkpoints.mix import Mixer
+from landscape.core.errors import ConfigError
 from landscape.evaluation.kernels import Kernels
-from landscape.evaluation.mix import Mixer
 from landscape.evaluation.plan import Plan
 
 _TRIES = 12

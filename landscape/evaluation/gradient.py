@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from landscape.errors import ConfigError
+from landscape.checkpoints.mix import Anchor, Mixer
+from landscape.core.errors import ConfigError
 from landscape.evaluation.forward import arguments, eval_mode, logits_of, to_device
-from landscape.evaluation.mix import Anchor, Mixer
-from landscape.geometry import as_coefficients
+from landscape.paths import as_coefficients
 
 Batch = tuple[Any, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]

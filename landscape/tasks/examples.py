@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landscape.errors import DataError
+from landscape.core.errors import DataError
 from landscape.tasks.spec import DataSpec, Task
 from landscape.tasks.tables import check_cells, read_table
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from landscape.errors import DataError, require_known
-from landscape.schema import PathText, Strict, read_yaml, validate
+from landscape.core.errors import DataError, require_known
+from landscape.core.schema import PathText, Strict, read_yaml, validate
 
 _FOLDER = Path(__file__).parent
 BUILTIN_TASKS: tuple[str, ...] = tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))

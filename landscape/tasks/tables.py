@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from landscape.errors import DataError
+from landscape.core.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,19 +14,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from landscape.barriers import convexity_gap
+from landscape.analysis.barriers import convexity_gap
 from landscape.checkpoints import load_population
-from landscape.inputs import open_experiment, stored_config
-from landscape.provenance import attributes, checkpoint_table
-from landscape.store import (
+from landscape.records.store import (
     ENCODING_VERSION,
     FORMATS,
     Published,
-    StoredPoints,
+    StoredPath,
     StoreWriter,
     create_store,
     write_published,
 )
+from landscape.run.inputs import open_experiment, stored_config
+from landscape.run.provenance import attributes, checkpoint_table
 from landscape.tasks import Examples
 from tests.tiny import make_model, make_tokenizer, save_population, write_experiment, write_task
 
@@ -195,7 +195,7 @@ def write_way(writer: StoreWriter, models: list[torch.nn.Module], sets: list[Exa
         ).sqrt()
     )
     writer.add_points(
-        StoredPoints(
+        StoredPath(
             name="straight",
             kind="line",
             models=("member-1", "member-2"),
@@ -227,7 +227,7 @@ def write_surface(writer: StoreWriter, models: list[torch.nn.Module], sets: list
                 own.copy_(a + x * (b - a) + y * (c - a))
         points.append(mixed)
     writer.add_points(
-        StoredPoints(
+        StoredPath(
             name="square",
             kind="plane",
             models=tuple(f"member-{i}" for i in range(3)),

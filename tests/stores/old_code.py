@@ -17,8 +17,8 @@ from flat import flat
 
 
 def measure(config: str, flushes: str = "0") -> None:
-    from landscape.experiment import measure as fill
-    from landscape.inputs import open_experiment
+    from landscape.run.inputs import open_experiment
+    from landscape.run.pipeline import measure as fill
 
     left = int(flushes)
     flush = h5py.File.flush
@@ -36,8 +36,8 @@ def measure(config: str, flushes: str = "0") -> None:
 
 
 def read(store: str, numbers: str) -> None:
-    from landscape.analysis import analysis_options, analyze
-    from landscape.store import read_store
+    from landscape.analysis.analysis import analysis_options, analyze
+    from landscape.records.store import read_store
 
     contents = read_store(store)
     found = flat(contents)
@@ -49,7 +49,7 @@ def read(store: str, numbers: str) -> None:
 
 
 def published(folder: str, store: str) -> None:
-    from landscape.published import import_published
+    from landscape.importers import import_published
 
     import_published(
         [f"{folder}/curves.csv"], out=store, scores=[f"{folder}/scores.csv"], dataset="mnli"

@@ -1,0 +1,1 @@
+"""What the losses of a store mean: barriers, basins, statistics."""

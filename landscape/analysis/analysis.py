@@ -1,0 +1,431 @@
+"""From a store to everything that figures and the report draw; no torch."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from landscape.analysis.barriers import GapIntervals, bootstrap_gaps
+from landscape.analysis.basins import Basins, find_basins
+from landscape.analysis.basins.active import find_basins_actively, gaps_and_errors
+from landscape.analysis.basins.membership import find_membership
+from landscape.analysis.basins.spectral import two_sides
+from landscape.analysis.basins.structure import fill_unmeasured
+from landscape.analysis.statistics import Relation, group_rows, pair_kinds, relate, score_groups
+from landscape.core.errors import ConfigError, require_known
+from landscape.records.store import MEASURED, Results, StoredDataset
+from landscape.records.store.read import largest
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Mean losses along every pair's path.
+
+    Attributes:
+        name: The data set or group.
+        positions: (n_points,).
+        losses: (n_pairs, n_points) in nats, NaN where not evaluated.
+        low: (n_pairs, n_points) nats, 95% normal interval of the mean over examples.
+        high: (n_pairs, n_points) nats.
+        accuracy: (n_pairs, n_points) in [0, 1].
+        evaluated: (n_pairs, n_points) bool: the point has losses, in whatever format.
+    """
+
+    name: str
+    positions: np.ndarray
+    losses: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    accuracy: np.ndarray
+    evaluated: np.ndarray
+
+    @property
+    def measured(self) -> np.ndarray:
+        """(n_pairs,) bool: the pair was evaluated, and all its losses are finite."""
+        finite = np.isfinite(self.losses) | ~self.evaluated
+        return finite.all(axis=1) & self.evaluated.any(axis=1)
+
+    @property
+    def filled(self) -> Curves:
+        """These curves with lines drawn through the points that were not evaluated.
+
+        Every array of shape (n_pairs, n_points) is interpolated between a pair's evaluated
+        neighbours, for what is drawn across pairs and for nothing else; ``evaluated`` stays.
+        """
+        if self.evaluated.all():
+            return self
+        arrays = {name: getattr(self, name).copy() for name in _ALONG_THE_PATH}
+        for values in arrays.values():
+            for row, known in zip(values, self.evaluated, strict=True):
+                if known.any():
+                    row[~known] = np.interp(
+                        self.positions[~known], self.positions[known], row[known]
+                    )
+        return replace(self, **arrays)
+
+
+_ALONG_THE_PATH = ("losses", "low", "high", "accuracy")
+_DRAWS = 400  # resamples that the number of basins is held against
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What a store says.
+
+    Attributes:
+        dataset: The data set whose losses make the gap matrix.
+        rule: The barrier rule.
+        focus: The column of ``scores`` that figures show; "" without challenge sets.
+        curves: By data set; under the focus' name its group's.
+        gaps: (n_models, n_models) estimates and intervals in nats, symmetric, zero on the
+            diagonal; of each pair's exact points alone. NaN for pairs that were never measured;
+            intervals are NaN where losses of single examples are not known.
+        scores: A row a model, a column a data set or group.
+        kinds: (n_pairs,) which ends the pair joins, by the focus' score.
+        tolerance: Nats: on the whole grid no gap exceeds its estimate by more than this; NaN where
+            points are not exact that were judged by another rule or data set.
+        difference: Nats: the largest absolute difference of one example's loss between the fast
+            format and the exact one, over all data sets; NaN where nothing has both.
+        mean_difference: Nats: the largest absolute difference of a mean loss between them.
+        settled: Whether the basins stay the same when every gap is as large as its tolerance
+            allows.
+        not_finite: A line for each pair whose losses on ``dataset`` are NaN or infinite somewhere;
+            these pairs are left out of ``contents`` and all else, like pairs never measured.
+    """
+
+    contents: Results
+    models: tuple[str, ...]
+    pairs: np.ndarray
+    positions: np.ndarray
+    dataset: str
+    rule: str
+    focus: str
+    curves: dict[str, Curves]
+    gaps: GapIntervals
+    basins: Basins
+    scores: pd.DataFrame
+    in_domain_columns: tuple[str, ...]
+    challenge_columns: tuple[str, ...]
+    relation: Relation
+    kinds: np.ndarray
+    tolerance: float
+    difference: float
+    mean_difference: float
+    settled: bool
+    not_finite: tuple[str, ...] = ()
+
+
+def analyze(
+    contents: Results,
+    *,
+    rule: str = "convexity_gap",
+    dataset: str | None = None,
+    n_basins: int | None = None,
+    delta: float | str = "median",
+    focus: str | None = None,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Analysis:
+    """Gaps, basins and their relation to challenge scores.
+
+    Args:
+        contents: A store whose pairs are all measured.
+        rule: A name from ``barriers.RULES``.
+        dataset: The data set that makes the gaps; the first in-domain one by default.
+        n_basins: Found from the data by default.
+        delta: The affinity's scale in nats, or "median".
+        focus: A column of scores; the task's, or the first challenge set, by default.
+        n_resamples: Of the examples, for the intervals of the gaps.
+        seed: Of every resampling and of k-means.
+
+    Raises:
+        ConfigError: No such rule, data set or column; pairs that are not measured.
+    """
+    in_domain = [name for name, data in contents.datasets.items() if data.role == "in_domain"]
+    dataset = dataset or in_domain[0]
+    require_known("data set", dataset, contents.datasets)
+    if missing := int((contents.status != MEASURED).sum()):
+        raise ConfigError(
+            f"{missing} of {len(contents.status)} pairs are not measured yet.",
+            where=contents.path,
+            fix="run the experiment again: it goes on where it stopped",
+        )
+    contents, not_finite = _without_infinite(contents, dataset)
+    scores, challenge = _all_scores(contents)
+    focus = focus or (challenge[0] if challenge else "")
+    if focus:
+        require_known("focus", focus, scores.columns)
+    rng = np.random.default_rng(seed)
+    intervals = _intervals(contents, dataset, rule, n_resamples, rng)
+    gaps = _matrices(intervals, contents.pairs, len(contents.models))
+    # a signed rule is negative where there is no barrier: no distance is less than none
+    heights = np.maximum(gaps.estimate, 0)
+    tolerance = _tolerance(contents, rule, dataset, in_domain[0])
+    again = copy.deepcopy(rng)
+    settled = tolerance == 0
+    chosen = contents.config.get("pairs") == "active"
+    if chosen:
+        basins = _active_basins(contents, dataset, rule, n_basins, delta, seed)
+    else:
+        filled = fill_unmeasured(heights, contents.pairs)
+        noise = _noise(contents, gaps, intervals, filled)
+        basins = find_basins(filled, n_basins, delta=delta, **noise, rng=rng)
+        basins = replace(basins, gaps=heights)
+    if tolerance > 0 and not chosen:
+        more = _square(contents.tolerance, contents.pairs, len(heights))
+        highest = filled + np.where(np.isnan(heights), 0, more)
+        other = find_basins(highest, n_basins, delta=delta, **noise, rng=again)
+        settled = np.array_equal(other.labels, basins.labels)
+    curves = {name: _curves(name, data, contents) for name, data in contents.datasets.items()}
+    between = [
+        np.abs(np.where(contents.exact, curves[name].losses, np.nan) - data.screened)
+        for name, data in contents.datasets.items()
+    ]
+    if focus and focus not in curves and focus not in contents.given_scores.columns:
+        curves[focus] = _focus_curves(focus, contents)
+    return Analysis(
+        contents=contents,
+        models=contents.models,
+        pairs=contents.pairs,
+        positions=contents.positions,
+        dataset=dataset,
+        rule=rule,
+        focus=focus,
+        curves=curves,
+        gaps=gaps,
+        basins=basins,
+        scores=scores,
+        in_domain_columns=tuple(c for c in scores.columns if c not in challenge),
+        challenge_columns=tuple(challenge),
+        relation=relate(basins, scores, rng=rng),
+        kinds=pair_kinds(scores[focus].to_numpy(), contents.pairs)
+        if focus
+        else np.full(len(contents.pairs), ""),
+        tolerance=tolerance,
+        difference=contents.largest_difference,
+        mean_difference=largest(*between),
+        settled=settled,
+        not_finite=not_finite,
+    )
+
+
+def _without_infinite(contents: Results, dataset: str) -> tuple[Results, tuple[str, ...]]:
+    """The contents less the pairs without a gap, and a line for each of these.
+
+    A loss that overflowed, or that a broken device gave, is stored as it came; what it says of
+    the pair is nothing.
+    """
+    losses, rows = contents.datasets[dataset].losses, []
+    for row, own in enumerate(losses):  # not all pairs' masks at once
+        rows.append(bool(np.isfinite(own[contents.exact[row]]).all()))
+    good = np.array(rows, dtype=bool)
+    if good.all():
+        return contents, ()
+    lines = []
+    for row in np.flatnonzero(~good).tolist():
+        exact = contents.exact[row][:, None]
+        points = np.flatnonzero((exact & ~np.isfinite(losses[row])).any(axis=1))
+        first, second = (contents.models[k] for k in contents.pairs[row])
+        where = ", ".join(f"{contents.positions[point]:.2g}" for point in points)
+        lines.append(f"{first} and {second} at t = {where}")
+    if not good.any():
+        raise ConfigError(
+            "No pair has finite losses.",
+            where=f"{dataset} in {contents.path}",
+            fix="see to the models: their weights are read, but what they compute overflows",
+        )
+    kinds = ("losses", "predictions", "screened", "difference", "accuracies")
+    sets = {
+        name: replace(data, **{kind: getattr(data, kind)[good] for kind in kinds})
+        for name, data in contents.datasets.items()
+    }
+    of_pairs = ("pairs", "status", "formats", "tolerance", "plan")
+    kept = {name: getattr(contents, name)[good] for name in of_pairs}
+    return replace(contents, datasets=sets, **kept), tuple(lines)
+
+
+def analysis_options(contents: Results) -> dict[str, Any]:
+    """The keyword arguments for ``analyze`` that the stored experiment names."""
+    options = dict(contents.config.get("analysis", {}))
+    if options.get("focus") is None:
+        options["focus"] = contents.config.get("resolved_focus")
+    return options
+
+
+def _tolerance(contents: Results, rule: str, dataset: str, default: str) -> float:
+    """The largest reached, if it is one of these gaps."""
+    options = contents.config.get("analysis", {})
+    measured_for = (options.get("rule") or "convexity_gap", options.get("dataset") or default)
+    if contents.exact.all() or measured_for == (rule, dataset):
+        return contents.largest_tolerance
+    return float("nan")
+
+
+def _all_scores(contents: Results) -> tuple[pd.DataFrame, list[str]]:
+    """A row a model: what is scored from predictions, what came with the losses; the challenges."""
+    tables, challenge = [], []
+    for name, data in contents.datasets.items():
+        if data.aggregated:
+            table = pd.DataFrame({name: data.model_accuracies}).dropna(axis=1, how="all")
+        else:
+            table = score_groups(
+                data.model_predictions, data.labels, data.groups, data.metric, name
+            )
+        tables.append(table)
+        if data.role == "challenge":
+            challenge += [str(column) for column in table.columns]
+    given = contents.given_scores.reset_index(drop=True)
+    roles = {str(name): contents.score_roles.get(str(name), "challenge") for name in given.columns}
+    kept = [name for name, role in roles.items() if role != "covariate"]
+    scores = pd.concat([*tables, given[kept]], axis=1)
+    scores = scores.loc[:, ~scores.columns.duplicated(keep="last")]
+    scores.index = pd.Index(contents.models, name="model")
+    return scores, challenge + [name for name in kept if roles[name] == "challenge"]
+
+
+def _intervals(
+    contents: Results, dataset: str, rule: str, n_resamples: int, rng: np.random.Generator
+) -> GapIntervals:
+    """Of every pair; without intervals where losses of single examples are not known."""
+    data = contents.datasets[dataset]
+    # two examples that are the mean have its gap; what resampling says of them means nothing
+    losses = np.repeat(data.losses, 2, axis=-1) if data.aggregated else data.losses
+    found = bootstrap_gaps(
+        losses,
+        rule,
+        contents.positions,
+        points=contents.exact,
+        n_resamples=n_resamples,
+        keep_draws=not data.aggregated,
+        rng=rng,
+    )
+    if not data.aggregated:
+        return found
+    unknown = np.full_like(found.estimate, np.nan)
+    return replace(
+        found,
+        low=unknown,
+        high=unknown,
+        standard_error=unknown,
+        bias=unknown,
+        corrected=unknown,
+        null_bias=unknown,
+    )
+
+
+def _active_basins(
+    contents: Results, dataset: str, rule: str, n_basins: int | None, delta: float | str, seed: int
+) -> Basins:
+    """The basins that the run decided on, found again from the pairs that it measured."""
+    row = {tuple(pair): place for place, pair in enumerate(contents.pairs.tolist())}
+    losses = contents.datasets[dataset].losses
+
+    def answer(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        asked = [row.get(tuple(pair)) for pair in np.sort(pairs, axis=1).tolist()]
+        known = [place for place in asked if place is not None]
+        if len(known) < len(asked):
+            raise ConfigError(
+                "The pairs that were measured do not decide this.",
+                where=contents.path,
+                expected="the rule, data set and seed that the run chose its pairs by",
+                found=f"{rule} on {dataset}, seed {seed}",
+                fix="run the experiment with these; what is measured already is kept",
+            )
+        return gaps_and_errors(losses[known], rule, contents.positions, contents.exact[known])
+
+    found = find_basins_actively(
+        len(contents.models), answer, budget=contents.config.get("pairs_budget"), rng=seed
+    )
+    basins = find_basins(found.completed, n_basins or found.n_basins, delta=delta, rng=seed)
+    if n_basins is not None:
+        return replace(basins, gaps=found.gaps)
+    split, distance = two_sides(
+        basins.embedding, found.labels if found.n_basins > 1 else basins.split
+    )
+    return replace(
+        basins,
+        labels=found.labels,
+        split=split,
+        centroid_distance=distance,
+        membership=find_membership(found.completed, found.labels, None, basins.evidence.tolerance),
+        gaps=found.gaps,
+        evidence=replace(
+            basins.evidence,
+            verdict="groups" if found.n_basins > 1 else "no groups",
+            reason=found.reason,
+        ),
+    )
+
+
+def _noise(
+    contents: Results, gaps: GapIntervals, intervals: GapIntervals, filled: np.ndarray
+) -> dict[str, Any]:
+    """What ``find_basins`` is told of the noise; gaps that were filled in have none."""
+    if intervals.draws is None or intervals.null is None:
+        return {}
+    n = len(contents.models)
+    upper = np.triu_indices(n, 1)
+    place = _square(np.arange(len(contents.pairs)), contents.pairs, n)[upper]
+    measured = ~np.isnan(place)
+    order = place[measured].astype(np.intp)
+    draws = np.tile(filled[upper], (min(_DRAWS, len(intervals.draws)), 1))
+    null = np.zeros_like(draws)
+    draws[:, measured] = np.maximum(intervals.draws[:_DRAWS, order], 0)
+    null[:, measured] = np.maximum(intervals.null[:_DRAWS, order], 0)
+    return {"noise": np.nan_to_num(gaps.standard_error), "draws": draws, "null": null}
+
+
+def _curves(
+    name: str, data: StoredDataset, contents: Results, rows: np.ndarray | None = None
+) -> Curves:
+    if data.aggregated:
+        nothing = np.full(data.losses.shape[:2], np.nan)
+        mean = data.losses[..., 0].astype(np.float64)
+        right = data.accuracies.astype(np.float64)
+        return Curves(name, contents.positions, mean, nothing, nothing, right, contents.evaluated)
+    rows = np.arange(len(data.labels)) if rows is None else rows
+    # a pair at a time: all pairs' examples in double precision need not fit in memory
+    mean = np.array([pair[:, rows].mean(1, dtype=np.float64) for pair in data.losses])
+    spread = np.array([pair[:, rows].std(1, ddof=1, dtype=np.float64) for pair in data.losses])
+    half = 1.959964 * spread / np.sqrt(len(rows))
+    right = np.array([(pair[:, rows] == data.labels[rows]).mean(1) for pair in data.predictions])
+    right[np.isnan(mean)] = np.nan
+    return Curves(
+        name, contents.positions, mean, mean - half, mean + half, right, contents.evaluated
+    )
+
+
+def _focus_curves(focus: str, contents: Results) -> Curves:
+    for name, data in contents.datasets.items():
+        rows = group_rows(data.groups, len(data.labels), name).get(focus)
+        if rows is not None:
+            return _curves(focus, data, contents, np.flatnonzero(rows))
+    raise ConfigError("The focus is not a group of any data set.", found=focus)
+
+
+def _matrices(intervals: GapIntervals, pairs: np.ndarray, n: int) -> GapIntervals:
+    return replace(
+        intervals,
+        estimate=_square(intervals.estimate, pairs, n),
+        low=_square(intervals.low, pairs, n),
+        high=_square(intervals.high, pairs, n),
+        standard_error=_square(intervals.standard_error, pairs, n),
+        bias=_square(intervals.bias, pairs, n),
+        corrected=_square(intervals.corrected, pairs, n),
+        null_bias=_square(intervals.null_bias, pairs, n),
+        draws=None,
+        null=None,
+    )
+
+
+def _square(values: np.ndarray, pairs: np.ndarray, n: int) -> np.ndarray:
+    """From one value a pair to a symmetric matrix (n, n), zero on the diagonal."""
+    matrix = np.full((n, n), np.nan)
+    np.fill_diagonal(matrix, 0)
+    matrix[pairs[:, 0], pairs[:, 1]] = values
+    matrix[pairs[:, 1], pairs[:, 0]] = values
+    return matrix

@@ -1,0 +1,189 @@
+"""Will these classifiers average? What the gaps between them say before they are souped; no torch.
+
+A soup of models that share a basin is a point of low loss; of models on both sides of a barrier, it
+lies on the barrier (Neyshabur et al. 2020, arXiv 2008.11687; Wortsman et al. 2022, arXiv
+2203.05482). Gaps speak of pairs: whether many models average, only their soup's own loss can show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from landscape.core.errors import ConfigError, require_known
+
+if TYPE_CHECKING:
+    from landscape.analysis.analysis import Analysis
+
+AVERAGING_RULES = (
+    "convexity_gap",
+    "barrier_height",
+    "max_endpoint_barrier",
+    "bump_height",
+    "signed_deviation",
+)
+"""Rules that are 0 or less where there is no barrier."""
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """Whether models can be averaged, by the largest gap between two of them.
+
+    Attributes:
+        models: Their names.
+        dataset: The data set whose losses make the gaps.
+        rule: The barrier rule.
+        pair: The two models with the largest gap.
+        gap: Nats, the largest; NaN where the loss between the pair is not finite.
+        low: Nats, the lower end of its interval.
+        high: Nats, the upper end.
+        confidence: Of the interval, in (0, 1).
+        tolerance: Nats up to which a gap is no obstacle.
+        n_pairs: How many pairs.
+        n_beyond: How many of them are beyond noise: the interval neither includes 0 nor ends at
+            the tolerance or below.
+        within_noise: No pair is beyond noise.
+        verdict: ``yes`` where no interval reaches above the tolerance; ``no`` where one lies above
+            it, or a loss is not finite; else ``unclear``.
+        reason: One plain sentence.
+    """
+
+    models: tuple[str, ...]
+    dataset: str
+    rule: str
+    pair: tuple[str, str]
+    gap: float
+    low: float
+    high: float
+    confidence: float
+    tolerance: float
+    n_pairs: int
+    n_beyond: int
+    within_noise: bool
+    verdict: Literal["yes", "no", "unclear"]
+    reason: str
+
+
+def will_average(
+    analysis: Analysis, models: Sequence[str] | None = None, *, tolerance: float = 0.02
+) -> Averaging:
+    """Judge from a store's gaps whether models can be averaged.
+
+    Where points of the lines were left out, a gap may exceed its estimate by the tolerance that the
+    run reached: that is added to the upper end of every interval before it is judged.
+
+    Args:
+        analysis: By a rule that is 0 where there is no barrier.
+        models: Names of two models or more; all by default.
+        tolerance: Nats up to which a gap is no obstacle; 0.02 lowers the (geometric) mean
+            probability by 2%.
+
+    Raises:
+        ConfigError: A model that is not there or named twice, fewer than two, another rule, or a
+            negative tolerance.
+    """
+    names = tuple(analysis.models if models is None else models)
+    _check(analysis, names, tolerance)
+    places = np.array([analysis.models.index(name) for name in names])
+    i, j = np.triu_indices(len(names), 1)
+    pairs = (places[i], places[j])
+    estimate, low, high = (
+        getattr(analysis.gaps, part)[pairs] for part in ("estimate", "low", "high")
+    )
+    highest = high + _left_out(analysis)[pairs]
+    # comparisons with NaN are false: what is not known is not within noise
+    small = highest <= tolerance
+    within = small | ((low <= 0) & np.isfinite(highest))
+    failed = ~np.isfinite(estimate)
+    clear = failed | (low > tolerance)
+    worst = int(np.where(failed, np.inf, estimate).argmax())
+    found = Averaging(
+        models=names,
+        dataset=analysis.dataset,
+        rule=analysis.rule,
+        pair=(names[i[worst]], names[j[worst]]),
+        gap=float(estimate[worst]),
+        low=float(low[worst]),
+        high=float(high[worst]),
+        confidence=analysis.gaps.confidence,
+        tolerance=float(tolerance),
+        n_pairs=len(i),
+        n_beyond=int((~within).sum()),
+        within_noise=bool(within.all()),
+        verdict="yes" if small.all() else "no" if clear.any() else "unclear",
+        reason="",
+    )
+    unknown = bool(np.isnan(highest[~failed]).any())
+    return replace(found, reason=_reason(found, int(clear.sum()), int((~small).sum()), unknown))
+
+
+def _reason(found: Averaging, n_clear: int, n_possible: int, unknown: bool) -> str:
+    """One sentence."""
+    several = found.n_pairs > 1
+    who = f"these {len(found.models)} models" if several else " and ".join(found.models)
+    between = f", between {found.pair[0]} and {found.pair[1]}" if several else ""
+    gap = (
+        f"the {'largest ' if several else ''}{found.rule.replace('_', ' ')} on {found.dataset} is "
+        f"{_nats(found.gap)} nats ({100 * found.confidence:g}% interval {_nats(found.low)} to "
+        f"{_nats(found.high)}){between}"
+    )
+    limit = f"{found.tolerance:g} nats"
+    if found.verdict == "unclear":
+        if unknown:
+            why = "points between them were left out that this rule or data set may need"
+        elif several:
+            why = f"{n_possible} of {found.n_pairs} gaps could be above {limit}"
+        else:
+            why = f"it could be above {limit}"
+        return f"Whether {who} average is unclear: {gap}; {why}."
+    who = "T" + who[1:] if several else who
+    if found.verdict == "yes":
+        return f"{who} should average: {gap}; no interval reaches above {limit}."
+    if not np.isfinite(found.gap):
+        return (
+            f"{who} do not average: the loss on {found.dataset} between {found.pair[0]} and "
+            f"{found.pair[1]} is not finite."
+        )
+    if not several:
+        return f"{who} do not average well: {gap}; all of that is above {limit}."
+    lie = "lies" if n_clear == 1 else "lie"
+    return (
+        f"{who} do not average well: {gap}; {n_clear} of {found.n_pairs} intervals {lie} above "
+        f"{limit}."
+    )
+
+
+def _check(analysis: Analysis, names: tuple[str, ...], tolerance: float) -> None:
+    for name in names:
+        require_known("model", name, analysis.models)
+    if len(set(names)) < max(2, len(names)):
+        raise ConfigError(
+            "Averaging needs two models or more, each named once.", found=", ".join(names)
+        )
+    if analysis.rule not in AVERAGING_RULES:
+        raise ConfigError(
+            f"The rule '{analysis.rule}' is not 0 where there is no barrier.",
+            expected=f"one of {', '.join(AVERAGING_RULES)}",
+            fix="analyze the store by one of these",
+        )
+    if not tolerance >= 0:
+        raise ConfigError("The tolerance must not be negative.", found=tolerance)
+
+
+def _left_out(analysis: Analysis) -> np.ndarray:
+    """(n_models, n_models) nats by which a gap on the whole grid may exceed its estimate."""
+    n = len(analysis.models)
+    matrix = np.zeros((n, n))
+    if not analysis.contents.exact.all():
+        # NaN where the points were chosen for another rule or data set
+        more = analysis.contents.tolerance if np.isfinite(analysis.tolerance) else np.nan
+        matrix[tuple(analysis.pairs.T)] = more
+        matrix = matrix + matrix.T
+    return matrix
+
+
+def _nats(value: float) -> str:
+    return f"{round(value, 3) + 0.0:.3f}"

@@ -1,0 +1,25 @@
+"""Which examples make a gap: its exact decomposition over the examples of a data set.
+
+The convexity gap and the barrier height of a path are, at the triple of points i < k < j where the
+rise is largest, linear in the losses: L_k minus the line through L_i and L_j at t_k. So an example
+contributes its own loss_k minus the line through its own loss_i and loss_j, and the mean of these
+contributions is the gap. Contributions are in nats; they may be negative.
+"""
+
+from landscape.analysis.barriers.contributions.population import (
+    PopulationContributions,
+    population_contributions,
+)
+from landscape.analysis.barriers.contributions.rise import LINEAR_RULES
+from landscape.analysis.barriers.contributions.single import Contributions, contributions
+from landscape.analysis.barriers.contributions.spread import Concentration, concentration
+
+__all__ = [
+    "LINEAR_RULES",
+    "Concentration",
+    "Contributions",
+    "PopulationContributions",
+    "concentration",
+    "contributions",
+    "population_contributions",
+]

@@ -1,0 +1,199 @@
+"""What each example contributes to the gaps of a population, and whether pairs agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from landscape.analysis.barriers.contributions.rise import checked, gap_without, rise_of
+from landscape.analysis.barriers.contributions.spread import (
+    Concentration,
+    by_contribution,
+    concentration,
+    percent,
+    sentence,
+)
+from landscape.analysis.statistics import group_rows
+from landscape.core.errors import ConfigError
+from landscape.records.store import Results, StoredDataset
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PopulationContributions:
+    """What each example contributes to the gaps of a population's pairs.
+
+    Attributes:
+        dataset: The data set's name.
+        rule: ``convexity_gap`` or ``barrier_height``.
+        pairs: (n_used,) rows of ``Results.pairs`` that have a finite gap.
+        gaps: (n_used,) nats.
+        mean: (n_examples,) nats, mean contribution over these pairs; its mean is the mean gap.
+        concentration: Of ``mean``.
+        stability: (n_used,) Spearman correlation over examples of a pair's contributions with the
+            mean of the other pairs'; NaN where either is constant or there is no other pair.
+        gap_without_top: Nats, mean gap without the example that contributes most on average.
+        gap_without_top_1: Nats, mean gap without the 1% that contribute most, rounded up.
+        examples: A row an example, largest mean contribution first, indexed by its row in the
+            data set. Columns: ``contribution``; ``share`` of the summed positive mean
+            contributions (0 of a negative one); the text columns as ``text: COLUMN``; ``label``;
+            each grouping as ``group: GROUPING``; ``loss_ends`` and ``loss_middle``, the example's
+            mean loss in nats on the line between the segment's ends and at the point above it, and
+            ``accuracy_ends`` and ``accuracy_middle`` likewise, over the pairs whose gap is not 0
+            (NaN where there are none); ``in_top_5``, the number of pairs to whose gap it is among
+            the 5% that contribute most, and positively.
+        groups: A row a group of the data set's groupings and labels, the whole set first. Columns:
+            ``group``; ``examples``, how many; ``contribution``, their mean in nats; ``share`` of
+            the sum over all examples, which is negative or above 1 where groups pull apart; NaN
+            where that sum is 0.
+    """
+
+    dataset: str
+    rule: str
+    pairs: NDArray[np.int64]
+    gaps: Array
+    mean: Array = field(repr=False)
+    concentration: Concentration
+    stability: Array
+    gap_without_top: float
+    gap_without_top_1: float
+    examples: pd.DataFrame = field(repr=False)
+    groups: pd.DataFrame = field(repr=False)
+
+    @property
+    def sentence(self) -> str:
+        """The finding in plain words."""
+        n = len(self.pairs)
+        known = self.stability[np.isfinite(self.stability)]
+        text = sentence(
+            f"the mean gap of {n} pair{'s' if n != 1 else ''}",
+            len(self.mean),
+            float(self.gaps.mean()),
+            self.gap_without_top_1,
+            self.concentration,
+        )
+        if len(known):
+            text += (
+                " The order of the examples in one pair correlates with that in the other pairs by "
+                f"{np.median(known):.2f} (Spearman, median of {len(known)})."
+            )
+        return text
+
+
+def population_contributions(
+    contents: Results, dataset: str, rule: str = "convexity_gap"
+) -> PopulationContributions:
+    """Decompose the gaps of all pairs over the examples, and say whether pairs agree.
+
+    Pairs are read one at a time, twice; those that are not measured or have losses that are not
+    finite are left out. A pair whose gap is 0 counts with contributions of 0.
+
+    Args:
+        contents: A store; of each pair only its exact points are seen.
+        dataset: The data set whose losses make the gaps.
+        rule: ``convexity_gap`` or ``barrier_height``.
+
+    Raises:
+        ConfigError: Another rule, no such data set, one of which only means are known, or no pair
+            with a finite gap.
+    """
+    data = checked(contents, dataset, rule)
+    n = len(data.labels)
+    total, in_top, used, gaps = np.zeros(n), np.zeros(n, dtype=np.int64), [], []
+    at_triple, n_raised = np.zeros((4, n)), 0
+    for pair in range(len(contents.pairs)):
+        rise = rise_of(contents, data, pair, rule)
+        if rise is None:
+            continue
+        used.append(pair)
+        gaps.append(float(rise.values.mean()))
+        if rise.points is None:
+            continue
+        total += rise.values
+        top = by_contribution(rise.values)[: percent(n, 5)]
+        in_top[top[rise.values[top] > 0]] += 1
+        right = data.predictions[pair, rise.points] == data.labels
+        for row, values in ((0, rise.losses[rise.at]), (2, right)):
+            at_triple[row] += rise.weights @ values[[0, 2]]
+            at_triple[row + 1] += values[1]
+        n_raised += 1
+    if not used:
+        raise ConfigError(
+            "No pair has a finite gap.",
+            where=contents.path,
+            expected=f"pairs with finite losses on '{dataset}'",
+        )
+    mean = total / len(used)
+    order = by_contribution(mean)
+    stability, without = np.full(len(used), np.nan), np.zeros((2, len(used)))
+    for place, pair in enumerate(used):
+        rise = rise_of(contents, data, pair, rule)
+        assert rise is not None
+        if len(used) > 1:
+            stability[place] = _spearman(rise.values, total - rise.values)
+        for row, left_out in enumerate((order[:1], order[: percent(n, 1)])):
+            without[row, place] = gap_without(rise, left_out, rule)
+    with np.errstate(invalid="ignore"):  # no pair rises above its ends
+        at_triple = at_triple / np.float64(n_raised)
+    return PopulationContributions(
+        dataset=dataset,
+        rule=rule,
+        pairs=np.array(used, dtype=np.int64),
+        gaps=np.array(gaps),
+        mean=mean,
+        concentration=concentration(mean),
+        stability=stability,
+        gap_without_top=float(without[0].mean()),
+        gap_without_top_1=float(without[1].mean()),
+        examples=_examples(data, mean, at_triple, in_top).iloc[order],
+        groups=_groups(data, mean),
+    )
+
+
+def _spearman(one: Array, other: Array) -> float:
+    ranks = rankdata(one) - (len(one) + 1) / 2, rankdata(other) - (len(one) + 1) / 2
+    scale = np.sqrt((ranks[0] @ ranks[0]) * (ranks[1] @ ranks[1]))
+    return float(ranks[0] @ ranks[1] / scale) if scale > 0 else float("nan")
+
+
+def _examples(
+    data: StoredDataset, mean: Array, at_triple: Array, in_top: NDArray[np.int64]
+) -> pd.DataFrame:
+    positive = np.maximum(mean, 0)
+    columns = {
+        "contribution": mean,
+        "share": positive / (positive.sum() or 1.0),
+        **{f"text: {name}": values for name, values in data.texts.items()},
+        "label": _label_names(data),
+        **{f"group: {name}": values for name, values in data.groups.items()},
+        "loss_ends": at_triple[0],
+        "loss_middle": at_triple[1],
+        "accuracy_ends": at_triple[2],
+        "accuracy_middle": at_triple[3],
+        "in_top_5": in_top,
+    }
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(mean), name="example"))
+
+
+def _groups(data: StoredDataset, mean: Array) -> pd.DataFrame:
+    cuts = {**data.groups, "label": data.groups.get("label", _label_names(data))}
+    total = mean.sum()
+    rows = [
+        {
+            "group": name,
+            "examples": int(chosen.sum()),
+            "contribution": float(mean[chosen].mean()),
+            "share": float(mean[chosen].sum() / total) if total else float("nan"),
+        }
+        for name, chosen in group_rows(cuts, len(mean), data.name).items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _label_names(data: StoredDataset) -> NDArray[np.object_]:
+    return np.array(data.label_names, dtype=object)[data.labels]

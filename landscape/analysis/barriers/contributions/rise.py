@@ -1,0 +1,117 @@
+"""Where the loss of a pair rises most above the line between two of its points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landscape.analysis.barriers.contributions.spread import SLACK
+from landscape.core.errors import ConfigError, require_known
+from landscape.records.store import Results, StoredDataset
+
+Array = NDArray[np.float64]
+
+LINEAR_RULES = ("convexity_gap", "barrier_height")
+
+
+@dataclass(frozen=True)
+class Rise:
+    """The exact points of a pair, and where the curve rises most above its own line.
+
+    Attributes:
+        losses: (n_seen, n_examples) nats.
+        t: (n_seen,) positions.
+        at: The triple among these points.
+        points: The triple among all points of the grid; None where the gap is 0.
+        weights: (2,) of the segment's ends.
+        values: (n_examples,) contributions.
+    """
+
+    losses: Array
+    t: Array
+    at: list[int]
+    points: list[int] | None
+    weights: Array
+    values: Array
+
+    @property
+    def triple(self) -> tuple[float, float, float]:
+        """Its positions; NaN where the gap is 0."""
+        i, k, j = (float("nan"),) * 3 if self.points is None else self.t[self.at].tolist()
+        return i, k, j
+
+
+def rise_of(contents: Results, data: StoredDataset, pair: int, rule: str) -> Rise | None:
+    """Of a pair's exact points; None where it has no finite gap."""
+    seen = np.flatnonzero(contents.exact[pair])
+    losses = data.losses[pair][seen].astype(np.float64)
+    if len(seen) < 2 or not np.isfinite(losses).all():
+        return None
+    t = contents.positions[seen]
+    at, weights, height = _largest_rise(losses.mean(1), t, rule)
+    if height == 0:
+        return Rise(losses, t, at, None, weights, np.zeros(losses.shape[1]))
+    # example by example: a product of matrices rounds by where an example stands
+    line = weights[0] * losses[at[0]] + weights[1] * losses[at[2]]
+    values = losses[at[1]] - line
+    return Rise(losses, t, at, seen[at].tolist(), weights, values)
+
+
+def _largest_rise(curve: Array, t: Array, rule: str) -> tuple[list[int], Array, float]:
+    """The triple (i, k, j), the weights of i and j in the line at k, and the rise; 0 if none."""
+    # the lowest line below a point joins two neighbors on the lower convex hull
+    hull = _lower_hull(curve, t) if rule == "convexity_gap" else [0, len(t) - 1]
+    height = curve - np.interp(t, t[hull], curve[hull])
+    k = int(height.argmax())
+    if k in hull or height[k] <= SLACK * np.abs(curve).max():
+        return [0, 0, len(t) - 1], np.array([1.0, 0.0]), 0.0
+    after = int(np.searchsorted(hull, k))
+    i, j = hull[after - 1], hull[after]
+    share = (t[k] - t[i]) / (t[j] - t[i])
+    return [i, k, j], np.array([1 - share, share]), float(height[k])
+
+
+def _lower_hull(curve: Array, t: Array) -> list[int]:
+    """Indices of the lower convex hull's corners, from left to right (Andrew 1979)."""
+    hull: list[int] = []
+    for k in range(len(t)):
+        while len(hull) > 1:
+            i, middle = hull[-2:]
+            rise = (curve[middle] - curve[i]) * (t[k] - t[i])
+            if rise < (curve[k] - curve[i]) * (t[middle] - t[i]):
+                break
+            hull.pop()
+        hull.append(k)
+    return hull
+
+
+def gap_without(rise: Rise, left_out: NDArray[np.int64], rule: str) -> float:
+    """The gap, nats, its maximum taken anew without these examples; NaN without any example."""
+    rest = np.delete(rise.losses, left_out, axis=1)
+    return _largest_rise(rest.mean(1), rise.t, rule)[2] if rest.shape[1] else float("nan")
+
+
+def checked(contents: Results, dataset: str, rule: str) -> StoredDataset:
+    """The data set, where its gaps by this rule are sums over its examples.
+
+    Raises:
+        ConfigError: They are not, or there is no such data set.
+    """
+    if rule not in LINEAR_RULES:
+        raise ConfigError(
+            "Only a gap that is linear in the losses is a sum over examples.",
+            where="rule",
+            expected=" or ".join(LINEAR_RULES),
+            found=rule,
+        )
+    require_known("data set", dataset, contents.datasets)
+    data = contents.datasets[dataset]
+    if data.aggregated:
+        raise ConfigError(
+            "Of this data set only means over the examples are known.",
+            where=f"data set '{dataset}' of {contents.path}",
+            fix="choose a data set with losses of single examples, or measure one",
+        )
+    return data

@@ -1,0 +1,104 @@
+"""How unevenly contributions are spread over examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from landscape.core.errors import ConfigError
+
+SLACK = 1e-12
+"""Of the largest number: what is less is rounding."""
+
+
+@dataclass(frozen=True)
+class Concentration:
+    """How unevenly the positive contributions are spread over examples.
+
+    NaN where no contribution is positive, but for ``n_half`` and ``share_positive``.
+
+    Attributes:
+        top_1: Share of the summed positive contributions, in [0, 1], that the 1% of the examples
+            with the largest ones hold (rounded up to whole examples).
+        top_5: The same of 5%.
+        top_10: The same of 10%.
+        n_half: The fewest examples that hold half of them; 0 where none is positive.
+        gini: Gini coefficient of the positive parts over all examples: 0 where all are equal,
+            1 - 1 / n_examples where one holds everything.
+        effective_number: Inverse Simpson index (sum p)^2 / sum p^2 of the positive parts: as many
+            examples with equal contributions would be as concentrated (Hill 1973).
+        share_positive: Of the examples, in [0, 1].
+    """
+
+    top_1: float
+    top_5: float
+    top_10: float
+    n_half: int
+    gini: float
+    effective_number: float
+    share_positive: float
+
+
+def concentration(values: ArrayLike) -> Concentration:
+    """How concentrated contributions are.
+
+    Args:
+        values: (n_examples,) contributions in any unit.
+
+    Raises:
+        ConfigError: No values, more than one axis, or values that are not finite.
+    """
+    given = np.asarray(values, dtype=np.float64)
+    if given.ndim != 1 or not len(given) or not np.isfinite(given).all():
+        raise ConfigError(
+            "Contributions need one finite value an example.",
+            expected="(n_examples,), n_examples > 0",
+            found=f"shape {given.shape}",
+        )
+    n = len(given)
+    positive = np.sort(np.maximum(given, 0))[::-1]
+    share_positive = float((given > 0).mean())
+    if not positive[0]:
+        nan = float("nan")
+        return Concentration(nan, nan, nan, 0, nan, nan, share_positive)
+    share = positive / positive[0]  # so that squares neither vanish nor overflow
+    share /= share.sum()
+    held = np.cumsum(share)
+    top_1, top_5, top_10 = (min(float(held[percent(n, k) - 1]), 1.0) for k in (1, 5, 10))
+    rank = np.arange(n, 0, -1)  # of the largest: n
+    return Concentration(
+        top_1=top_1,
+        top_5=top_5,
+        top_10=top_10,
+        n_half=int(np.searchsorted(held, 0.5 - SLACK)) + 1,
+        gini=max(float(((2 * rank - n - 1) * share).sum() / n), 0.0),
+        effective_number=float(1 / (share**2).sum()),
+        share_positive=share_positive,
+    )
+
+
+def by_contribution(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rows from the largest contribution on; of equal ones the first comes first."""
+    return np.argsort(-values, kind="stable")
+
+
+def percent(n: int, share: int) -> int:
+    """So many percent of n, rounded up."""
+    return -(-n * share // 100)
+
+
+def sentence(what: str, n: int, gap: float, rest: float, spread: Concentration) -> str:
+    """What a gap's concentration means, in plain words."""
+    if not spread.n_half or not gap:
+        return f"No example contributes: {what} is 0."
+    m = percent(n, 1)
+    without = f"the {m} examples that contribute most" if m > 1 else "the one that contributes most"
+    after = "it vanishes" if rest == 0 else f"it is {rest:.3g} nats ({rest / gap:.0%})"
+    if not np.isfinite(rest):
+        after = "nothing is left"
+    return (
+        f"Half of what examples add to {what}, {gap:.3g} nats, comes from {spread.n_half} of {n} "
+        f"examples; without {without} {after}."
+    )

@@ -1,0 +1,16 @@
+"""Gap matrix to basins: affinity, spectral embedding, labels, how many, and how sure."""
+
+from landscape.analysis.basins.find import Basins, find_basins, leaf_order, order_by_basin
+from landscape.analysis.basins.membership import Membership
+from landscape.analysis.basins.mixture import Mixture
+from landscape.analysis.basins.number import Evidence
+
+__all__ = [
+    "Basins",
+    "Evidence",
+    "Membership",
+    "Mixture",
+    "find_basins",
+    "leaf_order",
+    "order_by_basin",
+]

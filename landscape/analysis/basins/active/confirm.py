@@ -1,0 +1,72 @@
+"""Whether groups found in the core hold for the models outside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from landscape.analysis.basins.active.assign import place
+from landscape.analysis.basins.active.core import Core, others
+from landscape.analysis.basins.active.ledger import Ledger
+
+Array = NDArray[np.float64]
+
+_HOLDS = 0.8  # chance groups reached .7 of the core's silhouette in simulations, true ones .93
+_FEWEST = 5  # models outside the core, below which nothing can be said
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The core's groups, judged by models that had no part in finding them.
+
+    Attributes:
+        inside: Mean silhouette of the core's models.
+        outside: Mean silhouette of the others, from their gaps to the core; NaN of too few.
+    """
+
+    inside: float
+    outside: float
+
+    @property
+    def refuted(self) -> bool:
+        """Whether the others fit much worse, as they do when groups are an accident."""
+        return bool(self.outside < _HOLDS * self.inside)
+
+
+def confirm(ledger: Ledger, core: Core) -> Confirmation:
+    """Mean silhouettes (Rousseeuw 1987) inside and outside the core, a model alone scoring 0."""
+    gaps = ledger.gaps[np.ix_(core.models, core.models)].copy()
+    np.fill_diagonal(gaps, np.nan)
+    inside = silhouettes(gaps, core.labels, core.labels)
+    models = others(ledger, core)
+    rows = ledger.gaps[np.ix_(models, core.models)]
+    outside = silhouettes(rows, core.labels, place(ledger, core, models)[0])
+    known = outside[~np.isnan(outside)]
+    return Confirmation(
+        float(np.nan_to_num(inside).mean()),
+        float(known.mean()) if len(known) >= _FEWEST else float("nan"),
+    )
+
+
+def silhouettes(gaps: ArrayLike, labels: ArrayLike, own: ArrayLike) -> Array:
+    """(n,) silhouettes of models of basins ``own`` (n,), by their gaps (n, m) to labeled models.
+
+    NaN where the gap to its own basin or to any other was never measured.
+    """
+    matrix, basins, mine = np.asarray(gaps, dtype=np.float64), np.asarray(labels), np.asarray(own)
+    known = ~np.isnan(matrix)
+    member = (basins[:, None] == np.arange(basins.max() + 1)).astype(np.float64)
+    counts = known @ member
+    means = np.where(counts > 0, np.where(known, matrix, 0) @ member, np.nan)
+    means /= np.maximum(counts, 1)
+    at = np.arange(len(matrix)), mine
+    within = means[at]
+    means[at] = np.nan
+    nearest = np.where(np.isnan(means), np.inf, means).min(1)
+    larger = np.maximum(within, nearest)
+    usable = np.isfinite(larger)
+    score = np.where(usable, nearest - np.where(usable, within, 0), np.nan)
+    score[usable] /= np.where(larger[usable] > 0, larger[usable], 1)
+    return np.asarray(score)

@@ -1,0 +1,112 @@
+"""What was asked of an oracle, what it answered, and what the budget leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from landscape.core.errors import DataError
+
+Array = NDArray[np.float64]
+Pairs = NDArray[np.intp]
+Answer = ArrayLike | tuple[ArrayLike, ArrayLike]
+Measure = Callable[[Pairs], Answer]
+
+
+class Ledger:
+    """Measured gaps, and the only way to measure more: no pair twice, none beyond the budget.
+
+    Args:
+        n_models: Size of the population.
+        measure: From pairs (m, 2), the lower model first, to gaps (m,) in nats, or to gaps and
+            their standard errors.
+        budget: Pairs that may be measured.
+
+    Attributes:
+        gaps: (n_models, n_models) nats, zero on the diagonal, NaN where never measured.
+        errors: (n_models, n_models) standard errors alike; all 0 of an oracle that gives none.
+        left: Pairs that the budget still allows.
+    """
+
+    def __init__(self, n_models: int, measure: Measure, budget: int) -> None:
+        self.gaps = np.full((n_models, n_models), np.nan)
+        self.errors = np.full((n_models, n_models), np.nan)
+        for matrix in (self.gaps, self.errors):
+            np.fill_diagonal(matrix, 0.0)
+        self.left = budget
+        self._measure = measure
+        self._with_errors: bool | None = None
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """(n_models, n_models) bool, False on the diagonal."""
+        known = ~np.isnan(self.gaps)
+        np.fill_diagonal(known, False)
+        return known
+
+    def price(self, models: ArrayLike) -> int:
+        """How many of these models' pairs are not measured yet."""
+        return int(np.isnan(self._block(models)).sum()) // 2
+
+    def ask(self, pairs: ArrayLike) -> None:
+        """Measure those of the pairs (m, 2) that are new, the first ones that can be paid for.
+
+        Raises:
+            DataError: The oracle's answer is not one finite gap of 0 or more nats for each pair.
+        """
+        wanted = np.sort(np.asarray(pairs, dtype=np.intp).reshape(-1, 2), axis=1)
+        wanted = wanted[np.isnan(self.gaps[wanted[:, 0], wanted[:, 1]])]
+        _, first = np.unique(wanted, axis=0, return_index=True)
+        wanted = wanted[np.sort(first)][: self.left]
+        if not len(wanted):
+            return
+        gaps, errors = self._read(self._measure(wanted.copy()), wanted)
+        for matrix, values in ((self.gaps, gaps), (self.errors, errors)):
+            matrix[wanted[:, 0], wanted[:, 1]] = values
+            matrix[wanted[:, 1], wanted[:, 0]] = values
+        self.left -= len(wanted)
+
+    def ask_all(self, models: ArrayLike) -> bool:
+        """Measure every pair of these models; False, and nothing is asked, beyond the budget."""
+        chosen = np.asarray(models, dtype=np.intp)
+        if self.price(chosen) > self.left:
+            return False
+        first, second = np.triu_indices(len(chosen), 1)
+        self.ask(np.column_stack([chosen[first], chosen[second]]))
+        return True
+
+    def _block(self, models: ArrayLike) -> Array:
+        chosen = np.asarray(models, dtype=np.intp)
+        return self.gaps[np.ix_(chosen, chosen)]
+
+    def _read(self, answer: Answer, pairs: Pairs) -> tuple[Array, Array]:
+        """Gaps and standard errors, each (m,)."""
+        with_errors = isinstance(answer, tuple) and len(answer) == 2
+        if self._with_errors not in (None, with_errors):
+            raise DataError(
+                "The oracle gives standard errors for some pairs only.",
+                expected="gaps alone every time, or (gaps, standard errors) every time",
+            )
+        self._with_errors = with_errors
+        parts = answer if isinstance(answer, tuple) and with_errors else (answer,)
+        values = [np.asarray(part, dtype=np.float64) for part in parts]
+        for name, array in zip(("gap", "standard error"), values, strict=False):
+            if array.shape != (len(pairs),):
+                raise DataError(
+                    f"The oracle did not give one {name} for each pair.",
+                    expected=f"shape ({len(pairs)},)",
+                    found=f"shape {array.shape}",
+                )
+            bad = ~(np.isfinite(array) & (array >= 0))
+            if bad.any():
+                i, j = pairs[bad][0]
+                raise DataError(
+                    f"{int(bad.sum())} of {len(pairs)} pairs have no usable {name}.",
+                    where=f"models {i} and {j}",
+                    expected="nats, finite and 0 or more",
+                    found=f"{array[bad][0]:.4g}",
+                    fix="Measure the pair again, or leave the model out.",
+                )
+        return values[0], values[1] if with_errors else np.zeros(len(pairs))

@@ -1,0 +1,111 @@
+"""How many of the basins of the core are basins of the population."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+
+from landscape.analysis.basins.active.blocks import basin_means
+from landscape.analysis.basins.active.core import Core, others
+from landscape.analysis.basins.active.ledger import Ledger
+from landscape.analysis.basins.silhouette import fewest
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.intp]
+
+_NOISE = 4.0  # standard errors that a gap stands above the tolerance by, among thousands
+
+
+def join_basins(ledger: Ledger, core: Core, labels: Labels, tolerance: float) -> Core:
+    """The core with those of its basins joined that are one in the population.
+
+    On few models a wide basin falls into more pieces than on many, so numbers are compared again,
+    as in the complete answer, at every level of the basins' average linkage, by the models outside
+    the core. Basins that every measured gap tells apart sharply stay.
+
+    Args:
+        ledger: With every answer.
+        core: With its basins.
+        labels: (n_models,) to which of these each model seems to belong.
+        tolerance: Nats below which a gap is no barrier.
+    """
+    outside = others(ledger, core)
+    if core.k < 3 or len(outside) < 2 or _sharp(ledger, labels, tolerance):
+        return core
+    sizes = np.bincount(labels, minlength=core.k).astype(np.intp)
+    within = mean_gaps(ledger.gaps, core.models, labels)
+    between = np.array([within[core.labels == basin].mean(0) for basin in range(core.k)])
+    apart = (between + between.T) / 2
+    np.fill_diagonal(apart, 0)
+    tree = linkage(squareform(apart, checks=False), method="average")
+    cuts = [
+        (fcluster(tree, k, criterion="maxclust") - 1).astype(np.intp) for k in range(2, core.k + 1)
+    ]
+    # the core's own gaps would favor the pieces that were found in them
+    distances = basin_means(ledger.gaps[np.ix_(outside, core.models)], core.labels, core.k)
+    distances = np.where(np.isnan(distances), between[labels[outside]], distances)
+    scores = [silhouettes_of_joined(distances, labels[outside], sizes, cut) for cut in cuts]
+    joined = cuts[fewest(np.array(scores))]
+    if joined.max() + 1 == core.k:
+        return core
+    return replace(core, labels=joined[core.labels], n_joined=core.k - int(joined.max()) - 1)
+
+
+def mean_gaps(gaps: Array, models: Labels, labels: Labels) -> Array:
+    """(n_core, k) mean gaps of the core's models to the core's other models of each basin.
+
+    For a model that is alone of its basin there, to the others outside as far as they are
+    measured, 0 where none is.
+
+    Args:
+        gaps: (n_models, n_models) nats, NaN where not measured.
+        models: (n_core,) whose pairs are all measured.
+        labels: (n_models,) from 0.
+    """
+    own, k = labels[models], int(labels.max()) + 1
+    block = gaps[np.ix_(models, models)]
+    member = (own[:, None] == np.arange(k)).astype(np.float64)
+    counts = member.sum(0) - member
+    means = block @ member / np.maximum(counts, 1)
+    for place, model in enumerate(models):
+        if counts[place, own[place]] == 0:
+            mates = gaps[model, (labels == own[place]) & (np.arange(len(labels)) != model)]
+            known = mates[~np.isnan(mates)]
+            means[place, own[place]] = known.mean() if len(known) else 0.0
+    return np.asarray(means)
+
+
+def silhouettes_of_joined(distances: Array, own: Labels, sizes: Labels, joined: Labels) -> Array:
+    """Silhouettes (n,) of models in a population of basins of these sizes, some of them joined.
+
+    Args:
+        distances: (n, k) mean gaps of the models to the others of each basin.
+        own: (n,) their basins.
+        sizes: (k,) models of the population in each basin.
+        joined: (k,) which basins are one.
+    """
+    k = len(sizes)
+    others = sizes - (own[:, None] == np.arange(k))
+    member = (joined[:, None] == np.arange(joined.max() + 1)).astype(np.float64)
+    counts = others @ member
+    means = (distances * others) @ member / np.maximum(counts, 1)
+    at = np.arange(len(own)), joined[own]
+    within, alone = means[at], counts[at] == 0
+    means[at] = np.inf
+    nearest = means.min(1)
+    larger = np.maximum(within, nearest)
+    scores = np.where(alone | (larger == 0), 0, nearest - within) / np.where(larger > 0, larger, 1)
+    return np.asarray(scores)
+
+
+def _sharp(ledger: Ledger, labels: Labels, tolerance: float) -> bool:
+    """Whether every measured gap between basins is a barrier and none within is."""
+    first, second = np.nonzero(np.triu(ledger.measured))
+    gaps, errors = ledger.gaps[first, second], ledger.errors[first, second]
+    same = labels[first] == labels[second]
+    barrier = gaps - _NOISE * errors > tolerance
+    return bool((gaps[same] <= tolerance).all() and barrier[~same].all())

@@ -1,0 +1,234 @@
+"""What a search with few pairs found."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landscape.analysis.basins import Basins
+from landscape.analysis.basins.active.assign import joins_two, place
+from landscape.analysis.basins.active.blocks import complete_gaps
+from landscape.analysis.basins.active.confirm import Confirmation
+from landscape.analysis.basins.active.core import Core, fit, score
+from landscape.analysis.basins.active.landmarks import basin_landmarks, take_turns
+from landscape.analysis.basins.active.ledger import Ledger
+from landscape.analysis.basins.active.nystrom import nystrom_embedding
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+
+
+_JOINED = 4  # pairs with each of two basins before a model is said to be joined to both
+_WORDS = ("No basin", "One basin", "Two basins", "Three basins", "Four basins", "Five basins")
+
+
+@dataclass(frozen=True)
+class Active:
+    """Which models share a basin, from few of their pairs.
+
+    Attributes:
+        labels: (n_models,) basin of each model; basin 0 is the largest (of equals, the one with
+            the first model).
+        n_basins: How many; 1 is an answer.
+        measured: (n_models, n_models) bool, False on the diagonal.
+        gaps: (n_models, n_models) nats, zero on the diagonal, NaN where never measured.
+        errors: (n_models, n_models) standard errors alike, 0 of an oracle that gives none.
+        completed: (n_models, n_models) nats, the unmeasured ones filled by what the basins'
+            measured pairs say. For drawing and never for a test: they show the basins that filled
+            them.
+        n_measured: Pairs.
+        share: Of all pairs, in [0, 1].
+        core: (n_core,) models all of whose pairs with each other are measured.
+        landmarks: (n_landmarks,) well-spread models of the core.
+        embedding: (n_models, max(2, n_basins)) Nystrom's from the landmarks, first component kept.
+        delta: The scale of its affinity in nats, the median of the landmarks' gaps.
+        margins: (n_models,) log-odds of each model's basin against the next best; inf for one
+            basin, below 0 where the embedding or the core says otherwise than the log-odds.
+        threshold: The margin that makes a model certain.
+        uncertain: (n_models,) bool: the margin is smaller, the model is joined to two basins alike,
+            or it lies apart and no pairs were left to find out whether in a basin of its own.
+        basins: The complete answer on the core, models in its order. It has as many basins, unless
+            models outside the core refuted them or one of a single model did not stand out.
+        confirmation: How the groups of the core fare outside it; None for one.
+        reason: One plain sentence.
+    """
+
+    labels: Labels
+    n_basins: int
+    measured: Mask
+    gaps: Array
+    errors: Array
+    completed: Array
+    n_measured: int
+    share: float
+    core: Labels
+    landmarks: Labels
+    embedding: Array
+    delta: float
+    margins: Array
+    threshold: float
+    uncertain: Mask
+    basins: Basins
+    confirmation: Confirmation | None
+    reason: str
+
+
+def summarize(
+    ledger: Ledger,
+    core: Core,
+    found: Confirmation | None,
+    *,
+    apart: Labels,
+    n_random: int,
+    threshold: float,
+) -> Active:
+    """Labels for all models from what was measured.
+
+    Args:
+        ledger: With every answer.
+        core: With its basins; one where those of the complete answer were refuted.
+        found: How the groups of the core fare outside it, where there are several.
+        apart: Models for whose test no pairs were left.
+        n_random: Models of the core that were drawn at random.
+        threshold: Log-odds that make a model certain.
+    """
+    n, k = len(ledger.gaps), core.k
+    everyone = np.arange(n)
+    blocks = fit(ledger, core)
+    scores = score(ledger, core, everyone, blocks)
+    labels, doubtful = place(ledger, core, everyone)
+    bridges = joins_two(ledger, core, everyone, blocks, _JOINED)
+    bridges &= np.bincount(labels, ~bridges, k)[labels] > 0  # no basin is of bridges alone
+    if len(core.models) == n:  # the complete answer has placed them
+        bridges[:] = False
+    completed = complete_gaps(ledger.gaps, labels)
+    landmarks = _choose_landmarks(ledger, core, bridges)
+    delta = _scale(ledger.gaps[np.ix_(landmarks, landmarks)])
+    # each landmark stands for its share of the basin
+    clear = np.where(bridges, 0.0, 1.0)
+    size = np.maximum(np.bincount(labels, clear, k), 1)
+    size /= np.maximum(np.bincount(labels[landmarks], None, k), 1)
+    embedding = nystrom_embedding(
+        completed[:, landmarks],
+        landmarks,
+        delta=delta,
+        weights=size[labels[landmarks]],
+        n_components=max(2, k),
+    )
+    if k > 1 and bridges.any():
+        labels = np.where(bridges, _nearest(embedding[:, :k], labels, ~bridges), labels)
+        completed = complete_gaps(ledger.gaps, labels)
+    margins = np.full(n, np.inf)
+    if k > 1:
+        own = scores[everyone, labels]
+        scores[everyone, labels] = -np.inf
+        margins = own - scores.max(1)
+    uncertain = (margins < threshold) | bridges | doubtful
+    uncertain[apart] = True
+    if len(core.models) == n:
+        uncertain[:] = False
+    n_measured, every = int(ledger.measured.sum()) // 2, n * (n - 1) // 2
+    return Active(
+        labels=_by_size(labels),
+        n_basins=k,
+        measured=ledger.measured,
+        gaps=ledger.gaps,
+        errors=ledger.errors,
+        completed=completed,
+        n_measured=n_measured,
+        share=n_measured / every,
+        core=core.models,
+        landmarks=landmarks,
+        embedding=embedding,
+        delta=delta,
+        margins=margins,
+        threshold=threshold,
+        uncertain=uncertain,
+        basins=core.basins,
+        confirmation=found,
+        reason=_reason(core, found, (n, n_measured, n_random), int(uncertain.sum()), len(apart)),
+    )
+
+
+def _choose_landmarks(ledger: Ledger, core: Core, bridges: Mask) -> Labels:
+    """As many as basins and log2 N more, each basin's in turn; none joined to two if it can be."""
+    n_landmarks = core.k + math.ceil(math.log2(len(ledger.gaps)))
+    orders = basin_landmarks(ledger.gaps[np.ix_(core.models, core.models)], core.labels)
+    models = [core.models[order] for order in orders]
+    clear = [group[~bridges[group]] for group in models]
+    return take_turns(
+        [few if len(few) else group for few, group in zip(clear, models, strict=True)], n_landmarks
+    )
+
+
+def _scale(gaps: Array) -> float:
+    """The median gap, their mean where that is 0, 1 where all are."""
+    upper = gaps[np.triu_indices(len(gaps), 1)]
+    if not len(upper):
+        return 1.0
+    return float(np.median(upper) or upper.mean() or 1.0)
+
+
+def _nearest(embedding: Array, labels: Labels, clear: Mask) -> Labels:
+    """(n_models,) the basin whose centroid, of clear models, is nearest."""
+    centroids = np.array(
+        [embedding[clear & (labels == basin)].mean(0) for basin in range(labels.max() + 1)]
+    )
+    return ((embedding[:, None] - centroids) ** 2).sum(2).argmin(1)
+
+
+def _by_size(labels: Labels) -> Labels:
+    _, first, inverse, counts = np.unique(
+        labels, return_index=True, return_inverse=True, return_counts=True
+    )
+    rank = np.empty(len(first), dtype=np.intp)
+    rank[np.lexsort((first, -counts))] = np.arange(len(first))
+    return rank[inverse]
+
+
+def _reason(
+    core: Core,
+    found: Confirmation | None,
+    counts: tuple[int, int, int],
+    n_uncertain: int,
+    n_apart: int,
+) -> str:
+    n, n_measured, n_random = counts
+    said = core.basins.evidence.reason
+    said = said[0].lower() + said[1:].rstrip(".")
+    every, n_core = n * (n - 1) // 2, len(core.models)
+    if n_core == n:
+        return f"All {every:,} pairs were measured: {said}."
+    drawn = f"{n_random} at random"
+    if n_core > n_random:
+        drawn += f", {n_core - n_random} more"
+    head = _WORDS[core.k] if core.k < len(_WORDS) else f"{core.k} basins"
+    parts = [
+        f"{head}, from {n_measured:,} of {every:,} pairs: {n_core} models, all measured with each "
+        f"other ({drawn}), are {said}"
+    ]
+    if core.n_refused:
+        parts.append(
+            f"{_models(core.n_refused)} alone among these, no farther out than the farthest of "
+            f"{n} may be, {'is' if core.n_refused == 1 else 'are'} no basin"
+        )
+    if core.n_joined:
+        parts.append("basins of these that are one to the other models were joined")
+    if found is not None and found.refuted:
+        parts.append(
+            f"that does not hold for the other models (silhouette {found.outside:.2f} against "
+            f"{found.inside:.2f})"
+        )
+    if n_apart:
+        parts.append(f"{_models(n_apart)} apart by their gaps were left untested for want of pairs")
+    elif n_uncertain:
+        parts.append(f"the basin of {_models(n_uncertain)} is uncertain")
+    return "; ".join(parts) + "."
+
+
+def _models(count: int) -> str:
+    return "1 model" if count == 1 else f"{count} models"

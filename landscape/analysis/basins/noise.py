@@ -1,0 +1,92 @@
+"""What a finite sample of examples does to gaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import squareform
+
+from landscape.analysis.basins.checks import check_noise
+from landscape.core.errors import ConfigError
+
+Array = NDArray[np.float64]
+
+_DRAWS = 400
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Gaps as another sample of examples might show them.
+
+    Attributes:
+        draws: (n_draws, n_pairs) nats, plausible gaps.
+        null: (n_draws, n_pairs) nats, gaps where there is none: noise alone.
+        margin: (n_models, n_models) nats that a gap must stand above a level to be above it beyond
+            noise, for all pairs at once: 5% of the null's draws exceed it anywhere.
+        error: Median standard error of a gap, nats.
+    """
+
+    draws: Array
+    null: Array
+    margin: Array
+    error: float
+
+
+def make_noise(
+    gaps: Array,
+    errors: ArrayLike | None,
+    draws: ArrayLike | None,
+    null: ArrayLike | None,
+    rng: np.random.Generator,
+) -> Noise | None:
+    """Noise from resampled gaps, or from standard errors as if these were normal.
+
+    Args:
+        gaps: (n_models, n_models) nats.
+        errors: (n_models, n_models) standard errors in nats.
+        draws: (n_draws, n_pairs) as ``bootstrap_gaps`` gives them, in the order of condensed
+            matrices.
+        null: (n_draws, n_pairs).
+        rng: For normal draws.
+
+    Returns:
+        None where nothing is known of the noise.
+
+    Raises:
+        ConfigError: Arrays of another shape, not finite or negative.
+    """
+    n = len(gaps)
+    matrix = check_noise(errors, n)
+    if (draws is None) != (null is None):
+        raise ConfigError("Resampled gaps come with those of the null, or neither is given.")
+    if draws is not None and null is not None:
+        plausible, nothing = (_check_draws(values, n) for values in (draws, null))
+    elif matrix is not None:
+        own = squareform(matrix, checks=False)
+        plausible, nothing = rng.normal(size=(2, _DRAWS, len(own))) * own
+        plausible = np.maximum(squareform(gaps, checks=False) + plausible, 0)
+        nothing = np.abs(nothing)
+    else:
+        return None
+    scale = np.sqrt((nothing**2).mean(0))
+    highest = (nothing / np.where(scale > 0, scale, np.inf)).max(1)
+    margin = squareform(np.quantile(highest, _LEVEL) * scale, checks=False)
+    error = squareform(matrix, checks=False) if matrix is not None else plausible.std(0, ddof=1)
+    return Noise(plausible, nothing, margin, float(np.median(error)))
+
+
+def _check_draws(values: ArrayLike, n_models: int) -> Array:
+    draws = np.asarray(values, dtype=np.float64)
+    n_pairs = n_models * (n_models - 1) // 2
+    if draws.ndim != 2 or draws.shape[1] != n_pairs or len(draws) < 20:
+        raise ConfigError(
+            "The resampled gaps do not match the gaps.",
+            expected=f"(n_draws, {n_pairs}), 20 draws or more",
+            found=f"shape {draws.shape}",
+        )
+    if not (np.isfinite(draws).all() and (draws >= 0).all()):
+        raise ConfigError("Resampled gaps must be finite and not negative.")
+    return draws

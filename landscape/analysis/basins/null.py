@@ -1,0 +1,140 @@
+"""Populations of one basin that look like a given one, to hold its silhouettes against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import linkage
+
+from landscape.analysis.basins.silhouette import cuts, silhouette
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.intp]
+
+_VALUES_AT_ONCE = 1 << 21  # gaps held at a time: 16 MB
+_LINKAGES: tuple[Literal["average", "complete"], ...] = ("average", "complete")
+
+Draw = Callable[[np.random.Generator, int], Array]
+
+
+def n_null_draws(n_models: int) -> int:
+    """300, and fewer where many models make a draw dear: their silhouettes vary less."""
+    return int(np.clip(3_000_000 // n_models**2, 99, 300))
+
+
+def additive_null(gaps: Array) -> Draw:
+    """Draws of gaps a_i + a_j plus noise: some models lie farther from everyone, smoothly so.
+
+    The a are exponential of the fitted mean, the noise the permuted residuals of the additive
+    least-squares fit; a gap is not below 0.
+
+    Returns:
+        From a generator and a number to draws (n_draws, n_pairs).
+    """
+    n = len(gaps)
+    first, second = np.triu_indices(n, 1)
+    # least squares of gap_ij = a_i + a_j has a closed form on a full off-diagonal
+    rows = gaps.sum(1)
+    effects = (rows - rows.sum() / (2 * (n - 1))) / (n - 2)
+    # sorted, so that the draws do not depend on the order of the models
+    residuals = np.sort(gaps[first, second] - effects[first] - effects[second])
+    mean = max(float(effects.mean()), 0.0)
+
+    def draw(rng: np.random.Generator, n_draws: int) -> Array:
+        far = rng.exponential(mean, (n_draws, n))
+        noise = rng.permuted(np.broadcast_to(residuals, (n_draws, len(residuals))), axis=1)
+        return np.maximum(far[:, first] + far[:, second] + noise, 0)
+
+    return draw
+
+
+def even_continuum_null(gaps: Array) -> Draw:
+    """Draws of squared distances in a cloud without groups, spread evenly along every axis.
+
+    The axes are as long as those of classical scaling (Torgerson 1952) of the gaps as squared
+    distances, which they are in a quadratic valley; what noise adds to gaps shows as short axes
+    beside the long ones. Of all clouds with one mode the even one falls most readily into groups
+    of like size (as in the gap statistic of Tibshirani, Walther and Hastie 2001).
+    """
+    return _continuum(gaps, lambda rng, shape: rng.uniform(-np.sqrt(3), np.sqrt(3), shape))
+
+
+def normal_continuum_null(gaps: Array) -> Draw:
+    """The same of models that crowd in the middle, with few at the ends."""
+    return _continuum(gaps, lambda rng, shape: rng.normal(size=shape))
+
+
+def _continuum(
+    gaps: Array, spread: Callable[[np.random.Generator, tuple[int, ...]], Array]
+) -> Draw:
+    n = len(gaps)
+    first, second = np.triu_indices(n, 1)
+    centring = np.eye(n) - 1 / n
+    squared_lengths = np.linalg.eigvalsh(-0.5 * centring @ gaps @ centring) / (n - 1)
+    axes = np.sqrt(squared_lengths[squared_lengths > 1e-9 * max(squared_lengths.max(), 1e-300)])
+
+    def draw(rng: np.random.Generator, n_draws: int) -> Array:
+        places = spread(rng, (n_draws, n, len(axes))) * axes
+        squared = (places**2).sum(-1)
+        apart = squared[:, first] + squared[:, second]
+        apart -= 2 * (places @ places.transpose(0, 2, 1))[:, first, second]
+        return np.maximum(apart, 0)
+
+    return draw
+
+
+NULLS = (additive_null, even_continuum_null, normal_continuum_null)
+"""Each of one basin; groups have to stand out against all."""
+
+
+def null_silhouettes(
+    draw: Draw,
+    n_models: int,
+    candidates: Labels,
+    rng: np.random.Generator,
+) -> Array:
+    """(n_draws, n_candidates) silhouettes of a null's draws, the better of two linkages' cuts."""
+    scores = [
+        np.max(
+            [
+                np.stack([silhouette(square, tree[int(k)], int(k)) for k in candidates], axis=1)
+                for tree in trees
+            ],
+            axis=0,
+        )
+        for square, trees in _drawn(draw, n_models, int(candidates[-1]), rng)
+    ]
+    return np.concatenate(scores)
+
+
+def _drawn(
+    draw: Draw,
+    n_models: int,
+    most: int,
+    rng: np.random.Generator,
+) -> Iterator[tuple[Array, list[dict[int, Labels]]]]:
+    """A bounded number of draws at a time: matrices (n_draws, n, n), and their cuts."""
+    left = n_null_draws(n_models)
+    chunk = max(1, _VALUES_AT_ONCE // n_models**2)
+    while left:
+        pairs = draw(rng, min(chunk, left))
+        left -= len(pairs)
+        yield squares(pairs, n_models), [cut_all(pairs, most, kind) for kind in _LINKAGES]
+
+
+def cut_all(
+    pairs: Array, most: int, method: Literal["average", "complete"] = "average"
+) -> dict[int, Labels]:
+    """Labels (n_draws, n_models) of draws (n_draws, n_pairs) in 2 to ``most`` groups."""
+    return cuts(np.array([linkage(row, method=method) for row in pairs]), most)
+
+
+def squares(pairs: Array, n_models: int) -> Array:
+    """Symmetric matrices (n_draws, n_models, n_models) from condensed ones (n_draws, n_pairs)."""
+    first, second = np.triu_indices(n_models, 1)
+    matrix = np.zeros((len(pairs), n_models, n_models))
+    matrix[:, first, second] = matrix[:, second, first] = pairs
+    return matrix

@@ -1,0 +1,271 @@
+"""How many basins? k-means finds two in anything, so each number has to stand against one basin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components, laplacian
+from scipy.spatial.distance import squareform
+from scipy.stats import rankdata
+
+from landscape.analysis.basins.mixture import Mixture, fit_mixture
+from landscape.analysis.basins.noise import Noise
+from landscape.analysis.basins.null import (
+    NULLS,
+    cut_all,
+    null_silhouettes,
+    squares,
+)
+from landscape.analysis.basins.silhouette import fewest, mean_separation, separation, silhouettes
+from landscape.analysis.basins.spectral import by_size
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.intp]
+Verdict = Literal["asked", "one valley", "no groups", "groups"]
+
+_LEVEL = 0.95
+_STABILITY_DRAWS = 50
+_MOST_BRIDGES = 0.1  # of the models; where more join two groups, these are no groups but a chain
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Why there are as many basins as there are.
+
+    Attributes:
+        verdict: ``one valley``: no gap beyond noise; ``no groups``: gaps, but no basins stand
+            apart; ``groups``; ``asked``: the number was given.
+        candidates: (n_candidates,) numbers of basins that were tried.
+        silhouettes: (n_candidates,) mean silhouette of each candidate's labels on the gaps.
+        null_quantiles: (n_candidates,) the silhouette that each candidate must exceed; of each
+            null, at most 5% of the draws exceed any of them. NaN for two models.
+        null_quantile: That of the best candidate, in ``reason``.
+        separations: (n_candidates,) nats, the smallest median gap between two of its basins.
+        noise_quantiles: (n_candidates,) nats, the separation that example noise alone gives to 5%;
+            0 where no noise is known.
+        stabilities: (n_candidates,) mean adjusted Rand index of the labels with those that average
+            linkage finds on resampled gaps; NaN where no noise is known.
+        p_value: Share of one-basin draws that stand out at any number of basins as much as the
+            best candidate does at its own; the largest of all nulls'.
+        p_noise: Share of draws of example noise alone whose largest gap, each against its own
+            noise, is as large; NaN where no noise is known.
+        n_barriers: Gaps that exceed the tolerance beyond noise, with 5% risk for all together.
+        sharp: Whether having no barrier is an equivalence relation: every gap between groups
+            is a barrier, none within is, but for a few bridges; see ``sharp_groups`` and
+            ``bridged_groups``.
+        eigenvalues: (n_models,) of the affinity's normalised Laplacian, ascending.
+        eigengap: The number of basins after which these rise most.
+        mixture: One kind of gaps or two; None for few pairs.
+        noise: Median standard error of a gap in nats, NaN when none was given.
+        tolerance: Nats that a gap must exceed to count.
+        reason: One plain sentence.
+    """
+
+    verdict: Verdict
+    candidates: Labels
+    silhouettes: Array
+    null_quantiles: Array
+    null_quantile: float
+    separations: Array
+    noise_quantiles: Array
+    stabilities: Array
+    p_value: float
+    p_noise: float
+    n_barriers: int
+    sharp: bool
+    eigenvalues: Array
+    eigengap: int
+    mixture: Mixture | None
+    noise: float
+    tolerance: float
+    reason: str
+
+
+def decide(
+    gaps: Array,
+    noise: Noise | None,
+    tolerance: float,
+    labels: dict[int, Labels],
+    affinity: Array,
+    asked: int | None,
+    rng: np.random.Generator,
+) -> tuple[Evidence, Labels]:
+    """The evidence, and the labels (n_models,).
+
+    Args:
+        gaps: (n_models, n_models) nats.
+        noise: Of the gaps, where it is known.
+        tolerance: Nats.
+        labels: From each candidate number, ascending, to labels (n_models,).
+        affinity: (n_models, n_models).
+        asked: The number of basins, where it is given.
+        rng: For the nulls.
+    """
+    n, candidates = len(gaps), np.array([*labels], dtype=np.intp)
+    margin = np.zeros_like(gaps) if noise is None else noise.margin
+    barrier = gaps - margin > tolerance
+    parts = sharp_groups(gaps, tolerance, margin)
+    for groups in labels.values():
+        if parts is None:
+            parts = bridged_groups(gaps, groups, tolerance, margin)
+    scores = np.array([silhouettes(gaps, groups, k) for k, groups in labels.items()])
+    means = scores.mean(1)
+    separations = np.array([separation(gaps, groups) for groups in labels.values()])
+    thresholds, p_values = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
+    if n > 2:
+        found = [
+            _against(null_silhouettes(make(gaps), n, candidates, rng), means) for make in NULLS
+        ]
+        thresholds, p_values = np.max([one[0] for one in found], axis=0), _larger(found)
+    lowest, stabilities = np.zeros(len(labels)), np.full(len(labels), np.nan)
+    if noise is not None and n > 2:
+        lowest = _against(_noise_separations(noise, n, candidates), separations)[0]
+        stabilities = _stabilities(noise, labels)
+    apart = separations - lowest > tolerance
+    typical = 0.0 if noise is None else squareform(np.median(noise.null, axis=0), checks=False)
+    joined = gaps - typical <= tolerance
+    bridges = np.array([n_bridges(joined, groups) for groups in labels.values()])
+    apart &= bridges <= max(1, int(_MOST_BRIDGES * n))
+    passed = apart & (p_values <= 1 - _LEVEL)
+    best = fewest(scores, passed if passed.any() else apart)
+    if asked is not None and asked > 1:
+        best = [*labels].index(asked)
+    chosen = np.zeros(n, dtype=np.intp)
+    verdict: Verdict = "no groups"
+    if asked is not None:
+        verdict, chosen = "asked", labels[asked] if asked > 1 else chosen
+    elif not barrier.any():
+        verdict = "one valley"
+    elif n == 2:
+        verdict, chosen = "groups", labels[2]
+    elif parts is not None:
+        verdict, chosen = "groups", parts
+        best = int(np.argmin(np.abs(candidates - (parts.max() + 1))))
+    elif passed.any():
+        verdict, chosen = "groups", labels[int(candidates[best])]
+    eigenvalues = np.linalg.eigvalsh(np.asarray(laplacian(affinity, normed=True)))
+    largest = min(n - 1, int(candidates[-1]))
+    evidence = Evidence(
+        verdict=verdict,
+        candidates=candidates,
+        silhouettes=means,
+        null_quantiles=thresholds,
+        null_quantile=float(thresholds[best]),
+        separations=separations,
+        noise_quantiles=lowest,
+        stabilities=stabilities,
+        p_value=float(p_values[best]),
+        p_noise=np.nan if noise is None else _noise_p(gaps, noise),
+        n_barriers=int(np.triu(barrier, 1).sum()),
+        sharp=parts is not None,
+        eigenvalues=eigenvalues,
+        eigengap=int(np.argmax(np.diff(eigenvalues[: largest + 1])) + 1),
+        mixture=fit_mixture(gaps),
+        noise=np.nan if noise is None else noise.error,
+        tolerance=float(tolerance),
+        reason="",
+    )
+    return evidence, chosen
+
+
+def sharp_groups(gaps: Array, tolerance: float, margin: Array | float = 0.0) -> Labels | None:
+    """Groups between which every pair has a barrier, and within which none has.
+
+    Args:
+        gaps: (n_models, n_models) nats.
+        tolerance: Nats. Every gap between groups exceeds it beyond noise; no gap within does, and
+            each, noise added, stays below half of every gap between.
+        margin: (n_models, n_models) nats, what noise may make of a gap.
+
+    Returns:
+        Labels (n_models,), or None where there are no such groups, one only, or more than half as
+        many as models: those are single models rather than groups.
+    """
+    n = len(gaps)
+    off = ~np.eye(n, dtype=bool)
+    n_groups, labels = connected_components((gaps - margin <= tolerance) & off, directed=False)
+    same = labels[:, None] == labels
+    if not 1 < n_groups <= (n + 1) // 2 or n_groups == n:
+        return None
+    highest = (gaps + margin)[same & off]
+    return by_size(labels) if highest.max() < gaps[~same].min() / 2 else None
+
+
+def bridged_groups(
+    gaps: Array, labels: Labels, tolerance: float, margin: Array | float = 0.0
+) -> Labels | None:
+    """Sharp groups once the models that join two of these labels' groups are set aside.
+
+    A bridge has no barrier beyond noise to the median model of another group than its own. At most
+    a tenth of the models, and one in any case, may be bridges; they keep their labels.
+    """
+    member = [labels == group for group in range(labels.max() + 1)]
+    away = np.array([np.median((gaps - margin)[:, rows], axis=1) for rows in member]).T
+    away[np.arange(len(labels)), labels] = np.inf
+    bridges = (away <= tolerance).any(1)
+    if not 0 < bridges.sum() <= max(1, int(_MOST_BRIDGES * len(labels))):
+        return None
+    rest = np.flatnonzero(~bridges)
+    noise = np.broadcast_to(margin, gaps.shape)
+    found = sharp_groups(gaps[np.ix_(rest, rest)], tolerance, noise[np.ix_(rest, rest)])
+    if found is None or not np.array_equal(found, by_size(labels[rest])):
+        return None
+    return by_size(labels)
+
+
+def n_bridges(joined: NDArray[np.bool_], labels: Labels) -> int:
+    """How many models are joined to more than a quarter of another group than their own.
+
+    Args:
+        joined: (n_models, n_models), pairs without a barrier.
+        labels: (n_models,) from 0.
+    """
+    member = labels[:, None] == np.arange(labels.max() + 1)
+    shares = joined.astype(np.float64) @ member / np.maximum(member.sum(0), 1)
+    return int((np.where(member, 0, shares) > 0.25).any(1).sum())
+
+
+def _against(null: Array, found: Array) -> tuple[Array, Array]:
+    """Thresholds at one level for all candidates such that 5% of the draws exceed any.
+
+    And, for what was found at each candidate, the share of draws that are as rare at any
+    (Westfall and Young 1993).
+    """
+    # how rare each draw's rarest value is, among those at the same number of basins
+    rarest = (rankdata(-null, method="max", axis=0) / len(null)).min(1)
+    thresholds = np.quantile(null, 1 - np.quantile(rarest, 1 - _LEVEL), axis=0)
+    as_rare = (null >= found).mean(0)
+    p_values = (1 + (rarest[:, None] <= as_rare).sum(0)) / (1 + len(null))
+    return thresholds, p_values
+
+
+def _larger(found: list[tuple[Array, Array]]) -> Array:
+    return np.asarray(np.max([one[1] for one in found], axis=0))
+
+
+def _noise_separations(noise: Noise, n_models: int, candidates: Labels) -> Array:
+    """(n_draws, n_candidates) nats, separations that clusters of noise alone show."""
+    cut = cut_all(noise.null, int(candidates[-1]))
+    square = squares(noise.null, n_models)
+    return np.stack([mean_separation(square, cut[int(k)], int(k)) for k in candidates], axis=1)
+
+
+def _stabilities(noise: Noise, labels: dict[int, Labels]) -> Array:
+    from sklearn.metrics import adjusted_rand_score
+
+    cut = cut_all(noise.draws[:_STABILITY_DRAWS], max(labels))
+    return np.array(
+        [np.mean([adjusted_rand_score(own, row) for row in cut[k]]) for k, own in labels.items()]
+    )
+
+
+def _noise_p(gaps: Array, noise: Noise) -> float:
+    """Of the largest gap in units of its own noise."""
+    scale = np.sqrt((noise.null**2).mean(0))
+    scale = np.where(scale > 0, scale, np.inf)
+    highest = (noise.null / scale).max(1)
+    found = (squareform(gaps, checks=False) / scale).max()
+    return float((1 + (highest >= found).sum()) / (1 + len(highest)))

@@ -1,0 +1,56 @@
+"""Permutation tests that shuffle a population's models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from scipy.stats import permutation_test
+
+from landscape.core.errors import ConfigError
+
+_VALUES_AT_ONCE = 1 << 21  # of permuted labels or distances: 16 MB
+
+
+def permute(
+    statistic: Callable[..., Any],
+    n: int,
+    n_values: int,
+    alternative: Literal["greater", "two-sided"],
+    n_resamples: int,
+    rng: np.random.Generator | int | None,
+) -> float:
+    """The p-value of a statistic under all orders of the models; exact where they are few.
+
+    Args:
+        statistic: From orders (..., n) and an axis, which is the last one, to (...).
+        n: How many models.
+        n_values: How many values the statistic holds for an order.
+        alternative: ``greater``, or ``two-sided`` for twice the smaller side.
+        n_resamples: How many permutations at most.
+        rng: A generator or a seed; seed 0 when absent.
+    """
+    models: Any = (np.arange(n),)
+    test = permutation_test(
+        models,
+        statistic,
+        permutation_type="pairings",
+        vectorized=True,
+        n_resamples=n_resamples,
+        batch=max(1, _VALUES_AT_ONCE // n_values),
+        alternative=alternative,
+        axis=-1,
+        rng=np.random.default_rng(0 if rng is None else rng),
+    )
+    return float(test.pvalue)
+
+
+def check_resamples(n_resamples: int) -> None:
+    """Refuse fewer than one.
+
+    Raises:
+        ConfigError: No resamples.
+    """
+    if n_resamples < 1:
+        raise ConfigError("At least one resample is needed.", found=n_resamples)

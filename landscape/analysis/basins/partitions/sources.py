@@ -1,0 +1,242 @@
+"""The matrices of a store that could define basins, and whether they define the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landscape.analysis.averaging import AVERAGING_RULES
+from landscape.analysis.barriers import RULES
+from landscape.analysis.basins import find_basins
+from landscape.analysis.basins.partitions.compare import adjusted_rand, rand_p_value
+from landscape.analysis.basins.partitions.matrices import disagreement
+from landscape.analysis.basins.structure import fill_unmeasured
+from landscape.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from landscape.analysis.analysis import Analysis
+    from landscape.records.store import Results
+
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.intp]
+
+_LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Source:
+    """A matrix that could define basins, and the partitions that it gives.
+
+    Attributes:
+        name: For instance ``convexity gap on mnli_dev``.
+        matrix: (n_models, n_models): nats for a gap, a share of examples for disagreement, the
+            Euclidean norm of the weights' difference for weight distance.
+        n_basins: How many ``find_basins`` finds by itself; 0 where a pair is NaN.
+        labels: (n_models,) these basins; (0,) where a pair is NaN.
+        forced: (n_models,) the basins when there have to be as many as the analysis has, or 2 where
+            it has one; (0,) where a pair is NaN.
+        kind: A barrier rule, ``disagreement`` or ``weight distance``.
+        dataset: Of the losses or predictions; "" for weights.
+        note: How the number was found where that is not plain; "" else.
+    """
+
+    name: str
+    matrix: Array
+    n_basins: int
+    labels: Labels
+    forced: Labels
+    kind: str
+    dataset: str
+    note: str
+
+
+def partition_sources(
+    analysis: Analysis, *, rng: np.random.Generator | int | None = None
+) -> tuple[Source, ...]:
+    """Everything in a store that could define basins, and the basins that it gives.
+
+    These are the gaps by every rule of ``AVERAGING_RULES`` on every data set (of the mean losses at
+    each pair's exact points, not below 0), the share of examples of each data set on which two
+    models predict differently, and the distance between their weights where the store has it.
+
+    The analysis' own gaps keep its basins, which know their noise, unless their number was asked
+    for; other gaps are clustered without noise, at its tolerance. Disagreement and distance are not
+    in nats and have no tolerance: it is 0 for them, so that any difference counts and only the
+    nulls of ``find_basins`` keep it from finding groups.
+
+    Args:
+        analysis: Of a store.
+        rng: A generator or a seed, the same for every source; seed 0 when absent.
+    """
+    contents = analysis.contents
+    seed = int(np.random.default_rng(0 if rng is None else rng).integers(2**31))
+    return (
+        *(
+            _source(analysis, rule, name, _gap_matrix(analysis, rule, name), seed)
+            for name in contents.datasets
+            for rule in AVERAGING_RULES
+        ),
+        *(
+            _source(analysis, "disagreement", name, disagreement(data.model_predictions), seed)
+            for name, data in contents.datasets.items()
+            if not data.aggregated
+        ),
+        *(
+            _source(analysis, "weight distance", "", matrix, seed)
+            for matrix in _weight_distances(contents)
+        ),
+    )
+
+
+def sources_sentence(analysis: Analysis, sources: Sequence[Source], table: pd.DataFrame) -> str:
+    """One sentence: does in-domain loss find the basins that challenge-set behavior suggests?
+
+    The in-domain gaps' basins are held against those of every challenge set's gaps, by the same
+    rule, and of disagreement on it; related means an adjusted Rand index with p at most .05. Where
+    one of the two is a single basin, both are cut into as many as the analysis has, or 2. Yes: all
+    are the same; no: none is related.
+
+    Args:
+        analysis: Its rule, and its data set where that is in-domain, name the in-domain gaps;
+            else the convexity gap and the first in-domain data set do.
+        sources: From ``partition_sources``.
+        table: ``compare_partitions({source.name: source.labels for source in sources})``, of the
+            sources without NaN.
+
+    Raises:
+        ConfigError: No such source, or no such row of the table.
+    """
+    datasets = analysis.contents.datasets
+    rule = analysis.rule if analysis.rule in AVERAGING_RULES else AVERAGING_RULES[0]
+    in_domain = [name for name, data in datasets.items() if data.role == "in_domain"]
+    own = analysis.dataset if analysis.dataset in in_domain else in_domain[0]
+    base = next((s for s in sources if (s.kind, s.dataset) == (rule, own)), None)
+    if base is None or not base.n_basins:
+        raise ConfigError(
+            "There are no basins of in-domain gaps to compare with.", where=f"{rule} on {own}"
+        )
+    others = [
+        source
+        for source in sources
+        if source.dataset in datasets
+        and datasets[source.dataset].role == "challenge"
+        and source.kind in (rule, "disagreement")
+        and source.n_basins
+    ]
+    if not others:
+        return "No challenge set can say whether in-domain loss finds the basins of behavior."
+    found = [_against(base, other, table) for other in others]
+    grades = {grade for grade, _ in found}
+    parts = "; ".join(part for _, part in found)
+    who = f"in-domain loss ({base.name}) finds {_many(base.n_basins)}; {parts}."
+    if base.n_basins == 1 and grades == {"same"}:
+        return f"There are no basins to be found: {who}"
+    answer = {frozenset({"same"}): "Yes", frozenset({"other"}): "No"}
+    return f"{answer.get(frozenset(grades), 'In part')}: {who}"
+
+
+def _against(
+    base: Source, other: Source, table: pd.DataFrame
+) -> tuple[Literal["same", "related", "other"], str]:
+    """How another source's basins are related to the base's, and a clause that says it."""
+    if base.n_basins == other.n_basins == 1:
+        return "same", f"{other.name} finds one, too"
+    alone = 1 in (base.n_basins, other.n_basins)
+    if alone:  # one block has nothing to compare: cut both all the same
+        index = adjusted_rand(base.forced, other.forced)
+        p_value = rand_p_value(base.forced, other.forced)
+    else:
+        index, p_value = _in_table(base, other, table)
+        if index == 1:
+            return "same", f"{other.name} finds the same"
+    numbers = f"(adjusted Rand index {index:.2f}, p = {p_value:.2g})"
+    related = index > 0 and p_value <= _LEVEL
+    grade: Literal["related", "other"] = "related" if related else "other"
+    finds = f"{other.name} finds {_many(other.n_basins)}"
+    if alone:
+        k = int(base.forced.max()) + 1
+        agree = "agree" if related else "agree no more than by chance"
+        return grade, f"{finds}, but cut into {k} all the same, the two {agree} {numbers}"
+    if related:
+        return grade, f"{finds} that are related but not the same {numbers}"
+    return grade, f"{finds} that agree no more than by chance {numbers}"
+
+
+def _in_table(base: Source, other: Source, table: pd.DataFrame) -> tuple[float, float]:
+    """The adjusted Rand index of two sources, and its p-value."""
+    names = {base.name, other.name}
+    for _, row in table.iterrows():
+        if {row["first"], row["second"]} == names:
+            return float(row["adjusted_rand"]), float(row["p_value"])
+    raise ConfigError(
+        "The table lacks two sources that the sentence compares.",
+        where=f"{base.name} and {other.name}",
+        fix="compare_partitions({source.name: source.labels for source in sources})",
+    )
+
+
+def _many(n_basins: int) -> str:
+    return "one basin" if n_basins == 1 else f"{n_basins} basins"
+
+
+def _source(analysis: Analysis, kind: str, dataset: str, matrix: Array, seed: int) -> Source:
+    name = kind.replace("_", " ") + (f" on {dataset}" if dataset else "")
+    if kind in AVERAGING_RULES:
+        matrix = fill_unmeasured(matrix, analysis.contents.pairs)
+    if missing := int(np.triu(np.isnan(matrix), 1).sum()):
+        none = np.empty(0, dtype=np.intp)
+        word = "pair has" if missing == 1 else "pairs have"
+        note = f"{missing} {word} no finite value: no basins"
+        return Source(name, matrix, 0, none, none, kind, dataset, note)
+    basins, note = analysis.basins, ""
+    options: dict[str, Any] = {}
+    if kind not in AVERAGING_RULES:
+        options, note = {"tolerance": 0.0}, "not in nats: no tolerance"
+    else:
+        options["tolerance"] = basins.evidence.tolerance
+        if basins.delta_rule == "given":
+            options["delta"] = basins.delta
+    own = (kind, dataset) == (analysis.rule, analysis.dataset)
+    if own and basins.evidence.verdict != "asked":
+        found = basins
+    else:
+        if own:
+            options["noise"] = analysis.gaps.standard_error
+        elif not note:
+            note = "without noise"
+        found = find_basins(matrix, rng=seed, **options)
+    k = max(2, basins.n_basins)
+    forced = found if found.n_basins == k else find_basins(matrix, k, rng=seed, **options)
+    return Source(name, matrix, found.n_basins, found.labels, forced.labels, kind, dataset, note)
+
+
+def _gap_matrix(analysis: Analysis, rule: str, dataset: str) -> Array:
+    """(n_models, n_models) nats by the rule at each pair's exact points, not below 0."""
+    contents = analysis.contents
+    curves = analysis.curves[dataset].losses
+    gaps = np.empty(len(curves))
+    for points in np.unique(contents.exact, axis=0):
+        alike = (contents.exact == points).all(axis=1)
+        gaps[alike] = RULES[rule](curves[alike][:, points], contents.positions[points])
+    n = len(contents.models)
+    matrix = np.full((n, n), np.nan)
+    np.fill_diagonal(matrix, 0.0)
+    i, j = contents.pairs.T
+    # a signed rule is negative where there is no barrier: no distance is less than none
+    matrix[i, j] = matrix[j, i] = np.maximum(gaps, 0)
+    return matrix
+
+
+def _weight_distances(contents: Results) -> list[Array]:
+    """The one matrix of distances, if the store has all of them."""
+    n = len(contents.models)
+    given = getattr(contents, "distances", None)
+    matrix = np.empty(0) if given is None else np.asarray(given, dtype=np.float64)
+    return [matrix] if matrix.shape == (n, n) and not np.isnan(matrix).any() else []

@@ -1,0 +1,37 @@
+"""The structure of a gap matrix: who joins whom and at which level, and what no partition can say.
+
+A partition into basins claims that having no barrier is an equivalence. Triples tell whether it is:
+i may join j and j may join k while a barrier stands between i and k. Juneja et al. 2023 (arXiv
+2205.12411) asked this of the convexity gap by triangle inequality and clustering coefficient.
+"""
+
+from landscape.analysis.basins.structure.coefficients import Clustering, clustering
+from landscape.analysis.basins.structure.directed import Climbs, climbs, directed_links
+from landscape.analysis.basins.structure.tree import (
+    MergeTree,
+    fill_unmeasured,
+    merge_heights,
+    merge_tree,
+)
+from landscape.analysis.basins.structure.triangles import (
+    Triangles,
+    Triple,
+    count_triangles,
+    structure_sentence,
+)
+
+__all__ = [
+    "Climbs",
+    "Clustering",
+    "MergeTree",
+    "Triangles",
+    "Triple",
+    "climbs",
+    "clustering",
+    "count_triangles",
+    "directed_links",
+    "fill_unmeasured",
+    "merge_heights",
+    "merge_tree",
+    "structure_sentence",
+]

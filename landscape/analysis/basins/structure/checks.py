@@ -1,0 +1,56 @@
+"""What every part of the structure asks of its matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from landscape.analysis.basins.checks import check_square
+from landscape.core.errors import ConfigError
+
+Array = NDArray[np.float64]
+
+
+def check_gaps(gaps: ArrayLike) -> Array:
+    """A copy of gaps (n_models, n_models) in nats, exactly symmetric, NaN where not measured.
+
+    Raises:
+        ConfigError: Not symmetric, negative, infinite, or not 0 on the diagonal.
+    """
+    matrix = check_square(gaps, "gaps")
+    np.fill_diagonal(matrix, np.nan_to_num(matrix.diagonal()))
+    if np.isinf(matrix).any() or (matrix < 0).any() or matrix.diagonal().any():
+        bad = np.isinf(matrix) | (matrix < 0) | (np.eye(len(matrix), dtype=bool) & (matrix != 0))
+        i, j = np.argwhere(bad)[0]
+        raise ConfigError(
+            "The gaps are no barriers.",
+            where=f"models {i} and {j}",
+            expected="nats, finite and 0 or more, 0 on the diagonal, NaN where not measured",
+            found=f"{matrix[i, j]:.4g}",
+        )
+    return matrix
+
+
+def check_numbers(tolerance: float, *counts: int) -> None:
+    """Refuse a tolerance in nats or a count below 0.
+
+    Raises:
+        ConfigError: One is.
+    """
+    if not tolerance >= 0:
+        raise ConfigError("The tolerance must not be negative.", found=tolerance)
+    if min(counts, default=0) < 0:
+        raise ConfigError("A number of triples or draws must not be negative.", found=min(counts))
+
+
+def around(outer: Array, opposite: Array | None = None) -> Array:
+    """(n,) sums over j, k of outer_ij opposite_jk outer_ki, of symmetric matrices."""
+    between = outer if opposite is None else opposite
+    return ((outer @ between) * outer).sum(1)
+
+
+def ratio(part: Any, whole: Any) -> Any:
+    """The quotient, NaN where there is nothing to share."""
+    return np.where(whole > 0, part, np.nan) / np.where(whole > 0, whole, 1)

@@ -1,0 +1,144 @@
+"""Weighted clustering coefficients, beside a null of permuted gaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from landscape.analysis.basins.structure.checks import around, check_gaps, check_numbers, ratio
+from landscape.core.errors import ConfigError
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """Weighted clustering coefficients, in [0, 1], of the affinity exp(-gap^2 / 2 delta^2).
+
+    Each mean and the transitivity has a null beside it, (3,): mean, 2.5% and 97.5% quantile over
+    populations whose measured gaps stand at permuted pairs. Affinities that differ much lie above
+    it for any reason that gaps hang together: groups, and single models far from everyone as well.
+
+    Attributes:
+        onnela: (n_models,) mean over the pairs of others of the geometric mean of the triangle's
+            affinities, of which the largest is 1 (Onnela et al. 2005, cond-mat/0408629).
+        zhang_horvath: (n_models,) mean affinity of two others, weighted by the product of theirs to
+            the model (Zhang and Horvath 2005, doi 10.2202/1544-6115.1128).
+        onnela_mean: Over models with a coefficient: one without measured triples has NaN.
+        zhang_horvath_mean: The same.
+        transitivity: That of ``Triangles``, at ``tolerance``.
+        onnela_null: (3,).
+        zhang_horvath_null: (3,).
+        transitivity_null: (3,), over the draws that have one.
+        delta: The affinity's scale in nats.
+        tolerance: Nats up to which two models join.
+        n_draws: How many permutations.
+    """
+
+    onnela: Array
+    zhang_horvath: Array
+    onnela_mean: float
+    zhang_horvath_mean: float
+    transitivity: float
+    onnela_null: Array
+    zhang_horvath_null: Array
+    transitivity_null: Array
+    delta: float
+    tolerance: float
+    n_draws: int
+
+
+def clustering(
+    gaps: ArrayLike,
+    *,
+    delta: float | str = "median",
+    tolerance: float = 0.02,
+    n_draws: int = 200,
+    rng: np.random.Generator | int | None = None,
+) -> Clustering:
+    """Clustering coefficients of the models, and the null to read them by.
+
+    A triple with a gap that was not measured counts nowhere: missing is not far.
+
+    Args:
+        gaps: (n_models, n_models) nats, symmetric, zero diagonal, NaN where not measured.
+        delta: The affinity's scale in nats, or ``median`` of the measured gaps (their mean when the
+            median is 0, 1 when all are), as in ``find_basins``.
+        tolerance: Nats below which a gap is no barrier, for the transitivity.
+        n_draws: How many permutations.
+        rng: A generator or a seed; seed 0 when absent.
+
+    Raises:
+        ConfigError: No such matrix, no gap at all, or a number out of range.
+    """
+    matrix = check_gaps(gaps)
+    check_numbers(tolerance, n_draws)
+    first, second = np.triu_indices(len(matrix), 1)
+    known = ~np.isnan(matrix[first, second])
+    first, second = first[known], second[known]
+    values = matrix[first, second]
+    if not len(values):
+        raise ConfigError("Clustering needs measured gaps.", where="gaps", found="none")
+    if delta == "median":
+        delta = float(np.median(values) or values.mean() or 1.0)
+    scale = float(delta) if not isinstance(delta, str) else np.nan
+    if not 0 < scale < np.inf:
+        raise ConfigError(
+            "The affinity's scale cannot be used.",
+            where="delta",
+            expected="a positive number of nats, or 'median'",
+            found=repr(delta),
+        )
+    affinities = np.exp(-0.5 * (values / scale) ** 2)
+    joined = (values <= tolerance).astype(np.float64)
+
+    def square(weights: Array) -> Array:
+        full = np.zeros_like(matrix)
+        full[first, second] = full[second, first] = weights
+        return full
+
+    measured = square(np.ones(len(values)))
+    cubes = np.cbrt(affinities / affinities.max())
+
+    def coefficients(order: Indices) -> tuple[Array, Array, float]:
+        weights, links = square(affinities[order]), square(joined[order])
+        onnela = ratio(around(square(cubes[order])), n_triples)
+        zhang_horvath = ratio(around(weights), around(weights, measured))
+        chains = around(links, measured).sum()
+        return onnela, zhang_horvath, float(ratio(around(links).sum(), chains))
+
+    n_triples = around(measured)
+    generator = np.random.default_rng(0 if rng is None else rng)
+    onnela, zhang_horvath, transitivity = coefficients(np.arange(len(values)))
+    draws = np.empty((n_draws, 3))
+    for draw in draws:
+        first_kind, second_kind, draw[2] = coefficients(generator.permutation(len(values)))
+        draw[:2] = _mean(first_kind), _mean(second_kind)
+    return Clustering(
+        onnela=onnela,
+        zhang_horvath=zhang_horvath,
+        onnela_mean=_mean(onnela),
+        zhang_horvath_mean=_mean(zhang_horvath),
+        transitivity=transitivity,
+        onnela_null=_null(draws[:, 0]),
+        zhang_horvath_null=_null(draws[:, 1]),
+        transitivity_null=_null(draws[:, 2]),
+        delta=scale,
+        tolerance=float(tolerance),
+        n_draws=n_draws,
+    )
+
+
+def _mean(values: Array) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else np.nan
+
+
+def _null(draws: Array) -> Array:
+    known = draws[~np.isnan(draws)]
+    if not len(known):
+        return np.full(3, np.nan)
+    return np.array([known.mean(), *np.quantile(known, [0.025, 0.975])])

@@ -1,0 +1,136 @@
+"""The climb out of one model on the way to another, and who reaches whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from landscape.analysis.basins.structure.checks import check_numbers, ratio
+from landscape.core.errors import ConfigError
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Climbs:
+    """Who reaches whom without climbing out of its own basin.
+
+    Attributes:
+        climbs: (n_models, n_models) nats, as ``climbs`` gives them.
+        tolerance: Nats up to which i reaches j.
+        n_links: Ordered pairs of models, measured, where the first reaches the second.
+        one_way: (n_one_way, 2) the first reaches the second, which does not reach the first; the
+            longest way back first.
+        reciprocity: Share of links whose reverse is a link, of those whose reverse is measured; NaN
+            without any.
+        n_chains: Ordered triples of different models i, j, k, where i reaches j and j reaches k.
+        transitivity: Share of the chains where i reaches k, too; NaN without chains.
+    """
+
+    climbs: Array
+    tolerance: float
+    n_links: int
+    one_way: Indices
+    reciprocity: float
+    n_chains: int
+    transitivity: float
+
+
+def climbs(
+    curves: ArrayLike, pairs: ArrayLike, n_models: int, *, points: ArrayLike | None = None
+) -> Array:
+    """The climb out of each model on the way to each other: highest loss minus its own.
+
+    [i, j] and [j, i] share their highest loss and differ by the difference of the ends' own.
+
+    Args:
+        curves: (n_pairs, n_points) mean losses in nats, from the pair's first model to its second.
+        pairs: (n_pairs, 2) different models.
+        n_models: How many models.
+        points: (n_pairs, n_points) bool, the points that count; all by default. Both ends must.
+
+    Returns:
+        (n_models, n_models) nats, 0 or more, 0 on the diagonal; NaN where the pair is not there or
+        has a loss that is not finite at a point that counts.
+
+    Raises:
+        ConfigError: Shapes that do not match, pairs that are none, or ends that do not count.
+    """
+    losses, members = np.asarray(curves, dtype=np.float64), np.asarray(pairs)
+    if losses.ndim != 2 or losses.shape[1] < 2 or members.shape != (len(losses), 2):
+        raise ConfigError(
+            "The curves do not match the pairs.",
+            expected="(n_pairs, n_points) and (n_pairs, 2), n_points >= 2",
+            found=f"{losses.shape} and {members.shape}",
+        )
+    seen = np.ones(losses.shape, dtype=bool) if points is None else np.asarray(points, dtype=bool)
+    if seen.shape != losses.shape or not seen[:, [0, -1]].all():
+        raise ConfigError(
+            "The points do not match the curves.",
+            expected=f"points {losses.shape}, both ends of every curve among them",
+            found=f"shape {seen.shape}" if seen.shape != losses.shape else "a curve without an end",
+        )
+    i, j = members.T
+    ordered = np.minimum(i, j) * n_models + np.maximum(i, j)
+    if len(members) and (
+        members.min() < 0
+        or members.max() >= n_models
+        or (i == j).any()
+        or len(np.unique(ordered)) < len(ordered)
+    ):
+        raise ConfigError(
+            "The pairs are no pairs of models.",
+            expected=f"two different models of 0 to {n_models - 1}, each pair once",
+            found=np.array2string(members, threshold=12).replace("\n", ""),
+        )
+    good = np.where(seen, np.isfinite(losses), True).all(1)
+    highest = np.where(good, np.where(seen, losses, -np.inf).max(1), np.nan)
+    matrix = np.full((n_models, n_models), np.nan)
+    np.fill_diagonal(matrix, 0.0)
+    matrix[i, j], matrix[j, i] = highest - losses[:, 0], highest - losses[:, -1]
+    return matrix
+
+
+def directed_links(matrix: ArrayLike, *, tolerance: float = 0.02) -> Climbs:
+    """Reciprocity and transitivity of reaching another model within the tolerance.
+
+    A two-sided gap may hide a way that is flat from one end and steep from the other. Reciprocity
+    is the share of links that go both ways (Garlaschelli and Loffredo 2004, cond-mat/0404521), of
+    those whose reverse is measured; a chain counts where the climb i to k is measured.
+
+    Args:
+        matrix: (n_models, n_models) nats from ``climbs``, NaN where not measured.
+        tolerance: Nats below which a climb is none.
+
+    Raises:
+        ConfigError: No square matrix of climbs, or a negative tolerance.
+    """
+    values = np.array(matrix, dtype=np.float64)
+    if values.ndim != 2 or values.shape[0] != values.shape[1] or (values < 0).any():
+        raise ConfigError(
+            "The climbs must be a square matrix of nats, 0 or more.",
+            expected="(n_models, n_models)",
+            found=f"shape {values.shape}" + (", a negative climb" if (values < 0).any() else ""),
+        )
+    check_numbers(tolerance)
+    other = ~np.eye(len(values), dtype=bool)
+    links = (values <= tolerance) & other
+    one_way = np.argwhere(links & (tolerance < values.T))
+    back = values.T[tuple(one_way.T)]
+    weights = links.astype(np.float64)
+    chains = (weights @ weights) * (other & ~np.isnan(values))
+    returned = links & links.T
+    # a link whose reverse was not measured says nothing about reciprocity
+    n_judged = (links & ~np.isnan(values.T)).sum()
+    return Climbs(
+        climbs=values,
+        tolerance=float(tolerance),
+        n_links=int(links.sum()),
+        one_way=one_way[np.argsort(-back, kind="stable")],
+        reciprocity=float(ratio(returned.sum(), n_judged)),
+        n_chains=round(chains.sum()),
+        transitivity=float(ratio((chains * links).sum(), chains.sum())),
+    )

@@ -1,0 +1,240 @@
+"""Distances between models: one matrix regressed on others, and coordinates from one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from landscape.analysis.statistics.permutation import (
+    VALUES_AT_ONCE,
+    block_codes,
+    center_within,
+    permute_within,
+    share_at_least,
+)
+from landscape.analysis.statistics.predictors import basis
+from landscape.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
+
+_ROOM = 3  # pairs that there must be beyond the predictors
+_NOTHING = 1e-12  # share of a sum of squares that is rounding
+
+
+def pair_regression(
+    response: ArrayLike,
+    predictors: Mapping[str, ArrayLike],
+    *,
+    n_permutations: int = 9999,
+    blocks: ArrayLike | None = None,
+    rng: np.random.Generator | int | None = None,
+) -> pd.DataFrame:
+    """Multiple regression on distance matrices (Legendre, Lapointe and Casgrain 1994).
+
+    Do gaps between two models explain how differently they score, given their distance and
+    disagreement? Pairs of one model depend on each other, so that p-values permute models, not
+    pairs: by double semi-partialling (Dekker, Krackhardt and Snijders 2007), which holds its level
+    with correlated predictors, the residuals of one predictor given the others have rows and
+    columns permuted together, and t of its coefficient is compared, two-sided. Pairs that are NaN
+    in any matrix are left out, with permuted residuals too.
+
+    The table has a row a predictor: ``predictor``; ``coefficient``, standardised; ``p_value``;
+    ``r2_alone`` of a regression on this predictor only; ``r2`` of all together (the same in every
+    row); ``n_pairs``; ``note`` where numbers are NaN: a predictor that is constant or a
+    combination of the others, too few pairs, a constant response.
+
+    Args:
+        response: (n_models, n_models) symmetric, such as absolute differences of scores. The
+            diagonal is not used.
+        predictors: From a name to (n_models, n_models), symmetric.
+        n_permutations: Random ones at most; all there are where they are no more.
+        blocks: (n_models,) or (n_models, n_columns) values of what structures the population:
+            models are exchanged where they agree, and all numbers are about differences from the
+            mean over the pairs that join the same two blocks.
+        rng: A generator or a seed; seed 0 when absent.
+
+    Raises:
+        ConfigError: Matrices or blocks that do not match or are not symmetric, no predictors, or
+            n_permutations out of range.
+    """
+    import pandas as pd
+
+    target = _check_distances(response, "response")
+    n = len(target)
+    if not predictors:
+        raise ConfigError("There are no predictors.", where="predictors")
+    if n_permutations < 1:
+        raise ConfigError("At least one permutation is needed.", found=n_permutations)
+    matrices = [_check_distances(m, f"predictors['{name}']", n) for name, m in predictors.items()]
+    generator = np.random.default_rng(0 if rng is None else rng)
+    blocked = block_codes(blocks, n)
+    orders, _ = permute_within(blocked, n_permutations, generator)
+    pairs = np.triu_indices(n, 1)
+    columns = np.stack([matrix[pairs] for matrix in matrices], axis=1)
+    known = np.isfinite(columns).all(1) & np.isfinite(target[pairs])
+    ends = np.sort(blocked[np.stack(pairs, axis=1)[known]], axis=1)
+    cells = ends[:, 0] * n + ends[:, 1]  # the blocks that a pair joins
+    y = _standardize(target[pairs][known, None], cells)[:, 0]
+    x = _standardize(columns[known], cells)
+    indicators = (cells[:, None] == np.unique(cells)).astype(np.float64)
+    rows = pd.DataFrame({"predictor": [str(name) for name in predictors]})
+    rows[["coefficient", "p_value", "r2_alone", "r2"]] = np.nan
+    rows["n_pairs"], rows["note"] = int(known.sum()), ""
+    varied = np.array([bool(column.any()) for column in x.T])
+    spanned = basis(np.concatenate([indicators, x], axis=1)) if len(x) else indicators
+    if len(x) - (spanned.shape[1] - 1) < _ROOM:
+        n_blocks = max(indicators.shape[1] - 1, 0)
+        rows["note"] = f"{len(x)} pairs are too few for {x.shape[1] + n_blocks} predictors"
+        return rows
+    if not y.any():
+        rows["note"] = "the response is constant"
+        return rows
+    rows["r2"] = ((spanned.T @ y) ** 2).sum() / len(y)
+    slopes = np.linalg.lstsq(x, y)[0]
+    for j in range(x.shape[1]):
+        if not varied[j]:
+            rows.loc[j, "note"] = "the predictor is constant"
+            continue
+        rows.loc[j, "r2_alone"] = (x[:, j] @ y / len(y)) ** 2
+        others = basis(np.concatenate([indicators, np.delete(x, j, axis=1)], axis=1))
+        left = x[:, j] - others @ (others.T @ x[:, j])
+        if (left**2).sum() < _NOTHING * len(y):
+            rows.loc[j, "note"] = "the predictor is a combination of the others"
+            continue
+        rows.loc[j, "coefficient"] = slopes[j]
+        if len(orders) == 1:
+            rows.loc[j, "note"] = "the blocks leave no models to exchange"
+            continue
+        residuals = np.full((n, n), np.nan)
+        residuals[pairs[0][known], pairs[1][known]] = left / np.linalg.norm(left)
+        residuals.T[pairs] = residuals[pairs]
+        null = _semi_partial(residuals, y, others, known, orders)
+        observed = _semi_partial(residuals, y, others, known, np.arange(n)[None])
+        rows.loc[j, "p_value"] = share_at_least(null[np.isfinite(null)], observed[0])
+    return rows
+
+
+def principal_coordinates(distances: ArrayLike, n_components: int = 2) -> Array:
+    """Coordinates whose Euclidean distances are nearest to these (Torgerson 1952).
+
+    Classical scaling: eigenvectors of the doubly centered -distances^2 / 2, the largest eigenvalue
+    first. The entry of a column that is largest in size (of equals, the first) is positive.
+
+    Args:
+        distances: (n_models, n_models), symmetric, 0 or more.
+        n_components: How many coordinates at most.
+
+    Returns:
+        (n_models, n_kept): as many columns as have a positive eigenvalue, ``n_components`` at most.
+
+    Raises:
+        ConfigError: Distances that are no symmetric finite matrix, or n_components out of range.
+    """
+    matrix = _check_distances(distances, "distances")
+    if n_components < 1:
+        raise ConfigError("At least one component is needed.", found=n_components)
+    off_diagonal = matrix[~np.eye(len(matrix), dtype=bool)]
+    if not np.isfinite(off_diagonal).all() or (off_diagonal < 0).any():
+        raise ConfigError(
+            "The distances must be finite, 0 or more.",
+            where="distances",
+            found=f"{np.isnan(off_diagonal).sum() // 2} missing, lowest {np.nanmin(off_diagonal)}",
+        )
+    squares = np.where(np.eye(len(matrix), dtype=bool), 0, matrix) ** 2
+    inner = -0.5 * (squares - squares.mean(0) - squares.mean(1)[:, None] + squares.mean())
+    values, vectors = np.linalg.eigh(inner)
+    values, vectors = values[::-1][:n_components], vectors[:, ::-1][:, :n_components]
+    kept = values > 1e-10 * np.abs(inner).max(initial=0)
+    coordinates: Array = vectors[:, kept] * np.sqrt(values[kept])
+    sizes = np.abs(coordinates)
+    # of entries that differ by rounding only, the first
+    largest = (sizes >= sizes.max(0, initial=0) * (1 - 1e-9)).argmax(0)
+    return coordinates * np.sign(coordinates[largest, np.arange(coordinates.shape[1])])
+
+
+def _semi_partial(
+    residuals: Array, y: Array, others: Array, known: NDArray[np.bool_], orders: Codes
+) -> Array:
+    """t^2 / (t^2 + pairs left) of a predictor's permuted residuals beside the others.
+
+    Args:
+        residuals: (n_models, n_models) of the predictor given the others, NaN where unknown.
+        y: (n_pairs,) the response.
+        others: (n_pairs, k) orthonormal basis of the other predictors and the constant.
+        known: (all pairs,) which pairs these are.
+        orders: (n_orders, n_models).
+
+    Returns:
+        (n_orders,) in [0, 1], NaN where too few pairs remain.
+    """
+    n, k = len(residuals), others.shape[1]
+    first, second = (index[known] for index in np.triu_indices(n, 1))
+    freedom = len(y) - k - 1
+    moments = np.column_stack([y, others])
+    products = (others[:, :, None] * others[:, None]).reshape(len(y), k * k)
+    found = []
+    step = max(1, VALUES_AT_ONCE // len(y))
+    for start in range(0, len(orders), step):
+        chosen = orders[start : start + step]
+        moved = residuals.ravel()[chosen[:, first] * n + chosen[:, second]]
+        if known.all():  # nothing moves in or out, and the basis stays orthonormal
+            xy, x_others = np.split(moved @ moments, [1], axis=1)
+            y_others = np.broadcast_to(others.T @ y, x_others.shape)
+            x_slopes, y_slopes, left = x_others, y_others, freedom
+            xx, yy = np.ones(len(chosen)), np.full(len(chosen), y @ y)
+        else:
+            here = np.isfinite(moved)
+            weights, moved = here.astype(np.float64), np.where(here, moved, 0)
+            xy, x_others = np.split(moved @ moments, [1], axis=1)
+            xx, yy = (moved**2).sum(1), weights @ y**2
+            y_others = weights @ (others * y[:, None])
+            inverse = np.linalg.pinv((weights @ products).reshape(-1, k, k), hermitian=True)
+            x_slopes = np.einsum("bij,bj->bi", inverse, x_others)
+            y_slopes = np.einsum("bij,bj->bi", inverse, y_others)
+            left = here.sum(1) - k - 1
+        beside = xy[:, 0] - (x_slopes * y_others).sum(1)
+        xx = xx - (x_slopes * x_others).sum(1)
+        yy = yy - (y_slopes * y_others).sum(1)
+        usable = (left > 0) & (xx > _NOTHING)
+        r2 = np.minimum(beside**2 / np.where(usable, np.maximum(xx * yy, 1e-300), 1), 1)
+        t2 = r2 * left
+        spread = np.where(usable, t2 + (1 - r2) * freedom, 1)
+        found.append(np.where(usable, t2 / spread, np.nan))
+    return np.concatenate(found)
+
+
+def _standardize(columns: Array, cells: Codes) -> Array:
+    """Columns less their cells' means, of variance 1; those constant in all cells exactly 0."""
+    moved = center_within(columns, cells)
+    moved = moved / np.maximum(np.abs(moved).max(0, initial=0), 1e-300)
+    return moved / np.where(moved.any(0), moved.std(0), 1) if len(moved) else moved
+
+
+def _check_distances(values: ArrayLike, where: str, n_models: int | None = None) -> Array:
+    matrix = np.array(values, dtype=np.float64)
+    square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] and len(matrix) > 1
+    if not square or len(matrix) != (n_models or len(matrix)):
+        n = "n_models" if n_models is None else n_models
+        raise ConfigError(
+            "Distances between models must be a square matrix of them.",
+            where=where,
+            expected=f"({n}, {n})",
+            found=f"shape {matrix.shape}",
+        )
+    matrix[~np.isfinite(matrix)] = np.nan
+    asymmetric = ~np.isclose(matrix, matrix.T, rtol=1e-6, atol=1e-9, equal_nan=True)
+    if asymmetric.any():
+        i, j = np.argwhere(asymmetric)[0]
+        raise ConfigError(
+            "Distances between models must be symmetric.",
+            where=f"{where}, models {i} and {j}",
+            found=f"{matrix[i, j]:.6g} and {matrix[j, i]:.6g}",
+        )
+    return (matrix + matrix.T) / 2

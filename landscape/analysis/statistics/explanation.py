@@ -1,0 +1,274 @@
+"""What explains how models generalise: does the basin say more than the rest?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from landscape.analysis.statistics.design import BLOCKS, Design, make_design, side_by_side
+from landscape.analysis.statistics.effects import partial_correlate
+from landscape.analysis.statistics.permutation import (
+    block_codes,
+    permute_within,
+    restrict,
+    share_at_least,
+    step_down,
+)
+from landscape.analysis.statistics.predictors import PredictorSet, basis, independent, read_sets
+from landscape.analysis.statistics.regression import (
+    cross_validated,
+    draw_folds,
+    explained,
+    freedman_lane,
+)
+from landscape.analysis.statistics.relation import control_false_discoveries
+from landscape.analysis.statistics.scores import as_numbers
+from landscape.core.errors import ConfigError, require_known
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
+
+_ROOM = 3  # models that there must be beyond the predictors
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What sets of predictors explain of each column of scores.
+
+    Attributes:
+        table: A row a group (column of scores); see ``explain``.
+        sets: The names of the sets of predictors, in their order, blocks before them.
+        target: The set that is the question.
+        n_permutations: How many orders of the models were compared, the one as it is included.
+        exact: Whether these are all orders there are.
+        confidence: Nominal coverage of every interval, in (0, 1).
+    """
+
+    table: pd.DataFrame
+    sets: tuple[str, ...]
+    target: str
+    n_permutations: int
+    exact: bool
+    confidence: float
+
+
+def explain(
+    scores: pd.DataFrame,
+    predictors: Mapping[str, Any],
+    *,
+    target: str = "basin",
+    blocks: ArrayLike | None = None,
+    n_permutations: int = 9999,
+    n_folds: int | None = None,
+    confidence: float = 0.95,
+    rng: np.random.Generator | int | None = None,
+) -> Explanation:
+    """Regress every column of scores on sets of predictors, with one of them and without it.
+
+    Ordinary least squares with a constant. The reduced model has all sets but ``target``, the full
+    model has all. Constant columns are left out, and columns that others before them make up.
+    There are no more predictors than a third of the models, but at least one a set: where the sets
+    have more, they take turns in order, and a set that does not get all its columns gives its
+    leading principal components; what is cut off is not controlled for. Scaling, components and
+    what is left out are decided anew by the training models of every fold. A model without a
+    score, or without one of the predictors, is left out of that row. With ``blocks`` their means
+    are a further set, which is never cut.
+
+    The table has a row a column of ``scores``:
+
+    - ``group``; ``n_models``; ``n_controls``, ``n_target``: predictors of the reduced model, and
+      what the full model has more.
+    - ``<set>_r2``, ``<set>_cv_r2`` for every set alone, ``reduced_``, ``full_``: R2 in-sample, and
+      cross-validated: 1 - squared errors on models left out / those of the training models' mean.
+      It is negative where that mean predicts better. ``n_folds``: as many as models is leave one
+      out; fewer are drawn 10 times.
+    - ``gain``, ``cv_gain``: of the full over the reduced model. The first is never negative, the
+      second is where the target's noise costs more than it tells.
+    - ``p_value``: of the gain in-sample, permutation test of Freedman and Lane (1983) with the
+      partial F as statistic, which Anderson and Robinson (2001) and Winkler et al. (2014) find to
+      hold its level; exchanging models of one block only. ``p_adjusted``: Westfall and Young's
+      (1993) step-down maximum over the rows, which share their permutations; the chance of any
+      false finding is controlled. ``q_value``: Benjamini and Hochberg (1995).
+    - ``partial_pearson``, ``partial_spearman``, ``_low``, ``_high``: correlation of a target of
+      one dimension with the score given the other sets, Fisher's interval with a model less for
+      every control, for Spearman with the variance of Bonett and Wright (2000). NaN for targets
+      of several dimensions.
+    - ``note``: what was left out or cut, or why numbers are NaN. Fewer than 3 models more than
+      predictors leave no regression.
+
+    Args:
+        scores: A row a model, a column a group.
+        predictors: From a name to (n_models,) or (n_models, n_columns), in order. The columns of a
+            data frame have units of their own and are standardised before principal components;
+            those of an array are coordinates in one space, and are not.
+        target: The set whose gain is asked for.
+        blocks: (n_models,) or (n_models, n_columns) values of what structures the population
+            (hyperparameters, pretraining seed, trainer): models are exchanged where they agree.
+            Their means enter the regressions, as exchange within blocks alone finds too much
+            where both scores and the target differ between them.
+        n_permutations: Random ones at most; all there are where they are no more.
+        n_folds: 2 to n_models; when absent, leave one out below 20 models, else 10.
+        confidence: Nominal coverage of the intervals, in (0, 1).
+        rng: A generator or a seed, for permutations and folds; seed 0 when absent.
+
+    Raises:
+        ConfigError: Scores, predictors or blocks that do not match or are no numbers, no such
+            target, a confidence, n_permutations or n_folds out of range.
+    """
+    import pandas as pd
+
+    n = len(scores)
+    values = as_numbers(scores, n, "themselves")
+    sets = {chosen.name: chosen for chosen in read_sets(predictors, scores)}
+    _check(sets, target, n, n_permutations, n_folds, confidence)
+    blocked = block_codes(blocks, n)
+    if blocks is not None:
+        indicators = (blocked[:, None] == np.unique(blocked)).astype(np.float64)
+        sets = {BLOCKS: PredictorSet(BLOCKS, indicators, own_units=True), **sets}
+    generator = np.random.default_rng(0 if rng is None else rng)
+    orders, exact = permute_within(blocked, n_permutations, generator)
+    complete = np.all([np.isfinite(chosen.values).all(1) for chosen in sets.values()], axis=0)
+    rows = []
+    observed = np.full(values.shape[1], np.nan)
+    null = np.full((len(orders), values.shape[1]), np.nan)
+    known = np.isfinite(values) & complete[:, None]
+    patterns, which = np.unique(known, axis=1, return_inverse=True)
+    for pattern, models in enumerate(patterns.T):
+        here = np.flatnonzero(which == pattern)
+        scored = values[np.ix_(models, here)]
+        design, notes = make_design(sets, models)
+        numbers, reason = _regress(design, target, scored, n_folds, confidence, generator)
+        within = restrict(orders, blocked, models)
+        if not reason and (within == within[0]).all():
+            reason = "the blocks leave no models to exchange"
+        if not reason:
+            observed[here], null[:, here] = freedman_lane(*_bases(design, target), scored, within)
+        table = pd.DataFrame(numbers, index=here)
+        table["note"] = "; ".join(filter(None, [*notes, reason]))
+        if len(scored):
+            exact_fit = ~np.isfinite(observed[here]) if not reason else here < 0
+            table.loc[exact_fit, "note"] = "; ".join([*notes, "the other sets explain it exactly"])
+            table.loc[~(scored != scored[0]).any(0), "note"] = "the score is constant"
+        rows.append(table)
+    table = pd.concat(rows).sort_index()
+    freedom = table[["n_models", "n_controls", "n_target"]].to_numpy()
+    tested = np.isfinite(observed)
+    adjusted, p_values = np.full((2, len(table)), np.nan)
+    if tested.any():
+        p_values[tested] = share_at_least(null[:, tested], observed[tested])
+        adjusted[tested] = step_down(
+            *(_comparable(shares[..., tested], freedom[tested]) for shares in (null, observed))
+        )
+    tests = {
+        "p_value": p_values,
+        "p_adjusted": adjusted,
+        "q_value": control_false_discoveries(p_values),
+    }
+    place = [*table.columns].index("partial_pearson")
+    for i, (name, column) in enumerate(tests.items()):
+        table.insert(place + i, name, column)
+    table.insert(0, "group", [str(name) for name in scores.columns])
+    return Explanation(table, tuple(sets), target, len(orders), exact, float(confidence))
+
+
+def _regress(
+    design: Design,
+    target: str,
+    values: Array,
+    n_folds: int | None,
+    confidence: float,
+    rng: np.random.Generator,
+) -> tuple[dict[str, Any], str]:
+    """The table's numbers but the tests, for scores (n_models, n_groups), and why some are NaN."""
+    n, missing = len(values), np.full(values.shape[1], np.nan)
+    others = [name for name in design.sets if name != target]
+    models = {name: [name] for name in design.sets} | {"reduced": others, "full": [*others, target]}
+    parts = design.parts()
+    spans = {name: basis(side_by_side(parts, names)) for name, names in models.items()}
+    ranks = {name: span.shape[1] - 1 for name, span in spans.items()}
+    room = {name: models[name] for name in ranks if n - ranks[name] >= _ROOM}
+    folds, n_drawn = draw_folds(n, n_folds, rng) if room else ([], np.nan)
+    predicted = cross_validated(design, room, values, folds) if room else {}
+    n_controls, n_target = ranks["reduced"], ranks["full"] - ranks["reduced"]
+    numbers: dict[str, Any] = {"n_models": n, "n_controls": n_controls, "n_target": n_target}
+    numbers["n_folds"] = n_drawn
+    for name in models:
+        numbers[f"{name}_r2"] = explained(spans[name], values) if name in room else missing
+        numbers[f"{name}_cv_r2"] = predicted.get(name, missing)
+    numbers["gain"] = numbers["full_r2"] - numbers["reduced_r2"]
+    numbers["cv_gain"] = numbers["full_cv_r2"] - numbers["reduced_cv_r2"]
+    reason, n_predictors = "", n_controls + n_target
+    if not n:
+        reason = "no model has a score and every predictor"
+    elif "full" not in room:
+        reason = f"{n} models are too few for {n_predictors} predictor{'s' * (n_predictors != 1)}"
+    elif not n_target:
+        reason = f"nothing of {target} is left beside the other sets"
+    own = independent(parts[target])
+    single = not reason and len(own) == 1 and target not in design.n_components
+    for kind, by_rank in (("pearson", False), ("spearman", True)):
+        correlation = (missing,) * 3
+        if single:
+            correlation = partial_correlate(
+                parts[target][:, own[0]],
+                values,
+                side_by_side(parts, others),
+                by_rank,
+                confidence,
+            )
+        names = (f"partial_{kind}{end}" for end in ("", "_low", "_high"))
+        numbers |= dict(zip(names, correlation, strict=True))
+    return numbers, reason
+
+
+def _bases(design: Design, target: str) -> tuple[Array, Array]:
+    """Orthonormal columns (n, .) of the reduced model, and of what the full one adds."""
+    others = [name for name in design.sets if name != target]
+    parts = design.parts()
+    reduced = basis(side_by_side(parts, others))
+    return reduced, basis(side_by_side(parts, [*others, target]))[:, reduced.shape[1] :]
+
+
+def _comparable(shares: Array, freedom: Array) -> Array:
+    """Partial R2 (..., n_groups) as surprise in nats where groups have other degrees of freedom."""
+    if (freedom == freedom[0]).all():
+        return shares
+    n, n_controls, n_target = freedom.T
+    surprise: Array = -stats.beta.logsf(shares, n_target / 2, (n - n_controls - n_target - 1) / 2)
+    return surprise
+
+
+def _check(
+    sets: Mapping[str, Any],
+    target: str,
+    n_models: int,
+    n_permutations: int,
+    n_folds: int | None,
+    confidence: float,
+) -> None:
+    require_known("set of predictors", target, sets, where="target")
+    if taken := {BLOCKS, "full", "reduced"} & set(sets):
+        raise ConfigError(
+            "A set of predictors has a name that the table uses.",
+            where="predictors",
+            expected=f"names other than {BLOCKS}, full and reduced",
+            found=min(taken),
+        )
+    if not 0 < confidence < 1:
+        raise ConfigError("The confidence must lie between 0 and 1.", found=confidence)
+    if n_permutations < 1:
+        raise ConfigError("At least one permutation is needed.", found=n_permutations)
+    if n_folds is not None and not 2 <= n_folds <= n_models:
+        raise ConfigError(
+            "The number of folds does not fit the models.",
+            expected=f"2 to {n_models}",
+            found=n_folds,
+        )

@@ -1,0 +1,172 @@
+"""Named sets of predictors of a score, and as many columns of each as the models allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from landscape.core.errors import ConfigError
+
+Array = NDArray[np.float64]
+
+_DEPENDENT = 1e-7  # a column of length 1 this close to the span of others says nothing new
+
+
+@dataclass(frozen=True)
+class PredictorSet:
+    """Columns that enter or leave a regression together.
+
+    Attributes:
+        name: The set's.
+        values: (n_models, n_columns), NaN where missing.
+        own_units: Each column has a unit of its own; else they are coordinates in one space.
+    """
+
+    name: str
+    values: Array
+    own_units: bool
+
+
+def read_sets(predictors: Mapping[str, Any], scores: Any) -> list[PredictorSet]:
+    """The sets by their order.
+
+    Args:
+        predictors: From a set's name to (n_models,) or (n_models, n_columns) numbers. A data
+            frame's columns have units of their own; an array's are coordinates in one space.
+        scores: The data frame whose rows are the models.
+
+    Raises:
+        ConfigError: No sets, another number of models, an index in another order, or values that
+            are no numbers.
+    """
+    if not predictors:
+        raise ConfigError("There are no predictors.", where="predictors")
+    return [_read_set(str(name), values, scores) for name, values in predictors.items()]
+
+
+def share_out(ranks: Sequence[int], most: int) -> list[int]:
+    """How many columns each set may give: in turns, until there are ``most`` or all.
+
+    Every set with any gives one, also where that makes more than ``most``.
+    """
+    counts = [min(rank, 1) for rank in ranks]
+    while sum(counts) < most and counts != list(ranks):
+        for i, rank in enumerate(ranks):
+            if sum(counts) < most and counts[i] < rank:
+                counts[i] += 1
+    return counts
+
+
+def rank(chosen: PredictorSet, models: NDArray[np.bool_]) -> int:
+    """How many linearly independent columns vary among these models."""
+    return len(independent(_varied(chosen, models, np.ones(int(models.sum()), dtype=bool), True)))
+
+
+def columns(
+    chosen: PredictorSet,
+    models: NDArray[np.bool_],
+    training: NDArray[np.bool_],
+    n_components: int | None,
+) -> Array:
+    """A set's columns for a regression, as the training models alone decide.
+
+    Args:
+        chosen: The set.
+        models: (n_models,) those in the regression.
+        training: (n,) those of them that train it.
+        n_components: Leading principal components to keep; the columns themselves when absent.
+            Columns with their own units are standardised before.
+
+    Returns:
+        (n, n_kept) centered and scaled by the training models, without the constant ones.
+    """
+    values = _varied(chosen, models, training, chosen.own_units or n_components is None)
+    if n_components is None or not values.shape[1]:
+        return values
+    _, sizes, axes = np.linalg.svd(values[training], full_matrices=False)
+    kept = sizes[:n_components] > _DEPENDENT * sizes[0]
+    rotated: Array = values @ axes[:n_components][kept].T
+    return rotated / rotated[training].std(0)
+
+
+def independent(matrix: Array) -> list[int]:
+    """Columns (n, n_columns) that are no combination of a constant and of columns before them."""
+    return _orthogonalize(matrix)[0]
+
+
+def basis(matrix: Array) -> Array:
+    """Orthonormal columns (n, 1 + n_independent) that span a constant and the matrix; nested.
+
+    The basis of a matrix's first columns is made of the first columns of its basis.
+    """
+    return _orthogonalize(matrix)[1]
+
+
+def _orthogonalize(matrix: Array) -> tuple[list[int], Array]:
+    n = len(matrix)
+    found = np.full((n, 1), max(n, 1) ** -0.5)
+    kept: list[int] = []
+    for j, column in enumerate(matrix.T):
+        length = np.linalg.norm(column)
+        if not length > 0 or len(kept) == n - 1:
+            continue
+        left = column / length
+        for _ in range(2):  # once more takes out what rounding left
+            left = left - found @ (found.T @ left)
+        length = np.linalg.norm(left)
+        if length > _DEPENDENT:
+            kept.append(j)
+            found = np.column_stack([found, left / length])
+    return kept, found
+
+
+def _varied(
+    chosen: PredictorSet, models: NDArray[np.bool_], training: NDArray[np.bool_], scale: bool
+) -> Array:
+    values = chosen.values[models]
+    if not training.any():
+        return values[:, :0]
+    # about one model, so that equal values differ by exactly 0
+    values = values - values[training][0]
+    values = values[:, np.ptp(values[training], axis=0) > 0]
+    values = values / np.abs(values[training]).max(0, initial=0) if scale else values
+    values = values - values[training].mean(0)
+    return values / values[training].std(0) if scale else values
+
+
+def _read_set(name: str, given: ArrayLike, scores: Any) -> PredictorSet:
+    where = f"predictors['{name}']"
+    # a data frame or a series; lists have a method of that name
+    table: Any = given if hasattr(given, "index") and not callable(given.index) else None
+    if table is not None and len(table) == len(scores) and not table.index.equals(scores.index):
+        plain = list(range(len(scores)))
+        if plain not in (list(table.index), list(scores.index)):
+            raise ConfigError(
+                "The predictors name other models than the scores, or in another order.",
+                where=where,
+                expected=f"{list(scores.index[:3])} ...",
+                found=f"{list(table.index[:3])} ...",
+                fix="Select the rows by the scores' index: predictors.loc[scores.index].",
+            )
+    try:
+        if table is None:
+            values = np.array(given, dtype=np.float64)
+        else:
+            values = table.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"The predictors '{name}' are no numbers.", where=where) from error
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2 or len(values) != len(scores) or not values.shape[1]:
+        raise ConfigError(
+            "The predictors do not match the scores.",
+            where=where,
+            expected=f"({len(scores)},) or ({len(scores)}, n_columns)",
+            found=f"{np.shape(given)}",
+        )
+    values = np.where(np.isfinite(values), values, np.nan)
+    return PredictorSet(name, values, hasattr(given, "columns"))

@@ -1,0 +1,117 @@
+"""Least squares: shares of variance in and out of sample, and the permutations of a gain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landscape.analysis.statistics.design import Design, side_by_side
+from landscape.analysis.statistics.permutation import VALUES_AT_ONCE
+from landscape.analysis.statistics.predictors import independent
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
+
+_FEW = 20  # models; below, leaving one out is cheap and wastes the fewest
+_FOLDS = 10
+_REPEATS = 10
+
+
+def explained(spanned: Array, values: Array) -> Array:
+    """In-sample R2 (n_groups,) of scores (n, n_groups) by a ``basis``; NaN if constant."""
+    moved = values - values[0]
+    moved = moved - moved.mean(0)
+    total = (moved**2).sum(0)
+    taken = ((spanned[:, 1:].T @ moved) ** 2).sum(0)
+    share: Array = np.where(total > 0, np.minimum(taken / np.where(total > 0, total, 1), 1), np.nan)
+    return share
+
+
+def cross_validated(
+    design: Design,
+    models: Mapping[str, Sequence[str]],
+    values: Array,
+    folds: Sequence[NDArray[np.intp]],
+) -> dict[str, Array]:
+    """R2 on models left out of the fit, 1 - squared errors / squared errors of the training mean.
+
+    Args:
+        design: The sets.
+        models: From a name to the sets that this regression has.
+        values: (n, n_groups) scores.
+        folds: Each the models left out together; every model the same number of times.
+
+    Returns:
+        By name (n_groups,); negative where the training models' mean predicts better, exactly 0
+        for no sets, NaN for constant scores.
+    """
+    total = np.zeros(values.shape[1])
+    errors = {name: np.zeros(values.shape[1]) for name in models}
+    moved = values - values[0]
+    for fold in folds:
+        training = np.ones(len(values), dtype=bool)
+        training[fold] = False
+        mean = moved[training].mean(0)
+        total += ((moved[fold] - mean) ** 2).sum(0)
+        parts = design.parts(training)
+        for name, sets in models.items():
+            matrix = side_by_side(parts, sets)
+            matrix = matrix[:, independent(matrix[training])]
+            slopes = np.linalg.lstsq(matrix[training], moved[training] - mean)[0]
+            errors[name] += ((moved[fold] - mean - matrix[fold] @ slopes) ** 2).sum(0)
+    varied = total > 0
+    total = np.where(varied, total, 1)
+    return {name: np.where(varied, 1 - left / total, np.nan) for name, left in errors.items()}
+
+
+def draw_folds(
+    n: int, n_folds: int | None, rng: np.random.Generator
+) -> tuple[list[NDArray[np.intp]], int]:
+    """Models left out together, and how many folds there are: see ``explain``."""
+    n_folds = min(n_folds or (n if n < _FEW else _FOLDS), n)
+    if n_folds == n:
+        return [*np.arange(n)[:, None]], n
+    parts = [np.array_split(rng.permutation(n), n_folds) for _ in range(_REPEATS)]
+    return [fold for part in parts for fold in part], n_folds
+
+
+def freedman_lane(
+    reduced: Array, added: Array, values: Array, orders: Codes
+) -> tuple[Array, Array]:
+    """Partial R2 of added predictors, and what it is when the reduced model's residuals change.
+
+    Freedman and Lane (1983): residuals of the reduced model are permuted, put back onto its fit,
+    and the full model is fitted to the sum. Partial R2, the share of the reduced model's residual
+    sum of squares that the added predictors take, orders the permutations as F does.
+
+    Args:
+        reduced: (n, k) orthonormal basis of the reduced model, with its constant.
+        added: (n, m) orthonormal, of what the full model adds.
+        values: (n, n_groups) scores.
+        orders: (n_orders, n) permutations, the same for every group.
+
+    Returns:
+        (n_groups,) and (n_orders, n_groups), in [0, 1]; NaN where the reduced model leaves nothing.
+    """
+    moved = values - values[0]
+    moved = moved - moved.mean(0)
+    left = moved - reduced @ (reduced.T @ moved)
+    size, total = np.linalg.norm(left, axis=0), np.linalg.norm(moved, axis=0)
+    some = size > 1e-9 * total
+    left = left / np.where(some, size, 1)
+    spanned = np.concatenate([added, reduced[:, 1:]], axis=1)
+    n_added = added.shape[1]
+
+    def partial(chosen: Codes) -> Array:
+        # permuting the basis is permuting the residuals by the inverse: the set is the same
+        moments = np.tensordot(spanned[chosen], left, (1, 0)) ** 2
+        taken = moments[:, :n_added].sum(1)
+        remaining = 1 - moments[:, n_added:].sum(1)
+        share = np.where(remaining > 1e-9, taken / np.maximum(remaining, 1e-9), 0)
+        return np.where(some, share, np.nan)
+
+    step = max(1, VALUES_AT_ONCE // max(1, spanned.size))
+    null = [partial(orders[start : start + step]) for start in range(0, len(orders), step)]
+    return partial(np.arange(len(values))[None])[0], np.concatenate(null)

@@ -1,0 +1,220 @@
+"""What basins and centroid distance say about the scores of every group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from landscape.analysis.basins import Basins
+from landscape.analysis.statistics.effects import compare, correlate
+from landscape.analysis.statistics.permutation import VALUES_AT_ONCE, block_codes
+from landscape.analysis.statistics.scores import as_numbers
+from landscape.analysis.statistics.significance import basin_p_values
+from landscape.core.errors import ConfigError, require_known
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """What basins and centroid distance say about each column of scores.
+
+    Attributes:
+        table: A row a group (column of scores); see ``relate``.
+        n_basins: How many basins.
+        confidence: Nominal coverage of every interval, in (0, 1).
+        fdr: How the q-values control false discoveries, ``bh`` or ``by``.
+        n_blocks: In how many blocks models were exchanged.
+    """
+
+    table: pd.DataFrame
+    n_basins: int
+    confidence: float
+    fdr: Literal["bh", "by"] = "bh"
+    n_blocks: int = 1
+
+
+def relate(
+    basins: Basins | ArrayLike,
+    scores: pd.DataFrame,
+    *,
+    centroid_distance: ArrayLike | None = None,
+    blocks: ArrayLike | None = None,
+    fdr: Literal["bh", "by"] = "bh",
+    n_resamples: int = 9999,
+    confidence: float = 0.95,
+    rng: np.random.Generator | int | None = None,
+) -> Relation:
+    """Relate basins and centroid distance to every column of scores.
+
+    The table has a row a column of ``scores``; a model whose score is NaN is left out of that row.
+
+    - ``group``; ``basin_<i>_mean``, ``_low``, ``_high`` for every basin i: percentile bootstrap
+      over the basin's models, too narrow for a handful of them, NaN for one.
+    - ``difference``, ``_low``, ``_high``: the largest basin's mean minus the second largest's,
+      Welch's interval (it allows unequal spread and, unlike a bootstrap, few models). ``auc``:
+      the chance that a model of the first scores higher than one of the second, ties half.
+      ``hedges_g``: standardised difference with its exact small-sample factor (Hedges 1981); NaN
+      without spread.
+    - ``p_value``: permutation test over all basins, exact where ``n_resamples`` allow, of the
+      between-basin sum of squares: it orders samples as the absolute difference does for two
+      basins, and as F does for more. Basins of one model are left out of it. It is NaN where
+      fewer than two remain, and where one of the two that are compared has one model or none.
+      With ``blocks``, models change places within their block only (Good 2005), and the sum of
+      squares is what basins explain beyond the blocks' means; NaN where every block lies in one
+      basin. ``q_value``: Benjamini and Hochberg (1995) over the rows, or Benjamini and Yekutieli
+      (2001), which holds for groups that depend on each other in any way and is larger.
+    - ``pearson``, ``spearman`` of centroid distance with score, ``_low``, ``_high``: Fisher's z,
+      for Spearman with the variance of Bonett and Wright (2000). It stays within [-1, 1] and
+      works from four models on, where a bootstrap often draws constant samples. Centroid distance
+      grows towards basin 1, so these have the opposite sign of ``difference``.
+
+    Args:
+        basins: What ``find_basins`` found, or (n_models,) whole-number labels from 0.
+        scores: A row a model, a column a group.
+        centroid_distance: (n_models,); that of ``basins`` when absent, and NaN correlations
+            without either.
+        blocks: (n_models,) or (n_models, n_columns) values of what structures the population
+            (hyperparameters, pretraining seed, trainer): models are exchangeable where they
+            agree. Only ``p_value`` and ``q_value`` depend on it.
+        fdr: ``bh`` for Benjamini and Hochberg, ``by`` for Benjamini and Yekutieli.
+        n_resamples: Of the bootstrap and of the permutation test.
+        confidence: Nominal coverage of the intervals, in (0, 1).
+        rng: A generator or a seed; seed 0 when absent.
+
+    Raises:
+        ConfigError: Labels, scores, centroid distances or blocks that do not match or are no
+            numbers, a confidence, n_resamples or fdr out of range.
+    """
+    import pandas as pd
+
+    distance = centroid_distance
+    if isinstance(basins, Basins):
+        labels = basins.labels
+        distance = basins.centroid_distance if distance is None else distance
+    else:
+        labels = _check_labels(basins)
+    values = as_numbers(scores, len(labels), "the basins")
+    nearness = None if distance is None else np.asarray(distance, dtype=np.float64)
+    if nearness is not None and nearness.shape != labels.shape:
+        raise ConfigError(
+            "The centroid distances do not match the basins.",
+            expected=f"({len(labels)},)",
+            found=f"{nearness.shape}",
+        )
+    if not 0 < confidence < 1:
+        raise ConfigError("The confidence must lie between 0 and 1.", found=confidence)
+    if n_resamples < 1:
+        raise ConfigError("At least one resample is needed.", found=n_resamples)
+    require_known("control of false discoveries", fdr, ("bh", "by"), where="fdr")
+    block = None if blocks is None else block_codes(blocks, len(labels))
+    generator = np.random.default_rng(0 if rng is None else rng)
+    names, counts = np.unique(labels, return_counts=True)
+    largest = [int(i) for i in np.argsort(-counts, kind="stable")[:2]]
+    columns: dict[str, Array] = {}
+    # columns that miss the same models share their resamples and permutations
+    patterns, which = np.unique(np.isfinite(values), axis=1, return_inverse=True)
+    for pattern, known in enumerate(patterns.T):
+        here = np.flatnonzero(which == pattern)
+        found = _relate_pattern(
+            values[np.ix_(known, here)],
+            labels[known],
+            names,
+            largest,
+            None if nearness is None else nearness[known],
+            None if block is None else block[known],
+            n_resamples,
+            confidence,
+            generator,
+        )
+        for column, numbers in found.items():
+            columns.setdefault(column, np.full(values.shape[1], np.nan))[here] = numbers
+    table = pd.DataFrame({"group": [str(name) for name in scores.columns], **columns})
+    q = control_false_discoveries(table["p_value"].to_numpy(), fdr)
+    table.insert(int(np.flatnonzero(table.columns == "p_value")[0]) + 1, "q_value", q)
+    n_blocks = 1 if block is None else len(np.unique(block))
+    return Relation(table, len(names), float(confidence), fdr, n_blocks)
+
+
+def control_false_discoveries(p_values: Array, fdr: Literal["bh", "by"] = "bh") -> Array:
+    """q-values (n_groups,) of those that have a p-value; NaN for the others, which are no test."""
+    tested = np.isfinite(p_values)
+    q = np.full(len(p_values), np.nan)
+    if tested.any():
+        q[tested] = stats.false_discovery_control(p_values[tested], method=fdr)
+    return q
+
+
+def _relate_pattern(
+    values: Array,
+    labels: NDArray[Any],
+    names: NDArray[Any],
+    largest: list[int],
+    nearness: Array | None,
+    blocks: Codes | None,
+    n_resamples: int,
+    confidence: float,
+    rng: np.random.Generator,
+) -> dict[str, Array]:
+    """Every column of the table but the names and q, for scores (n_models, n_columns)."""
+    missing = np.full(values.shape[1], np.nan)
+    members = [values[labels == name] for name in names]
+    found: dict[str, Array] = {}
+    for name, rows in zip(names, members, strict=True):
+        low: Any = missing
+        high: Any = missing
+        if len(rows) > 1:
+            interval = stats.bootstrap(
+                (rows,),
+                np.mean,
+                axis=0,
+                vectorized=True,
+                n_resamples=n_resamples,
+                batch=max(1, VALUES_AT_ONCE // max(1, rows.size)),
+                confidence_level=confidence,
+                method="percentile",
+                rng=rng,
+            ).confidence_interval
+            low, high = interval.low, interval.high
+        mean = rows.mean(0) if len(rows) else missing
+        found |= {f"basin_{name}_mean": mean, f"basin_{name}_low": low, f"basin_{name}_high": high}
+    sizes = [len(rows) for rows in members]
+    pair = [members[i] for i in largest if sizes[i]]
+    compared: tuple[Array, ...] = (missing,) * 5
+    if len(pair) == 2:
+        compared = compare(pair[0], pair[1], confidence)
+    names_compared = ("difference", "difference_low", "difference_high", "auc", "hedges_g")
+    found |= dict(zip(names_compared, compared, strict=True))
+    found["p_value"] = missing
+    # the p-value stands beside the difference, so both its basins must be in the test
+    if len(largest) == 2 and min(sizes[i] for i in largest) > 1:
+        kept = np.isin(labels, names[np.array(sizes) > 1])
+        within = None if blocks is None else blocks[kept]
+        found["p_value"] = basin_p_values(values[kept], labels[kept], within, n_resamples, rng)
+    for name, rank in (("pearson", False), ("spearman", True)):
+        numbers = (missing,) * 3
+        if nearness is not None:
+            numbers = correlate(nearness, values, rank, confidence)
+        found |= dict(zip((name, f"{name}_low", f"{name}_high"), numbers, strict=True))
+    return found
+
+
+def _check_labels(labels: ArrayLike) -> NDArray[np.intp]:
+    values = np.asarray(labels)
+    whole = values.ndim == 1 and values.size > 0 and values.dtype.kind in "iuf"
+    if not (whole and np.isfinite(values).all() and (values >= 0).all() and not (values % 1).any()):
+        raise ConfigError(
+            "The basin labels cannot be used.",
+            where="basins",
+            expected="(n_models,) whole numbers from 0, or what find_basins returns",
+            found=f"{values.dtype} of shape {values.shape}",
+        )
+    return values.astype(np.intp)

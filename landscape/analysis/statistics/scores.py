@@ -1,0 +1,178 @@
+"""Scores of every model on a data set and its groups, and the kinds of pairs they make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from landscape.core.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def score_groups(
+    predictions: ArrayLike,
+    labels: ArrayLike,
+    groups: dict[str, NDArray[Any]],
+    metric: Literal["accuracy", "matthews"],
+    name: str,
+) -> pd.DataFrame:
+    """Score every model on a data set and on each of its groups.
+
+    Args:
+        predictions: (n_models, n_examples) classes.
+        labels: (n_examples,) classes.
+        groups: From a grouping's name to (n_examples,) values; "" is no group.
+        metric: ``accuracy`` in [0, 1], or Matthews correlation in [-1, 1], for more than two
+            classes as Gorodkin (2004) extends it. Where the labels hold one class only, Matthews
+            correlation is undefined and NaN, never replaced by another metric; where only a
+            model's predictions do, it is 0.
+        name: The data set's.
+
+    Returns:
+        A row a model; the columns ``name`` and, for every value of every grouping,
+        ``name: value``. A value that two groupings give to different examples is
+        ``name: value (grouping)`` from the second on.
+
+    Raises:
+        ConfigError: An unknown metric.
+        DataError: Shapes that do not match, or no examples.
+    """
+    import pandas as pd
+
+    guesses, truth = np.asarray(predictions), np.asarray(labels)
+    if metric not in ("accuracy", "matthews"):
+        raise ConfigError(
+            "The metric is unknown.", where=name, expected="accuracy or matthews", found=metric
+        )
+    if truth.ndim != 1 or guesses.ndim != 2 or guesses.shape[1] != len(truth) or not len(truth):
+        raise DataError(
+            "Predictions and labels do not match.",
+            where=name,
+            expected="(n_models, n_examples) and (n_examples,), n_examples > 0",
+            found=f"{guesses.shape} and {truth.shape}",
+        )
+    rows = group_rows(groups, len(truth), name)
+    score = _accuracy if metric == "accuracy" else _matthews
+    return pd.DataFrame({column: score(guesses[:, r], truth[r]) for column, r in rows.items()})
+
+
+def group_rows(
+    groups: dict[str, NDArray[Any]], n_examples: int, name: str
+) -> dict[str, NDArray[np.bool_]]:
+    """Which examples (n_examples,) each column of ``score_groups`` scores, by its name.
+
+    Raises:
+        DataError: A grouping of another length.
+    """
+    rows = {name: np.ones(n_examples, dtype=bool)}
+    for grouping, values in groups.items():
+        cells = np.asarray(values)
+        if cells.shape != (n_examples,):
+            raise DataError(
+                "A grouping does not match the labels.",
+                where=f"{name}: {grouping}",
+                expected=f"({n_examples},)",
+                found=f"{cells.shape}",
+            )
+        for value in np.unique(cells[cells != ""]):
+            column, chosen = f"{name}: {value}", cells == value
+            if column in rows and not np.array_equal(rows[column], chosen):
+                column += f" ({grouping})"
+            rows[column] = chosen
+    return rows
+
+
+def pair_kinds(scores: ArrayLike, pairs: ArrayLike, share: float = 1 / 3) -> NDArray[np.str_]:
+    """Name each pair by its members' place on a challenge set (Juneja et al., arXiv 2205.12411).
+
+    The highest ``share`` of the models is generalising, the lowest is heuristic: rounded down, at
+    least one model each. Of equal scores the model that comes first counts as the lower; a NaN
+    score is at neither end.
+
+    Args:
+        scores: (n_models,).
+        pairs: (n_pairs, 2) models.
+        share: In (0, 1/2].
+
+    Returns:
+        (n_pairs,) ``generalising-generalising``, ``generalising-heuristic``,
+        ``heuristic-heuristic``, or "" for a pair with a member from the middle.
+
+    Raises:
+        ConfigError: A share out of range, or pairs that are no pairs of models.
+    """
+    values, members = np.asarray(scores, dtype=np.float64), np.asarray(pairs)
+    if not 0 < share <= 0.5:
+        raise ConfigError("The share must lie in (0, 1/2].", found=share)
+    if members.size == 0:
+        return np.full(0, "")
+    if members.ndim != 2 or members.shape[1] != 2:
+        raise ConfigError(
+            "Pairs are two models each.", expected="(n_pairs, 2)", found=f"{members.shape}"
+        )
+    if members.min() < 0 or members.max() >= len(values):
+        raise ConfigError(
+            "A pair names a model without a score.",
+            expected=f"0 to {len(values) - 1}",
+            found=f"{members.min()} to {members.max()}",
+        )
+    known = np.flatnonzero(np.isfinite(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    # the slack keeps a third of nine three, and the ends never overlap
+    count = min(max(1, int(share * len(order) + 1e-9)), len(order) // 2)
+    place = np.zeros(len(values), dtype=int)
+    place[order[:count]] = -1
+    place[order[len(order) - count :]] = 1
+    first, second = place[members].T
+    kinds = np.full(len(members), "", dtype="U25")
+    kinds[(first == 1) & (second == 1)] = "generalising-generalising"
+    kinds[first * second == -1] = "generalising-heuristic"
+    kinds[(first == -1) & (second == -1)] = "heuristic-heuristic"
+    return kinds
+
+
+def _accuracy(predictions: NDArray[Any], labels: NDArray[Any]) -> Any:
+    return (predictions == labels).mean(1)
+
+
+def _matthews(predictions: NDArray[Any], labels: NDArray[Any]) -> Any:
+    classes = np.union1d(labels, predictions)
+    true = np.array([(labels == c).sum() for c in classes], dtype=np.float64)
+    guessed = np.stack([(predictions == c).sum(1) for c in classes], 1).astype(np.float64)
+    n, right = len(labels), (predictions == labels).sum(1)
+    spread_true = n**2 - (true**2).sum()
+    if spread_true == 0:
+        return np.full(len(predictions), np.nan)
+    spread = np.sqrt(spread_true * (n**2 - (guessed**2).sum(1)))
+    return (right * n - guessed @ true) / np.where(spread > 0, spread, np.inf)
+
+
+def as_numbers(scores: pd.DataFrame, n_models: int, what: str) -> NDArray[np.float64]:
+    """Scores (n_models, n_columns), NaN where missing.
+
+    Args:
+        scores: A row a model, a column a group.
+        n_models: How many there must be.
+        what: What says how many, as in "The scores do not match <what>."
+
+    Raises:
+        ConfigError: Another number of models, no columns, or columns that are no numbers.
+    """
+    if len(scores) != n_models:
+        raise ConfigError(
+            f"The scores do not match {what}.",
+            where="scores",
+            expected=f"{n_models} rows, one a model",
+            found=f"{len(scores)} rows",
+        )
+    if not len(scores.columns):
+        raise ConfigError("There are no scores to relate.", where="scores", found="no columns")
+    for column, kind in zip(scores.columns, scores.dtypes, strict=True):
+        if kind.kind not in "iufb":
+            raise ConfigError(f"The scores '{column}' are no numbers.", where="scores", found=kind)
+    values = scores.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(values), values, np.nan)

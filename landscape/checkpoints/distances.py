@@ -1,0 +1,69 @@
+"""How far checkpoints lie apart in weight space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from landscape.checkpoints import Checkpoint
+from landscape.checkpoints.gram_matrix import gram
+from landscape.core.progress import Track, silent
+
+_BYTES_AT_ONCE = 1 << 28  # of all checkpoints' blocks, twice in float64 and once as they are
+
+
+def weight_distances(checkpoints: Sequence[Checkpoint], track: Track[Any] = silent) -> np.ndarray:
+    """Euclidean distances between all parameters of checkpoints.
+
+    They come from inner products of the differences from the first checkpoint, summed in float64
+    over blocks of every tensor, so that memory is bounded however many checkpoints there are and
+    however large a tensor is. The square of a distance is a difference of such products: a
+    distance is off by less than about 1e-7 of the largest distance from the first checkpoint (a
+    part in 1e10 of a distance as large as that), and what cancels to less than 0 is 0.
+
+    Args:
+        checkpoints: Of one architecture, as ``load_population`` gives them.
+        track: Goes through the blocks.
+
+    Returns:
+        (n_checkpoints, n_checkpoints) float64, symmetric, zero on the diagonal.
+
+    Raises:
+        ConfigError: No checkpoints, or parameters that differ in name or shape.
+    """
+    size = max(1, _BYTES_AT_ONCE // (20 * max(1, len(checkpoints))))
+    first, *others = checkpoints
+    inner = gram([_Blocks(first, size, track), *(_Blocks(other, size) for other in others)])
+    with np.errstate(invalid="ignore"):  # a weight that is infinite gives NaN
+        square = np.diag(inner)[:, None] + np.diag(inner) - (inner + inner.T)
+    distances = np.sqrt(np.maximum(square, 0))
+    np.fill_diagonal(distances, 0)
+    return distances
+
+
+class _Blocks(Mapping[str, Tensor]):
+    """A checkpoint's tensors in pieces of at most ``size`` values, read when asked for."""
+
+    def __init__(self, checkpoint: Checkpoint, size: int, track: Track[Any] = silent) -> None:
+        self._params, self._size, self._track = checkpoint.params, size, track
+        self._place = {
+            f"{name} {shape} from {start}": (name, start)
+            for name, shape in checkpoint.params.shapes.items()
+            for start in range(0, int(np.prod(shape, dtype=np.int64)), size)
+        }
+
+    def __getitem__(self, key: str) -> Tensor:
+        name, start = self._place[key]
+        return self._params[name].reshape(-1)[start : start + self._size]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._place  # the default would read the tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._track(list(self._place), "block"))
+
+    def __len__(self) -> int:
+        return len(self._place)

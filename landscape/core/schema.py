@@ -1,0 +1,115 @@
+"""YAML read into strict pydantic models, with errors that name the nearest key."""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from landscape.core.errors import ConfigError
+from landscape.core.plain_yaml import MAX_BYTES, parse_yaml
+
+_SHOWN = 20  # problems of one file
+
+PathText = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=4096)]
+"""A path as a user writes it: what no file system takes is refused here."""
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+"""What every generator of random numbers takes."""
+Device = Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")]
+"""What computes."""
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses unknown keys, NaN and infinite numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises:
+        ConfigError: The file is missing, too large, not YAML (of plain values, each key once), or
+            not a mapping.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigError("The file does not exist.", where=path.absolute()) from None
+    except (OSError, ValueError) as error:
+        raise ConfigError("The file cannot be read as YAML.", where=path, found=error) from None
+    if len(data) > MAX_BYTES:
+        raise ConfigError(
+            "The file is too large.", where=path, expected=f"YAML of up to {MAX_BYTES} bytes"
+        )
+    try:
+        content = parse_yaml(data)
+    except ValueError as error:
+        raise ConfigError("The file cannot be read as YAML.", where=path, found=error) from None
+    if not isinstance(content, dict):
+        raise ConfigError(
+            "The file is not a YAML mapping.",
+            where=path,
+            expected="key: value lines",
+            found=type(content).__name__,
+        )
+    return content
+
+
+def validate(model: type[Model], content: object, where: object) -> Model:
+    """Build ``model`` from plain data.
+
+    Raises:
+        ConfigError: One entry for each problem, with the nearest known key for an unknown one.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        n = error.error_count()
+        problems = [_explain(model, problem) for problem in error.errors()[:_SHOWN]]
+        raise ConfigError(
+            f"The configuration has {n} problem{'s' * (n > 1)}: "
+            + "; ".join(problems)
+            + ("; and so on" if n > _SHOWN else ""),
+            where=where,
+        ) from None
+
+
+def _explain(model: type[BaseModel], problem: Any) -> str:
+    *parents, last = problem["loc"] or ("(top)",)
+    place = ".".join(map(str, problem["loc"]))[:200] or "(top)"
+    if problem["type"] == "extra_forbidden":
+        known = sorted(_fields_at(model, parents))
+        near = difflib.get_close_matches(str(last)[:200], known, n=1)
+        advice = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+        return f"unknown key '{place}' ({advice})"
+    shown = reprlib.repr(problem["input"])
+    return f"'{place}': {problem['msg'][:500]} (found {shown[:80]})"
+
+
+def _fields_at(model: type[BaseModel], parents: list[Any]) -> set[str]:
+    """The field names of the model that lies at a location inside ``model``."""
+    here: set[type[BaseModel]] = {model}
+    for part in parents:
+        inner: set[type[BaseModel]] = set()
+        for candidate in here:
+            if part in candidate.model_fields:
+                inner |= _models_in(candidate.model_fields[part].annotation)
+        here = inner or here
+    return {name for candidate in here for name in candidate.model_fields}
+
+
+def _models_in(annotation: Any) -> set[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {annotation}
+    found: set[type[BaseModel]] = set()
+    for argument in getattr(annotation, "__args__", ()):
+        found |= _models_in(argument)
+    return found

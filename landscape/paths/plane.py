@@ -1,0 +1,226 @@
+"""Two-dimensional grids: through three anchors, along directions from one, on given axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from landscape.core.errors import ConfigError
+from landscape.paths.coefficients import axis
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """The plane through three anchors, in coordinates of true lengths.
+
+    Points lie row by row: all x of the lowest y first. Corners usually come from
+    ``coordinates(gram(anchors))``, an orthonormal basis by Gram and Schmidt in which the first
+    anchor is the origin and the second lies on the x axis (as in Garipov et al. 2018, arXiv
+    1802.10026).
+
+    Args:
+        corners: (3, 2), where the anchors lie.
+        x: (n_x,) ascending.
+        y: (n_y,) ascending.
+
+    Raises:
+        ConfigError: Corners on one line, or positions that do not ascend.
+    """
+
+    corners: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+    def __post_init__(self) -> None:
+        corners = np.asarray(self.corners, dtype=np.float64)
+        if corners.shape != (3, 2) or not np.isfinite(corners).all():
+            raise ConfigError(
+                "A plane goes through three points.",
+                where="Plane(corners)",
+                expected="finite coordinates of shape (3, 2)",
+                found=f"shape {corners.shape}",
+            )
+        sides = corners[1:] - corners[0]
+        if abs(np.linalg.det(sides)) <= 1e-9 * np.square(sides).sum():
+            raise ConfigError(
+                "The three points of a plane lie on one line.",
+                where="Plane(corners)",
+                found=corners.tolist(),
+            )
+        # frozen, so that what was checked stays
+        object.__setattr__(self, "corners", corners)
+        object.__setattr__(self, "x", axis(self.x, "Plane(x)"))
+        object.__setattr__(self, "y", axis(self.y, "Plane(y)"))
+
+    @classmethod
+    def around(cls, corners: ArrayLike, points: int = 21, margin: float = 0.2) -> Plane:
+        """A grid that holds the three corners and ``margin`` of its width on each side.
+
+        Args:
+            corners: (3, 2), where the anchors lie.
+            points: Along the longer side; spacing is the same along both.
+            margin: A share of each side.
+        """
+        x, y = grid_around(corners, points, margin, "Plane.around")
+        return cls(np.asarray(corners, dtype=np.float64), x, y)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_y, n_x), for a surface's arrays."""
+        return len(self.y), len(self.x)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """(n_y n_x, 2) coordinates, row by row."""
+        return _grid(self.x, self.y)
+
+    def basis(self, positions: ArrayLike) -> np.ndarray:
+        """(n_points, 3) affine coordinates, rows that sum to 1, of any positions (n_points, 2)."""
+        sides = self.corners[1:] - self.corners[0]
+        moved = np.asarray(positions, dtype=np.float64) - self.corners[0]
+        others = np.linalg.solve(sides.T, moved.T).T
+        return np.column_stack([1 - others.sum(1), others])
+
+    def coefficients(self) -> np.ndarray:
+        """(n_y n_x, 3), rows that sum to 1."""
+        return self.basis(self.positions)
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """A slice along one or two directions: theta(x, y) = centre + x d1 + y d2.
+
+    Its anchors are the centre and the directions. Points lie row by row: all x of the lowest y
+    first.
+
+    Args:
+        x: (n_x,) ascending steps along the first direction.
+        y: (n_y,) ascending steps along the second, or None for a slice along the first alone.
+
+    Raises:
+        ConfigError: Positions that do not ascend.
+    """
+
+    x: np.ndarray
+    y: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "x", axis(self.x, "Directions(x)"))
+        if self.y is not None:
+            object.__setattr__(self, "y", axis(self.y, "Directions(y)"))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_y, n_x) or (n_x,), for a surface's arrays."""
+        return (len(self.x),) if self.y is None else (len(self.y), len(self.x))
+
+    @property
+    def positions(self) -> np.ndarray:
+        """(n_points, 2) coordinates row by row, or (n_x, 1)."""
+        return self.x[:, None] if self.y is None else _grid(self.x, self.y)
+
+    def basis(self, positions: ArrayLike) -> np.ndarray:
+        """(n_points, n_anchors) rows (1, x, y), of any positions."""
+        given = np.asarray(positions, dtype=np.float64)
+        return np.column_stack([np.ones(len(given)), given])
+
+    def coefficients(self) -> np.ndarray:
+        """(n_points, 2 or 3)."""
+        return self.basis(self.positions)
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """A grid on two axes that are combinations of the anchors, as principal axes are.
+
+    theta(x, y) = origin @ anchors + x axes[0] @ anchors + y axes[1] @ anchors. Points lie row by
+    row: all x of the lowest y first.
+
+    Args:
+        origin: (n_anchors,) coefficients of the point at (0, 0).
+        axes: (2, n_anchors) coefficients of the axes.
+        x: (n_x,) ascending.
+        y: (n_y,) ascending.
+
+    Raises:
+        ConfigError: Coefficients whose shapes do not fit or that are not finite, or positions that
+            do not ascend.
+    """
+
+    origin: np.ndarray
+    axes: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+    def __post_init__(self) -> None:
+        origin, axes = (np.asarray(part, dtype=np.float64) for part in (self.origin, self.axes))
+        if (
+            origin.ndim != 1
+            or axes.shape != (2, len(origin))
+            or not (np.isfinite(origin).all() and np.isfinite(axes).all())
+        ):
+            raise ConfigError(
+                "A span has an origin and two axes, each with a coefficient for each anchor.",
+                where="Span(origin, axes)",
+                expected="finite numbers of shapes (n_anchors,) and (2, n_anchors)",
+                found=f"shapes {origin.shape} and {axes.shape}",
+            )
+        object.__setattr__(self, "origin", origin)
+        object.__setattr__(self, "axes", axes)
+        object.__setattr__(self, "x", axis(self.x, "Span(x)"))
+        object.__setattr__(self, "y", axis(self.y, "Span(y)"))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_y, n_x), for a surface's arrays."""
+        return len(self.y), len(self.x)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """(n_y n_x, 2) coordinates, row by row."""
+        return _grid(self.x, self.y)
+
+    def basis(self, positions: ArrayLike) -> np.ndarray:
+        """(n_points, n_anchors) coefficients of any positions (n_points, 2)."""
+        return self.origin + np.asarray(positions, dtype=np.float64) @ self.axes
+
+    def coefficients(self) -> np.ndarray:
+        """(n_y n_x, n_anchors)."""
+        return self.basis(self.positions)
+
+
+def grid_around(
+    coordinates: ArrayLike, points: int, margin: float, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """A grid that holds some places and a margin around them: x (n_x,) and y (n_y,).
+
+    Args:
+        coordinates: (n, 2) of the places.
+        points: Along the longer side; spacing is the same along both.
+        margin: A share of each side.
+        where: What to name in the error.
+
+    Raises:
+        ConfigError: Fewer than two points, or places that do not differ along both axes.
+    """
+    places = np.asarray(coordinates, dtype=np.float64)
+    low, high = places.min(0), places.max(0)
+    room = margin * (high - low)
+    low, high = low - room, high + room
+    if points < 2 or not (high > low).all():
+        raise ConfigError(
+            "A plane's grid needs two points or more and corners that are not on one line.",
+            where=where,
+            found=f"{points} points, corners {places.tolist()}",
+        )
+    step = (high - low).max() / (points - 1)
+    n = np.maximum(2, np.ceil((high - low) / step - 1e-9).astype(int) + 1)
+    middle = (low + high) / 2
+    x, y = (middle[k] + step * (np.arange(n[k]) - (n[k] - 1) / 2) for k in (0, 1))
+    return x, y
+
+
+def _grid(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.stack([part.ravel() for part in np.meshgrid(x, y)], axis=1)

@@ -1,0 +1,303 @@
+"""Surfaces at no more points than their bends need: cells of a grid are split where it bends.
+
+A cell is a rectangle of grid points with measured corners. Bends are those of log(loss + 0.01
+nats): losses of a plane span orders of magnitude, its contours are drawn at steps of a factor, and
+what lies below a hundredth of a nat is not told apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise, product
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import griddata
+
+from landscape.core.errors import ConfigError
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Cell = tuple[int, int, int, int]  # first and last row, first and last column
+Measure = Callable[[list[int]], ArrayLike]
+
+FLOOR = 0.01  # nats
+
+
+@dataclass(frozen=True, eq=False)
+class RefinedSurface:
+    """What was measured of a grid.
+
+    Attributes:
+        shape: (n_y, n_x); points lie row by row, all x of the lowest y first.
+        values: (n_points, n_sets) mean losses in nats, NaN where not evaluated.
+        evaluated: (n_points,) whether a point was measured, now or before.
+        cells: The rectangles that were not split any further.
+    """
+
+    shape: tuple[int, int]
+    values: Array = field(repr=False)
+    evaluated: Mask = field(repr=False)
+    cells: tuple[Cell, ...] = field(repr=False)
+
+    @property
+    def saved(self) -> float:
+        """The share of the points that were not evaluated."""
+        return 1.0 - float(self.evaluated.mean())
+
+    def filled(self, values: ArrayLike | None = None, *, log: bool = True) -> Array:
+        """Values at all points: those measured as they are, the others interpolated.
+
+        Args:
+            values: (n_points, ...) of any quantity at the points evaluated; the losses by default.
+            log: Whether they are losses, to be interpolated in their logarithm.
+        """
+        given = self.values if values is None else values
+        return fill_surface(given, self.shape, self.evaluated, self.cells, log=log)
+
+
+def refine_surface(
+    measure: Measure,
+    shape: tuple[int, int],
+    *,
+    tolerance: float,
+    coarse: int = 4,
+    known: ArrayLike | None = None,
+) -> RefinedSurface:
+    """Measure a grid where it bends, and as densely as it bends.
+
+    Every ``coarse``-th row and column, borders included, makes the first cells, and all of these
+    are split once: about 4 / coarse^2 of the points are always measured. To split a cell is to
+    measure its centre and the midpoints of its edges. Where one of them is farther than the
+    tolerance from the bilinear interpolation of the corners, on any data set, the cell bends: its
+    parts and every cell that touches it are split as well, so that a narrow valley beside a bend
+    is found. Where it is smooth, the parts of a cell are off by a quarter of what the cell was.
+    What is narrower than half of ``coarse``, and far from every bend, can be missed.
+
+    Args:
+        measure: From ascending flat indices to (n, n_sets) mean losses in nats; called once a
+            level, and never twice for a point. A loss that is not finite bends nothing.
+        shape: (n_y, n_x), at least 2 each.
+        tolerance: How far log(loss + 0.01) may be off where it is interpolated: 0.1 is about a
+            tenth of a loss. It is judged by midpoints and so is no bound; 0 splits whatever is
+            not exactly bilinear.
+        coarse: Rows and columns from one first line to the next, at least 1.
+        known: (n_points, n_sets) losses of an earlier run, NaN where there is none; points that
+            are known on all data sets are not measured again.
+
+    Raises:
+        ConfigError: Arguments out of range; losses that are negative or of another shape.
+    """
+    if len(shape) != 2 or min(shape) < 2 or coarse < 1:
+        raise ConfigError(
+            "A grid has at least two points along both sides, and first lines at least one apart.",
+            where="refine_surface(shape, coarse)",
+            found=f"shape {tuple(shape)}, coarse {coarse}",
+        )
+    if not (np.isfinite(tolerance) and tolerance >= 0):
+        raise ConfigError(
+            "The tolerance must be finite and at least 0.", where="tolerance", found=tolerance
+        )
+    losses = _Losses(measure, shape, known)
+    cells = _first_cells(shape, coarse)
+    losses.ask(corner for cell in cells for corner in product(cell[:2], cell[2:]))
+    near_bend = np.zeros(shape, dtype=bool)
+    due = [cell for cell in cells if _can_split(cell)]
+    while due:
+        losses.ask(point for cell in due for point in product(*_lines(cell)))
+        logs = _to_log(losses.values).reshape(*shape, -1)
+        for cell in due:
+            if _bend(logs, cell) > tolerance:
+                near_bend[_window(cell)] = True
+        whole = set(cells) - set(due)
+        cells = sorted(whole | {part for cell in due for part in _parts(cell)})
+        due = [cell for cell in cells if _can_split(cell) and near_bend[_window(cell)].any()]
+    return RefinedSurface((shape[0], shape[1]), losses.values, losses.done, tuple(cells))
+
+
+def fill_surface(
+    values: ArrayLike,
+    shape: tuple[int, int],
+    evaluated: ArrayLike | None = None,
+    cells: Sequence[Cell] | None = None,
+    *,
+    log: bool = False,
+) -> Array:
+    """Interpolate a grid from some of its points, bilinearly in each cell.
+
+    Args:
+        values: (n_points, ...), row by row; ignored where not evaluated.
+        shape: (n_y, n_x).
+        evaluated: (n_points,) bool; where no value is NaN, by default.
+        cells: Of a ``RefinedSurface``; found from ``evaluated`` by default. Where the points are
+            not those of cells, as after an interruption, the interpolation is linear between
+            neighbours, and beyond them the nearest.
+        log: Whether the values are losses, to be interpolated in log(loss + 0.01).
+
+    Returns:
+        The shape of ``values``; evaluated values as they are, even if they are not finite.
+    """
+    given = np.asarray(values, dtype=np.float64)
+    flat = given.reshape(len(given), -1)
+    done: Mask = np.asarray(~np.isnan(flat).any(1) if evaluated is None else evaluated, dtype=bool)
+    heights = np.where(done[:, None], _to_log(flat) if log else flat, np.nan)
+    surface, known = heights.reshape(*shape, -1), done.reshape(*shape, 1)
+    if cells is None:
+        cells = _find_cells(known[..., 0])
+    if cells is None:
+        surface = _scattered(surface)
+    else:
+        # small ones last: a large cell does not see the points amid its edges
+        for cell in sorted(cells, key=lambda c: (c[0] - c[1]) * (c[3] - c[2])):
+            inside, window = _bilinear(surface, cell), _window(cell)
+            keep = known[window] | ~np.isfinite(inside)
+            surface[window] = np.where(keep, surface[window], inside)
+    filled = surface.reshape(flat.shape)
+    if log:
+        filled = np.maximum(np.exp(filled) - FLOOR, 0.0)
+    filled[done] = flat[done]
+    return filled.reshape(given.shape)
+
+
+class _Losses:
+    """The losses measured so far, and how to get more."""
+
+    def __init__(self, measure: Measure, shape: tuple[int, int], known: ArrayLike | None) -> None:
+        self._measure, self._n_x = measure, shape[1]
+        self.values = np.full((shape[0] * shape[1], 0), np.nan)
+        if known is not None:
+            self.values = _checked(known, "known", len(self.values)).copy()
+        some = self.values.shape[1] > 0
+        self.done = some & ~np.isnan(self.values).any(1)
+        self.values[~self.done] = np.nan
+
+    def ask(self, points: Iterable[tuple[int, int]]) -> None:
+        """Measure the points, (row, column), that are not known yet."""
+        wanted = {row * self._n_x + column for row, column in points}
+        new = sorted(index for index in wanted if not self.done[index])
+        if not new:
+            return
+        found = _checked(self._measure(new), "measure(indices)", len(new))
+        if not self.values.shape[1]:
+            self.values = np.full((len(self.values), found.shape[1]), np.nan)
+        if found.shape[1] != self.values.shape[1]:
+            raise ConfigError(
+                "The number of data sets is not the same everywhere.",
+                where="measure(indices)",
+                expected=f"{self.values.shape[1]} losses a point",
+                found=found.shape[1],
+            )
+        self.values[new] = found
+        self.done[new] = True
+
+
+def _checked(losses: ArrayLike, where: str, n: int) -> Array:
+    values = np.asarray(losses, dtype=np.float64)
+    if values.ndim != 2 or len(values) != n or not values.shape[1] or (values < 0).any():
+        raise ConfigError(
+            "Losses of a surface are at least 0, a row a point and a column a data set.",
+            where=where,
+            expected=f"shape ({n}, n_sets)",
+            found=f"shape {values.shape}" + (", some below 0" if (values < 0).any() else ""),
+        )
+    return values
+
+
+def _to_log(losses: Array) -> Array:
+    return np.log(np.maximum(losses, 0.0) + FLOOR)
+
+
+def _first_cells(shape: tuple[int, int], coarse: int) -> list[Cell]:
+    rows, columns = (sorted({*range(0, n, coarse), n - 1}) for n in shape)
+    return [(*row, *column) for row, column in product(pairwise(rows), pairwise(columns))]
+
+
+def _can_split(cell: Cell) -> bool:
+    return cell[1] - cell[0] > 1 or cell[3] - cell[2] > 1
+
+
+def _window(cell: Cell) -> tuple[slice, slice]:
+    """Its points, borders included."""
+    return slice(cell[0], cell[1] + 1), slice(cell[2], cell[3] + 1)
+
+
+def _lines(cell: Cell) -> tuple[list[int], list[int]]:
+    """Rows and columns of the corners and midpoints; a side of length 1 has no midpoint."""
+    top, bottom, left, right = cell
+    return (
+        sorted({top, (top + bottom) // 2, bottom}),
+        sorted({left, (left + right) // 2, right}),
+    )
+
+
+def _parts(cell: Cell) -> list[Cell]:
+    rows, columns = _lines(cell)
+    return [(*row, *column) for row, column in product(pairwise(rows), pairwise(columns))]
+
+
+def _bilinear(surface: Array, cell: Cell) -> Array:
+    """(rows, columns, n_sets) of the cell, from its corners."""
+    top, bottom, left, right = cell
+    down = np.linspace(0, 1, bottom - top + 1)[:, None, None]
+    across = np.linspace(0, 1, right - left + 1)[None, :, None]
+    with np.errstate(invalid="ignore"):  # infinite corners
+        first, last = (
+            (1 - across) * surface[row, left] + across * surface[row, right]
+            for row in (top, bottom)
+        )
+        return np.asarray((1 - down) * first + down * last)
+
+
+def _bend(surface: Array, cell: Cell) -> float:
+    """The farthest that a measured midpoint lies from the interpolation of the corners."""
+    rows, columns = _lines(cell)
+    inside = _bilinear(surface, cell)[
+        np.ix_(np.subtract(rows, cell[0]), np.subtract(columns, cell[2]))
+    ]
+    with np.errstate(invalid="ignore"):
+        off = np.abs(surface[np.ix_(rows, columns)] - inside)
+    return float(off[np.isfinite(off)].max(initial=0.0))
+
+
+def _find_cells(done: Mask) -> list[Cell] | None:
+    """The cells whose corners the evaluated points are, from the points alone.
+
+    The first lines' distance is not known: of those whose first points were all evaluated, the
+    largest that leaves the fewest points in no corner.
+    """
+    best: list[Cell] | None = None
+    most = 0
+    for coarse in range(max(done.shape) - 1, 0, -1):
+        cells = _first_cells((done.shape[0], done.shape[1]), coarse)
+        corners = {corner for cell in cells for corner in product(cell[:2], cell[2:])}
+        if not all(done[corner] for corner in corners):
+            continue
+        leaves = []
+        while cells:
+            cell = cells.pop()
+            rows, columns = _lines(cell)
+            if _can_split(cell) and done[np.ix_(rows, columns)].all():
+                cells += _parts(cell)
+                corners |= set(product(rows, columns))
+            else:
+                leaves.append(cell)
+        if len(corners) > most:
+            best, most = leaves, len(corners)
+        if most == done.sum():
+            break
+    return best
+
+
+def _scattered(surface: Array) -> Array:
+    """Linear interpolation of scattered points, in units of the grid's steps."""
+    flat = surface.reshape(-1, surface.shape[-1])
+    places = np.argwhere(np.ones(surface.shape[:2], dtype=bool))
+    known = np.isfinite(flat).all(1)
+    if not known.any():
+        return surface
+    filled = griddata(places[known], flat[known], places, method="nearest")
+    if np.linalg.matrix_rank(places[known] - places[known][0]) == 2:
+        linear = griddata(places[known], flat[known], places, method="linear")
+        filled = np.where(np.isfinite(linear), linear, filled)
+    return np.asarray(filled).reshape(surface.shape)

@@ -1,0 +1,185 @@
+"""What a store holds, in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from landscape.records.store.layout import FORMATS, exact_code
+from landscape.records.store.points import StoredPath
+from landscape.records.store.tables import NO_PLAN
+
+_UNKNOWN: Any = None
+"""The default of arrays that become NaN of the right shape."""
+
+
+@dataclass(frozen=True)
+class StoredDataset:
+    """One data set's examples and everything measured on them.
+
+    Attributes:
+        role: ``in_domain`` or ``challenge``.
+        metric: ``accuracy`` or ``matthews``.
+        labels: (n_examples,) indices into ``label_names``.
+        groups: From a grouping to (n_examples,) group names.
+        losses: (n_pairs, n_points, n_examples) float32 nats: exact where the point is, else the
+            screened ones, NaN where the point was not evaluated.
+        predictions: (n_pairs, n_points, n_examples) uint8, meaningless where losses are NaN.
+        model_losses: (n_models, n_examples) float32 nats.
+        model_predictions: (n_models, n_examples) uint8.
+        screened: (n_pairs, n_points) float64 mean losses in the fast format, in nats; NaN where a
+            point was not screened.
+        difference: (n_pairs, n_points) float32, the largest absolute difference of one example's
+            loss between the fast format and the exact one, in nats; NaN where a point has not both.
+        model_screened: (n_models,) as ``screened``.
+        model_difference: (n_models,) as ``difference``.
+        texts: From a text column to (n_examples,) strings; empty where texts were not stored.
+        aggregated: Whether nothing is known of single examples: the one row in the dimension of
+            the examples is the mean over all of them, labels and predictions mean nothing, and
+            ``accuracies`` say what is known of the predictions.
+        accuracies: (n_pairs, n_points) float32, of an aggregated set and by its ``metric``; NaN
+            where unknown.
+        model_accuracies: (n_models,) as ``accuracies``.
+    """
+
+    name: str
+    role: str
+    metric: Literal["accuracy", "matthews"]
+    label_names: tuple[str, ...]
+    labels: np.ndarray
+    groups: dict[str, np.ndarray]
+    content_hash: str
+    losses: np.ndarray = field(repr=False)
+    predictions: np.ndarray = field(repr=False)
+    model_losses: np.ndarray = field(repr=False)
+    model_predictions: np.ndarray = field(repr=False)
+    screened: np.ndarray = field(repr=False)
+    difference: np.ndarray = field(repr=False)
+    model_screened: np.ndarray = field(repr=False)
+    model_difference: np.ndarray = field(repr=False)
+    texts: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    aggregated: bool = False
+    accuracies: np.ndarray = field(default=_UNKNOWN, repr=False)
+    model_accuracies: np.ndarray = field(default=_UNKNOWN, repr=False)
+
+    def __post_init__(self) -> None:
+        shapes = {"accuracies": self.losses.shape[:2], "model_accuracies": len(self.model_losses)}
+        for name, shape in shapes.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.full(shape, np.nan, dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class Results:
+    """A store, read whole.
+
+    Attributes:
+        attributes: Versions, device, precision, machine, ``finished``.
+        config: The experiment.
+        models: (n_models) short unique names.
+        checkpoints: A row a model: name, ref, sha256, labels, revision, fingerprint, seed, step.
+        pairs: (n_pairs, 2) model indices, first < second; of a run that chooses its pairs, those
+            that it has chosen so far.
+        status: (n_pairs,) 1 where measured.
+        model_status: (n_models,) 1 where measured.
+        positions: (n_points,) of the line, from 0 at the first model to 1 at the second.
+        formats: (n_pairs, n_points) uint8 indices into ``FORMATS``, the number format of the
+            losses of a point; 0 where it was not evaluated.
+        tolerance: (n_pairs,) nats: at most by this the gap on the whole grid exceeds the gap on the
+            exact points, by the rule and data set of the experiment; NaN where not measured.
+        datasets: By name, in-domain sets first.
+        points: Ways and surfaces that were measured beside the pairs, by name.
+        distances: (n_models, n_models) float64 Euclidean distances of all parameters, NaN where
+            unknown.
+        chosen: ``all`` where the run measures every pair of models, ``active`` where it chooses
+            those that decide something.
+        given_scores: A row a model, a column a score that came with the losses, not from
+            predictions; no columns where none did.
+        score_roles: From each of these columns to ``in_domain``, ``challenge`` or ``covariate``.
+        plans: How numbers were computed, as far as that was noted.
+        plan: (n_pairs,) uint8 indices into ``plans``; 255 where not measured or unknown.
+        model_plan: (n_models,) as ``plan``.
+    """
+
+    path: Path
+    attributes: dict[str, Any]
+    config: dict[str, Any]
+    models: tuple[str, ...]
+    checkpoints: pd.DataFrame
+    pairs: np.ndarray
+    status: np.ndarray
+    model_status: np.ndarray
+    positions: np.ndarray
+    formats: np.ndarray
+    tolerance: np.ndarray
+    datasets: dict[str, StoredDataset]
+    points: dict[str, StoredPath] = field(default_factory=dict)
+    distances: np.ndarray = field(default=_UNKNOWN, repr=False)
+    chosen: Literal["all", "active"] = "all"
+    given_scores: pd.DataFrame = field(default=_UNKNOWN, repr=False)
+    score_roles: dict[str, str] = field(default_factory=dict)
+    plans: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    plan: np.ndarray = field(default=_UNKNOWN, repr=False)
+    model_plan: np.ndarray = field(default=_UNKNOWN, repr=False)
+
+    def __post_init__(self) -> None:
+        n = len(self.models)
+        if self.distances is None:
+            object.__setattr__(self, "distances", np.full((n, n), np.nan))
+        if self.given_scores is None:
+            empty = pd.DataFrame(index=pd.Index(self.models, name="model"))
+            object.__setattr__(self, "given_scores", empty)
+        for name, rows in (("plan", len(self.pairs)), ("model_plan", n)):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.full(rows, NO_PLAN, dtype=np.uint8))
+
+    @property
+    def never_measured(self) -> int:
+        """How many pairs of models are not among ``pairs``."""
+        n = len(self.models)
+        return n * (n - 1) // 2 - len(self.pairs)
+
+    @property
+    def evaluated(self) -> np.ndarray:
+        """(n_pairs, n_points) bool: the point has losses, in whatever format."""
+        return self.formats > 0
+
+    @property
+    def exact(self) -> np.ndarray:
+        """(n_pairs, n_points) bool: the point has the losses that gaps are made of.
+
+        They are in fp32, fp64 or the one format that the run was asked for; what a run of
+        precision ``auto`` has only screened is not exact.
+        """
+        full = {FORMATS.index("fp32"), FORMATS.index("fp64"), exact_code(self.attributes)}
+        return np.isin(self.formats, list(full))
+
+    @property
+    def points_by_format(self) -> dict[str, int]:
+        """How many points of all pairs were evaluated in each format, the ends in every pair."""
+        counts = np.bincount(self.formats.ravel(), minlength=len(FORMATS))
+        return {FORMATS[code]: int(counts[code]) for code in np.flatnonzero(counts) if code}
+
+    @property
+    def largest_tolerance(self) -> float:
+        """Nats over all pairs; NaN where none is measured."""
+        return largest(self.tolerance)
+
+    @property
+    def largest_difference(self) -> float:
+        """Nats between the formats, of one example's loss over all points of all data sets.
+
+        NaN where no point was evaluated in two formats.
+        """
+        sets = self.datasets.values()
+        return largest(*(d.difference for d in sets), *(d.model_difference for d in sets))
+
+
+def largest(*arrays: np.ndarray) -> float:
+    """The largest value that is not NaN; NaN where there is none."""
+    flat = np.concatenate([np.ravel(array) for array in arrays])
+    return float(np.fmax.reduce(flat, initial=np.nan))

@@ -1,0 +1,1 @@
+"""Configuration, the pipeline and the commands."""

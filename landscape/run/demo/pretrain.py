@@ -1,0 +1,110 @@
+"""The demo's encoder: a two-layer BERT, pretrained as a masked language model on the spot."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from landscape.run.demo.grammar import draw_sentence, vocabulary
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_BATCH = 64
+_LEARNING_RATE = 2e-3
+_CORPUS = 20_000
+_IGNORED = -100
+
+
+def make_tokenizer() -> Any:
+    """A BERT tokenizer whose vocabulary is the grammar's words."""
+    from transformers import BertTokenizer
+
+    words = (*_SPECIAL, *vocabulary())
+    return BertTokenizer(vocab={word: i for i, word in enumerate(words)}, model_max_length=16)
+
+
+def pretrain_encoder(
+    out: Path, steps: int, seed: int, report: Callable[[str], None], width: int = 64
+) -> None:
+    """Train the encoder and write it as an ordinary checkpoint directory.
+
+    Dropout is off, here and in the configuration: small models trained for few steps need none,
+    and finetuning many at once by vmap takes none.
+
+    Args:
+        out: The directory; it appears only when it is complete.
+        steps: Steps of 64 sentences; linear decay.
+        seed: Of the corpus, the masks and the initial weights.
+        report: Takes one line of progress at a time.
+        width: Hidden size; four heads of a quarter each.
+    """
+    from transformers import BertConfig, BertForMaskedLM
+
+    tokenizer = make_tokenizer()
+    rng = np.random.default_rng(seed)
+    corpus = [draw_sentence(rng) for _ in range(_CORPUS)]
+    encoded = tokenizer(corpus, padding=True, return_tensors="pt")
+    ids, mask = encoded["input_ids"], encoded["attention_mask"]
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=2 * width,
+        hidden_act="relu",
+        max_position_embeddings=16,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        initializer_range=0.02,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = BertForMaskedLM(config)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, fused=True)
+    began = time.monotonic()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the order of sums, and with it the encoder, must not depend on cores
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = _LEARNING_RATE * min(1.0, (step + 1) / 50) * (1 - step / steps)
+        rows = torch.from_numpy(rng.integers(len(ids), size=_BATCH))
+        width_here = int(mask[rows].sum(1).max())
+        inputs, targets = _mask_tokens(ids[rows, :width_here], tokenizer, rng)
+        logits = model(input_ids=inputs, attention_mask=mask[rows, :width_here]).logits
+        loss = nn.functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=_IGNORED
+        )
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        if (step + 1) % 100 == 0 or step + 1 == steps:
+            left = (time.monotonic() - began) / (step + 1) * (steps - step - 1)
+            report(
+                f"encoder: step {step + 1}/{steps}, masked-word loss {loss.item():.2f} nats, "
+                f"{left:.0f} s left"
+            )
+    torch.set_num_threads(threads)
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    (partial / "landscape.json").write_text(json.dumps({"seed": seed, "step": steps}))
+    if out.exists():
+        shutil.rmtree(out)
+    os.replace(partial, out)
+
+
+def _mask_tokens(ids: Tensor, tokenizer: Any, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Hide a fifth of the words; the targets are those words."""
+    words = ids >= len(_SPECIAL)
+    hidden = words & torch.from_numpy(rng.random(ids.shape) < 0.2)
+    return ids.masked_fill(hidden, tokenizer.mask_token_id), ids.masked_fill(~hidden, _IGNORED)

@@ -1,0 +1,8 @@
+"""Where work runs: in this process, in one process a device, or on a Ray cluster."""
+
+from landscape.run.executors.interface import Executor, WorkerLost
+from landscape.run.executors.local import LocalExecutor
+from landscape.run.executors.process import ProcessExecutor
+from landscape.run.executors.stream import stream
+
+__all__ = ["Executor", "LocalExecutor", "ProcessExecutor", "WorkerLost", "stream"]

@@ -1,0 +1,135 @@
+"""What an experiment needs before anything is measured: configuration, task, examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landscape.analysis.statistics import group_rows
+from landscape.core.errors import ConfigError, require_known
+from landscape.run.config import ExperimentConfig, load_config
+from landscape.run.measurement.adaptive import GROWING
+from landscape.tasks import Examples, Task, data_root, load_examples, load_task, sample_examples
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A configuration with its task and examples, ready to be checked or run.
+
+    Attributes:
+        base: The folder that relative paths start from.
+        out: Where store, figures and report go.
+        examples: Role and sample of each data set.
+        data_root: Where the task's data files lie.
+    """
+
+    config: ExperimentConfig
+    base: Path
+    out: Path
+    task: Task
+    examples: tuple[tuple[str, Examples], ...]
+    data_root: Path | None = None
+
+    @property
+    def gap_dataset(self) -> str:
+        """The data set whose losses make the gap matrix."""
+        chosen = self.config.analysis.dataset
+        return chosen or next(data.name for role, data in self.examples if role == "in_domain")
+
+    @property
+    def store(self) -> Path:
+        """The store's path."""
+        return self.out / "store.h5"
+
+
+def open_experiment(
+    path: Path,
+    *,
+    root: str | Path | None = None,
+    out: str | Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Experiment:
+    """Read a configuration, its task and its data.
+
+    Args:
+        path: The YAML file.
+        root: The data root, before the configuration's own and ``$LANDSCAPE_DATA``.
+        out: The output folder, before the configuration's own.
+        changes: Of top-level keys of the configuration.
+
+    Raises:
+        LandscapeError: The configuration, the task or a data file cannot be used.
+    """
+    config = load_config(path).model_copy(update=dict(changes or {}))
+    base = path.absolute().parent
+    task = load_task(config.task, base)
+    if config.collapse is not None:
+        task = task.model_copy(update={"collapse": config.collapse})
+    own_root = base / config.data_root if config.data_root else None
+    folder = data_root(root or own_root)
+    chosen = config.datasets or tuple(task.datasets)
+    for name in chosen:
+        if name not in task.datasets:
+            raise ConfigError(
+                f"The task '{task.name}' has no data set '{name}'.",
+                where=path,
+                expected=f"some of {', '.join(task.datasets)}",
+            )
+    if not set(chosen) & set(task.in_domain):
+        raise ConfigError(
+            "No in-domain data set is chosen; the gap matrix is made from one.",
+            where=path,
+            expected=f"one of {', '.join(task.in_domain)}",
+        )
+    examples = []
+    for number, name in enumerate(chosen):
+        rng = np.random.default_rng([config.seed, number])
+        whole = load_examples(task, name, folder, base)
+        role = "in_domain" if name in task.in_domain else "challenge"
+        examples.append((role, sample_examples(whole, config.examples, rng)))
+    _check_analysis(config, examples, path)
+    given = Path(out) if out else base / config.out if config.out else Path("runs") / config.name
+    return Experiment(config, base, given.absolute(), task, tuple(examples), folder)
+
+
+def _check_analysis(
+    config: ExperimentConfig, examples: Sequence[tuple[str, Examples]], path: Path
+) -> None:
+    """What the analysis names must be there before hours are spent."""
+    columns = _columns(examples)
+    sets = [data.name for _, data in examples]
+    for what, value, known in (
+        ("focus", config.analysis.focus, columns),
+        ("dataset", config.analysis.dataset, sets),
+    ):
+        if value is not None:
+            require_known(what, value, known, where=f"analysis.{what} of {path}")
+    chosen = config.path.adaptive or config.evaluate.precision == "auto"
+    if chosen and config.analysis.rule not in GROWING:
+        raise ConfigError(
+            f"More points can lower the rule '{config.analysis.rule}': none may be left out.",
+            where=f"analysis.rule of {path}",
+            expected=f"with path.adaptive or precision auto, one of {', '.join(GROWING)}",
+            found=config.analysis.rule,
+        )
+
+
+def stored_config(experiment: Experiment) -> dict[str, Any]:
+    """The configuration as a store keeps it: the task in full, the focus resolved."""
+    content = experiment.config.model_dump(mode="json")
+    content["task"] = experiment.task.model_dump(mode="json", exclude_none=True)
+    columns = _columns(experiment.examples)
+    focus = experiment.config.analysis.focus or experiment.task.focus
+    content["resolved_focus"] = focus if focus in columns else None
+    return content
+
+
+def _columns(examples: Sequence[tuple[str, Examples]]) -> list[str]:
+    """The names that scores will have."""
+    return [
+        column for _, data in examples for column in group_rows(data.groups, len(data), data.name)
+    ]

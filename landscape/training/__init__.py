@@ -1,0 +1,6 @@
+"""Ways of low loss between two checkpoints, by control points that are trained."""
+
+from landscape.training.autoneb import Neb, find_path
+from landscape.training.curve_fit import Fit, FittedCurve, fit_curve
+
+__all__ = ["Fit", "FittedCurve", "Neb", "find_path", "fit_curve"]

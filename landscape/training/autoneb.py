@@ -1,0 +1,306 @@
+"""AutoNEB: a chain of pivots that relaxes to a path of low loss, finer where it is needed.
+
+Draxler et al. 2018, arXiv 1803.00885, after the nudged elastic band of Henkelman and Jonsson.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from landscape.checkpoints.mix import Anchor
+from landscape.core.errors import ConfigError
+from landscape.evaluation import Evaluator
+from landscape.evaluation.gradient import Gradients
+from landscape.paths import PolyChain
+from landscape.training.loop import (
+    Batches,
+    Convergence,
+    Progress,
+    Report,
+    SavedState,
+    batch_at,
+    convergence,
+    rate,
+    tell_apart,
+)
+
+_BETWEEN = 4  # points a segment is probed at
+_COLUMNS = 1 << 20  # of the pivots, moved at once
+
+
+@dataclass(frozen=True)
+class Neb:
+    """How the path is found.
+
+    Attributes:
+        cycles: Steps and learning rate of each; between two, pivots are inserted.
+        pivots: Inner ones to begin with, evenly on the line.
+        max_pivots: Inner ones at most.
+        insert_above: A pivot is inserted where the loss between two exceeds their linear
+            interpolation by more than this share of the path's highest loss above its lower end.
+        clip: The largest norm of one pivot's gradient; None for no limit.
+        seed: Of the order of the batches.
+        precision: ``fp32``; ``bf16`` means autocast, the weights stay fp32; ``fp64``.
+    """
+
+    cycles: tuple[tuple[int, float], ...] = ((60, 1e-4), (60, 1e-4), (60, 3e-5))
+    pivots: int = 1
+    max_pivots: int = 7
+    insert_above: float = 0.2
+    clip: float | None = 1.0
+    seed: int = 0
+    precision: Literal["fp32", "bf16", "fp64"] = "fp32"
+
+    def __post_init__(self) -> None:
+        if not self.cycles or not 1 <= self.pivots <= self.max_pivots:
+            raise ConfigError(
+                "AutoNEB needs a cycle, and between one and max_pivots pivots.",
+                found=f"{len(self.cycles)} cycles, {self.pivots} of {self.max_pivots} pivots",
+            )
+        for steps, learning_rate in self.cycles:
+            if steps < 1 or not learning_rate > 0:
+                raise ConfigError(
+                    "A cycle has at least one step and a learning rate above 0.",
+                    found=(steps, learning_rate),
+                )
+
+
+@dataclass(frozen=True)
+class FoundPath:
+    """A chain of pivots, evenly spaced by length.
+
+    Attributes:
+        geometry: The chain.
+        anchors: One end, the pivots, the other end: tensors by name.
+        losses: (n_steps,) mean training loss over the pivots, nats.
+        pivots: (n_cycles,) inner pivots in each cycle.
+        convergence: Of the last cycle.
+    """
+
+    geometry: PolyChain
+    anchors: tuple[Mapping[str, Tensor], ...] = field(repr=False)
+    losses: np.ndarray = field(repr=False)
+    pivots: tuple[int, ...]
+    convergence: Convergence
+
+
+def find_path(
+    model: nn.Module,
+    ends: Sequence[Anchor],
+    batches: Batches,
+    probe: Any,
+    neb: Neb | None = None,
+    *,
+    device: str | torch.device | None = None,
+    loss: Any = None,
+    transform: Any = None,
+    state: Path | None = None,
+    report: Report = lambda line: None,
+) -> FoundPath:
+    """Find a path of low loss between two checkpoints.
+
+    Each step moves every inner pivot down its gradient, less the gradient's part along the path;
+    then the pivots are spread evenly along the chain, which is what springs would do.
+
+    Args:
+        model: As in ``evaluate``.
+        ends: Two anchors.
+        batches: Ready batches ``(inputs, labels)``, or a function from the step to its batch.
+        probe: Batches on which the loss between pivots decides where pivots are inserted.
+        neb: How.
+        device: cuda where there is one, by default.
+        loss: As in ``evaluate``.
+        transform: As in ``evaluate``.
+        state: A file in which the state is kept; a killed search goes on from there.
+        report: Takes a line of progress at a time.
+
+    Returns:
+        The path; its geometry and anchors go to ``evaluate`` as they are.
+
+    Raises:
+        ConfigError: Not two ends, or a saved state of another search.
+    """
+    neb = neb or Neb()
+    if len(ends) != 2:
+        raise ConfigError("A path has two ends.", where="find_path(ends)", found=len(ends))
+    gradients = Gradients(
+        model, device=device, precision=neb.precision, loss=loss, transform=transform
+    )
+    a, b = gradients.load(ends)
+    chain = _Chain(a, b, neb.pivots)
+    n_steps = sum(steps for steps, _ in neb.cycles)
+    losses, counts = np.full(n_steps, np.nan), list[int]()
+    saved = SavedState(state, {**asdict(neb), "ends": tell_apart([a, b])})
+    done = 0
+    if (found := saved.load()) is not None:
+        chain.flat, done, counts = found["pivots"], int(found["done"]), list(found["counts"])
+        losses[:] = found["losses"].numpy()
+    progress = Progress("path", n_steps, done, report)
+    settings = {} if loss is None else {"loss": loss}
+    evaluator = Evaluator(model, probe, device=device, transform=transform, **settings)
+    ends_losses = _mean_losses(evaluator, chain, np.eye(len(chain.flat))[[0, -1]])
+    start = 0
+    for cycle, (steps, learning_rate) in enumerate(neb.cycles):
+        if done >= start + steps:
+            start += steps
+            continue
+        if cycle == len(counts):  # else it was inserted before the state was saved
+            if cycle:
+                _insert(chain, evaluator, neb, report)
+            counts.append(chain.n_inner)
+        # moments of a cut-off cycle are not kept: its optimiser begins anew
+        optimizer = torch.optim.AdamW([chain.flat[1:-1]], lr=learning_rate, weight_decay=0.0)
+        for step in range(max(start, done), start + steps):
+            grads = torch.zeros_like(chain.flat[1:-1])
+            values = _pivot_losses(chain, gradients, batch_at(batches, step, neb.seed), grads)
+            chain.remove_tangent(grads, np.concatenate([ends_losses[:1], values, ends_losses[1:]]))
+            if neb.clip is not None:
+                norms = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
+                grads *= (neb.clip / (norms + 1e-12)).clamp(max=1.0)
+            parameter = optimizer.param_groups[0]["params"][0]
+            parameter.grad = grads
+            optimizer.param_groups[0]["lr"] = learning_rate * rate(step - start, steps, 0.1)
+            optimizer.step()
+            chain.spread()
+            losses[step] = values.mean()
+            progress.step(step, float(losses[step]))
+            if saved.due(step + 1 == n_steps):
+                saved.save(
+                    {
+                        "pivots": chain.flat,
+                        "done": step + 1,
+                        "counts": counts,
+                        "losses": torch.from_numpy(losses),
+                    }
+                )
+        start += steps
+    return FoundPath(
+        PolyChain(bends=chain.n_inner),
+        tuple(chain.anchors()),
+        losses,
+        tuple(counts),
+        convergence(losses[-neb.cycles[-1][0] :]),
+    )
+
+
+class _Chain:
+    """Ends and pivots, each a row of one tensor."""
+
+    def __init__(self, a: dict[str, Tensor], b: dict[str, Tensor], n_inner: int) -> None:
+        self._shapes = {name: tensor.shape for name, tensor in a.items()}
+        ends = [torch.cat([end[name].ravel() for name in self._shapes]) for end in (a, b)]
+        t = torch.linspace(0, 1, n_inner + 2, dtype=ends[0].dtype, device=ends[0].device)
+        self.flat = torch.lerp(ends[0], ends[1], t[:, None])
+        self.flat[-1] = ends[1]
+
+    @property
+    def n_inner(self) -> int:
+        return len(self.flat) - 2
+
+    def anchors(self, flat: Tensor | None = None) -> list[dict[str, Tensor]]:
+        """Views of each row, by name."""
+        sizes = [shape.numel() for shape in self._shapes.values()]
+        rows = self.flat if flat is None else flat
+        return [
+            {
+                name: part.view(shape)
+                for part, (name, shape) in zip(
+                    torch.split(row, sizes), self._shapes.items(), strict=True
+                )
+            }
+            for row in rows
+        ]
+
+    def lengths(self) -> np.ndarray:
+        """(n_segments,) in float64."""
+        squares = torch.zeros(len(self.flat) - 1, dtype=torch.float64, device=self.flat.device)
+        for columns in torch.split(self.flat, _COLUMNS, dim=1):
+            squares += columns.diff(dim=0).square().sum(1, dtype=torch.float64)
+        return squares.sqrt().cpu().numpy()
+
+    def move(self, matrix: np.ndarray) -> None:
+        """Replace the rows by linear combinations (n_rows, n_old_rows) of them."""
+        rows = torch.as_tensor(matrix, dtype=self.flat.dtype, device=self.flat.device)
+        moved = self.flat
+        if len(rows) != len(self.flat):
+            moved = rows.new_empty((len(rows), self.flat.shape[1]))
+        for old, new in zip(
+            torch.split(self.flat, _COLUMNS, dim=1),
+            torch.split(moved, _COLUMNS, dim=1),
+            strict=True,
+        ):
+            # the ends stay to the last bit
+            first, last = old[0].clone(), old[-1].clone()
+            new.copy_(rows @ old)
+            new[0], new[-1] = first, last
+        self.flat = moved
+
+    def spread(self) -> None:
+        """Put the pivots at even distances along the chain."""
+        lengths = self.lengths()
+        if lengths.sum() == 0:
+            return
+        knots = np.concatenate([[0], np.cumsum(lengths)]) / lengths.sum()
+        knots = np.maximum.accumulate(knots + 1e-12 * np.arange(len(knots)))
+        knots = (knots - knots[0]) / (knots[-1] - knots[0])
+        even = np.linspace(0, 1, len(self.flat))
+        self.move(PolyChain(bends=self.n_inner, knots=knots.tolist()).basis(even))
+
+    def remove_tangent(self, grads: Tensor, values: np.ndarray) -> None:
+        """Take from each pivot's gradient (n_inner, n) its part along the path.
+
+        ``values`` (n_inner + 2,) are the losses of ends and pivots. The tangent points to the
+        neighbour of higher loss: next to the top of a barrier the mean
+        of both directions lets a path kink (Henkelman and Jonsson 2000).
+        """
+        for k in range(1, len(self.flat) - 1):
+            upward = values[k + 1] >= values[k - 1]
+            i, j = (k, k + 1) if upward else (k - 1, k)
+            tangent = self.flat[j] - self.flat[i]
+            square = tangent.square().sum()
+            if square > 0:
+                grad = grads[k - 1]
+                grad.sub_(tangent * (grad.dot(tangent) / square))
+
+
+def _pivot_losses(chain: _Chain, gradients: Gradients, batch: Any, grads: Tensor) -> np.ndarray:
+    """(n_inner,) losses of the inner pivots on a batch, their gradients added to ``grads``."""
+    anchors = chain.anchors()
+    into: list[dict[str, Tensor] | None] = [None, *chain.anchors(grads), None]
+    inner = np.eye(len(anchors))[1:-1]
+    return gradients.add(anchors, inner, batch, into, np.ones(len(inner)))
+
+
+def _mean_losses(evaluator: Evaluator, chain: _Chain, coefficients: np.ndarray) -> np.ndarray:
+    """(n_points,) nats on the probe's batches."""
+    evaluation = evaluator.evaluate(chain.anchors(), coefficients)
+    means: np.ndarray = evaluation.losses.mean(1, dtype=np.float64)
+    return means
+
+
+def _insert(chain: _Chain, evaluator: Evaluator, neb: Neb, report: Report) -> None:
+    """Insert a pivot in each segment whose loss is highest above the line between its ends."""
+    n = len(chain.flat)
+    t = np.linspace(0, n - 1, (n - 1) * _BETWEEN + 1)
+    basis = PolyChain(bends=n - 2).basis(t / (n - 1))
+    losses = _mean_losses(evaluator, chain, basis)
+    line = np.interp(t, t[::_BETWEEN], losses[::_BETWEEN])
+    room = losses.max() - min(losses[0], losses[-1])
+    above = np.where(losses - line > neb.insert_above * max(room, 1e-12), losses - line, 0.0)
+    tops = [
+        start + int(above[start : start + _BETWEEN].argmax())
+        for start in range(0, len(t) - 1, _BETWEEN)
+    ]
+    tops = sorted((top for top in tops if above[top] > 0), key=lambda top: -above[top])
+    chosen = tops[: neb.max_pivots - chain.n_inner]
+    if chosen:
+        chain.move(basis[sorted([*range(0, len(t), _BETWEEN), *chosen])])
+        chain.spread()
+    report(f"path: highest loss {losses.max():.3f}, {chain.n_inner} pivots")

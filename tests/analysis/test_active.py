@@ -1,0 +1,434 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import eigh
+from scipy.spatial.distance import pdist, squareform
+from sklearn.metrics import adjusted_rand_score, silhouette_samples
+
+from landscape.analysis.basins import find_basins
+from landscape.analysis.basins.active import (
+    default_budget,
+    farthest_points,
+    find_basins_actively,
+    nystrom_embedding,
+)
+from landscape.analysis.basins.active.blocks import complete_gaps, fit_blocks, score_models
+from landscape.analysis.basins.active.confirm import silhouettes
+from landscape.analysis.basins.active.core import Core, refuse_singles
+from landscape.analysis.basins.active.landmarks import basin_landmarks
+from landscape.analysis.basins.active.ledger import Ledger
+from landscape.analysis.basins.active.number import join_basins, mean_gaps, silhouettes_of_joined
+from landscape.analysis.simulation import block_gaps, bridge_gaps, cloud_gaps, effect_gaps
+from landscape.core.errors import ConfigError, DataError
+
+
+class Oracle:
+    """Answers from a full matrix; remembers every round; fails once it has answered enough."""
+
+    def __init__(self, gaps, errors=None, answers=math.inf):
+        self.gaps, self.errors, self.answers = gaps, errors, answers
+        self.rounds = []
+
+    def __call__(self, pairs):
+        if sum(map(len, self.rounds)) + len(pairs) > self.answers:
+            raise KeyboardInterrupt
+        self.rounds.append(pairs.tolist())
+        first, second = pairs.T
+        if self.errors is None:
+            return self.gaps[first, second]
+        return self.gaps[first, second], self.errors[first, second]
+
+    @property
+    def asked(self):
+        return [tuple(pair) for pairs in self.rounds for pair in pairs]
+
+
+def shuffled(gaps, labels, seed):
+    order = np.random.default_rng(seed).permutation(len(gaps))
+    return gaps[np.ix_(order, order)], labels[order]
+
+
+def blocks(sizes, seed=0, **kwargs):
+    gaps, labels = block_gaps(
+        sizes, **{"between": 0.5, "within": 0.01, "spread": 0.3} | kwargs, rng=0
+    )
+    return shuffled(gaps, labels, seed)
+
+
+POPULATIONS = {
+    "two": lambda: blocks((50, 50)),
+    "four, uneven": lambda: blocks((40, 30, 20, 10)),
+    "small basin": lambda: blocks((88, 12)),
+    "outlier": lambda: blocks((99, 1), within=0.005, spread=0.2),
+    "heavy tails": lambda: blocks((50, 50), spread=1.0),
+    "bridges": lambda: shuffled(
+        bridge_gaps((57, 38), between=0.5, bridges=5), np.repeat([0, 1, 0], [57, 38, 5]), 1
+    ),
+    "flat": lambda: (np.zeros((100, 100)), np.zeros(100, dtype=int)),
+    "equal": lambda: (
+        effect_gaps(100, mean=0.3, effects="equal", spread=0.2, rng=0),
+        np.zeros(100, dtype=int),
+    ),
+    "continuum": lambda: (cloud_gaps(100, mean=0.3, n_dims=1, rng=0), np.zeros(100, dtype=int)),
+}
+
+
+@pytest.mark.parametrize("name", POPULATIONS)
+def test_few_pairs_give_the_basins(name):
+    gaps, labels = POPULATIONS[name]()
+    oracle = Oracle(gaps)
+    active = find_basins_actively(100, oracle)
+    assert adjusted_rand_score(active.labels, labels) == 1
+    if name in ("four, uneven", "small basin"):  # as good as the truth for the others, and slow
+        assert (active.labels == find_basins(gaps).labels).all()
+    assert active.n_measured == len(oracle.asked) <= 0.15 * 4950
+    assert active.share == active.n_measured / 4950
+    assert f"{active.n_measured} of 4,950 pairs" in active.reason
+    assert active.embedding.shape == (100, max(2, active.n_basins))
+
+
+def test_what_was_measured_is_told_from_what_was_filled_in():
+    gaps, labels = blocks((60, 40), seed=3)
+    oracle = Oracle(gaps)
+    active = find_basins_actively(100, oracle)
+    expected = np.zeros((100, 100), dtype=bool)
+    for i, j in oracle.asked:
+        expected[i, j] = expected[j, i] = True
+    assert (active.measured == expected).all()
+    assert (active.gaps[expected] == gaps[expected]).all()
+    off = ~np.eye(100, dtype=bool)
+    assert np.isnan(active.gaps[off & ~expected]).all()
+    assert not active.gaps.diagonal().any()
+    assert (active.completed[expected] == gaps[expected]).all()
+    same = labels[:, None] == labels
+    assert active.completed[same & off].max() < active.completed[~same].min()
+    at = np.ix_(active.core, active.core)
+    assert (expected | ~off)[at].all()
+    assert (active.basins.labels == find_basins(gaps[at]).labels).all()
+    assert np.isin(active.landmarks, active.core).all()
+    assert not active.uncertain.any()
+    assert (active.margins >= active.threshold).all()
+
+
+def test_pairs_are_asked_once_lower_model_first():
+    oracle = Oracle(blocks((50, 30, 20))[0])
+    find_basins_actively(100, oracle)
+    assert len(set(oracle.asked)) == len(oracle.asked)
+    assert all(0 <= i < j < 100 for i, j in oracle.asked)
+    assert len(oracle.rounds) < 40  # in rounds, so that a machine can work on many at a time
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10, 24])
+def test_small_populations_are_measured_completely(n):
+    gaps = squareform(np.random.default_rng(n).lognormal(-2, 1, n * (n - 1) // 2))
+    active = find_basins_actively(n, Oracle(gaps), rng=3)
+    assert active.n_measured == n * (n - 1) // 2
+    assert active.share == 1
+    assert (active.gaps == gaps).all()
+    assert (active.completed == gaps).all()
+    assert (active.core == np.arange(n)).all()
+    assert not active.uncertain.any()
+    assert active.reason.startswith(f"All {n * (n - 1) // 2} pairs were measured: ")
+
+
+@pytest.mark.parametrize("sizes", [(12, 12), (8, 8, 8), (23, 1), (20, 4)])
+def test_all_pairs_give_the_complete_answer(sizes):
+    gaps, _ = blocks(sizes, seed=1)
+    assert (find_basins_actively(24, Oracle(gaps)).labels == find_basins(gaps).labels).all()
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.data())
+def test_an_interrupted_search_is_replayed_from_its_answers(seed, data):
+    rng = np.random.default_rng(seed)
+    sizes = rng.multinomial(26 - 4, [0.5, 0.3, 0.2]) + 1
+    gaps, _ = block_gaps([*map(int, sizes), 1], between=0.4, within=0.05, spread=0.6, rng=rng)
+    whole = Oracle(gaps)
+    expected = find_basins_actively(26, whole, budget=150, rng=seed)
+    stopped = Oracle(gaps, answers=data.draw(st.integers(0, len(whole.asked) - 1)))
+    with pytest.raises(KeyboardInterrupt):
+        find_basins_actively(26, stopped, budget=150, rng=seed)
+    stored = set(stopped.asked)
+    assert stopped.rounds == whole.rounds[: len(stopped.rounds)]
+    fresh = []
+
+    def resume(pairs):
+        fresh.extend(pair for pair in map(tuple, pairs.tolist()) if pair not in stored)
+        return gaps[pairs[:, 0], pairs[:, 1]]
+
+    again = find_basins_actively(26, resume, budget=150, rng=seed)
+    assert stopped.asked + fresh == whole.asked
+    assert (again.labels == expected.labels).all()
+    assert again.reason == expected.reason
+    np.testing.assert_array_equal(again.gaps, expected.gaps)
+    np.testing.assert_array_equal(again.embedding, expected.embedding)
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(25, 32), st.data())
+def test_no_population_exceeds_its_budget(seed, n, data):
+    rng = np.random.default_rng(seed)
+    gaps = squareform(rng.lognormal(-2, data.draw(st.floats(0, 2)), n * (n - 1) // 2))
+    budget = data.draw(st.integers(28 + 2 * (n - 8), n * (n - 1) // 2))
+    oracle = Oracle(gaps)
+    active = find_basins_actively(n, oracle, budget=budget, rng=seed)
+    assert len(oracle.asked) == active.n_measured <= budget
+    assert len(set(oracle.asked)) == len(oracle.asked)
+    assert active.labels.max() + 1 == active.n_basins
+    counts = np.bincount(active.labels)
+    assert (np.diff(counts) <= 0).all()
+    assert np.isfinite(active.completed).all()
+    assert np.isfinite(active.embedding).all()
+    assert np.allclose(active.completed, active.completed.T)
+    assert (active.completed >= 0).all()
+
+
+def test_budgets_grow_as_n_log_n():
+    assert [default_budget(n) for n in (2, 10, 24)] == [1, 45, 276]
+    assert default_budget(100) == int(1.1 * 100 * math.log2(100)) == 730
+    for n in (100, 1000, 10_000):
+        assert default_budget(n) <= 1.1 * n * math.log2(n)
+        assert default_budget(n) <= 0.15 * n * (n - 1) / 2
+    assert default_budget(28) == 28 * 27 // 2
+    assert default_budget(48) == 400
+
+
+def test_one_basin_populations_are_rarely_split():
+    split = 0
+    for seed in range(8):
+        gaps = effect_gaps(40, mean=0.3, effects="exponential", spread=0.3, rng=seed)
+        split += find_basins_actively(40, Oracle(gaps), rng=seed).n_basins > 1
+    assert split <= 1
+
+
+def test_chance_groups_of_the_core_are_refuted_by_the_others(monkeypatch):
+    gaps = effect_gaps(60, mean=0.3, effects="exponential", spread=0.2, rng=0)
+
+    def forced(matrix, n_basins=None, **kwargs):
+        return find_basins(matrix, 2, **{k: v for k, v in kwargs.items() if k != "noise"})
+
+    monkeypatch.setattr("landscape.analysis.basins.active.core.find_basins", forced)
+    active = find_basins_actively(60, Oracle(gaps))
+    assert active.basins.n_basins == 2
+    assert active.confirmation.refuted
+    assert active.confirmation.outside < 0.8 * active.confirmation.inside
+    assert active.n_basins == 1
+    assert not active.labels.any()
+    assert active.reason.startswith("One basin, from ")
+    assert "that does not hold for the other models (silhouette" in active.reason
+
+
+def test_models_joined_to_two_basins_are_uncertain():
+    gaps, labels = shuffled(
+        bridge_gaps((57, 38), between=0.5, bridges=5), np.repeat([0, 1, 2], [57, 38, 5]), 1
+    )
+    active = find_basins_actively(100, Oracle(gaps))
+    assert (active.uncertain == (labels == 2)).all()
+    assert (active.labels[labels == 2] == 0).all()  # the larger
+    assert active.reason.endswith("; the basin of 5 models is uncertain.")
+
+
+def test_noise_is_told_to_the_complete_answer():
+    rng = np.random.default_rng(0)
+    gaps = np.abs(squareform(rng.normal(0, 0.05, 60 * 59 // 2)))
+    errors = np.full_like(gaps, 0.05)
+    active = find_basins_actively(60, Oracle(gaps, errors))
+    assert active.n_basins == 1
+    assert (active.errors[active.measured] == 0.05).all()
+    assert active.basins.evidence.noise == pytest.approx(0.05)
+    noisy, labels = blocks((30, 30))
+    noisy = np.maximum(noisy + squareform(rng.normal(0, 0.05, 60 * 59 // 2)), 0)
+    active = find_basins_actively(60, Oracle(noisy, errors))
+    assert adjusted_rand_score(active.labels, labels) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda m: np.full(m, np.nan), "no usable gap"),
+        (lambda m: np.full(m, np.inf), "no usable gap"),
+        (lambda m: np.full(m, -0.1), "found: -0.1"),
+        (lambda m: np.ones(m + 1), "did not give one gap for each pair"),
+        (lambda m: (np.ones(m), np.full(m, np.nan)), "no usable standard error"),
+        (lambda m: (np.ones(m), np.ones((m, 1))), "did not give one standard error"),
+    ],
+)
+def test_answers_that_cannot_be_used(answer, message):
+    with pytest.raises(DataError, match=message) as caught:
+        find_basins_actively(30, lambda pairs: answer(len(pairs)))
+    if "usable" in message:
+        assert "where: models " in str(caught.value)
+        assert "Measure the pair again" in str(caught.value)
+
+
+def test_an_oracle_with_errors_for_some_pairs_only():
+    answers = iter([True, False])
+
+    def measure(pairs):
+        ones = np.linspace(0.1, 1, len(pairs))
+        return (ones, ones) if next(answers) else ones
+
+    with pytest.raises(DataError, match="standard errors for some pairs only"):
+        find_basins_actively(60, measure)
+
+
+def test_questions_that_cannot_be_asked():
+    with pytest.raises(ConfigError, match="at least two models"):
+        find_basins_actively(1, None)
+    with pytest.raises(ConfigError, match="tolerance must not be negative"):
+        find_basins_actively(30, None, tolerance=-1)
+    with pytest.raises(ConfigError, match="too small to find basins") as caught:
+        find_basins_actively(100, None, budget=211)
+    assert "212 pairs at least for 100 models: all of 8 of them" in str(caught.value)
+    assert "found: 211" in str(caught.value)
+
+
+def test_the_ledger_asks_for_new_pairs_within_its_budget():
+    oracle = Oracle(squareform(np.arange(1.0, 11)))
+    ledger = Ledger(5, oracle, 4)
+    ledger.ask([(1, 0), (0, 1), (2, 4)])
+    ledger.ask([(4, 2), (3, 1)])
+    assert oracle.rounds == [[[0, 1], [2, 4]], [[1, 3]]]
+    assert ledger.left == 1
+    assert ledger.price([0, 1, 2]) == 2
+    assert not ledger.ask_all([0, 1, 2])
+    ledger.ask([(0, 2), (0, 3)])
+    assert oracle.rounds[2:] == [[[0, 2]]]
+    ledger.ask([(0, 3)])
+    assert len(oracle.rounds) == 3
+    assert ledger.measured.sum() == 8
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 12))
+def test_farthest_points_cover_within_twice_the_best_radius(seed, n):
+    gaps = squareform(pdist(np.random.default_rng(seed).normal(size=(n, 2))))
+    order = farthest_points(gaps)
+    assert sorted(order) == list(range(n))
+    assert order[0] == np.argmin(gaps.sum(0))
+    for m in range(1, n):
+        assert gaps[order[m]][order[:m]].min() == pytest.approx(gaps[:, order[:m]].min(1).max())
+    pairs = [gaps[:, [i, j]].min(1).max() for i in range(n) for j in range(i)]
+    assert gaps[:, order[:2]].min(1).max() <= 2 * min(pairs) + 1e-12
+
+
+def test_landmarks_of_a_basin_begin_with_the_clearest_and_end_with_bridges():
+    gaps = bridge_gaps((6, 5), between=0.5, bridges=1)
+    gaps[:6, :6] = 0.01 * (1 - np.eye(6))
+    labels = np.repeat([0, 1, 0], [6, 5, 1])
+    first, second = basin_landmarks(gaps, labels)
+    assert first[-1] == 11
+    assert sorted(second) == [6, 7, 8, 9, 10]
+
+
+def test_nystrom_from_all_models_is_the_spectral_embedding():
+    gaps = blocks((9, 6, 5))[0]
+    affinity = np.exp(-0.5 * (gaps / 0.4) ** 2)
+    # of the walk D^-1 S: S v = lambda D v
+    exact = eigh(affinity, np.diag(affinity.sum(1)))[1][:, ::-1]
+    found = nystrom_embedding(gaps, np.arange(20), delta=0.4, n_components=3)
+    assert found[:, 0] == pytest.approx(np.ones(20))
+    for component in (1, 2):
+        ratio = found[:, component] / exact[:, component]
+        assert ratio == pytest.approx(np.full(20, ratio[0]))
+    assert (found**2).mean(0) == pytest.approx(np.ones(3))
+
+
+def test_weighted_landmarks_stand_for_their_basin():
+    gaps = blocks((12, 4), within=0.0)[0]
+    order = np.argsort(gaps[0])
+    landmarks = np.array([order[0], order[-1]])
+    near = int((gaps[0] == 0).sum())
+    weights = [near, 16 - near]
+    gaps = np.where(gaps > 0, 0.5, 0)
+    whole = nystrom_embedding(gaps, np.arange(16), delta=0.4)
+    few = nystrom_embedding(gaps[:, landmarks], landmarks, delta=0.4, weights=weights)
+    assert few == pytest.approx(whole)
+
+
+def test_blocks_tell_basins_apart():
+    gaps, labels = blocks((10, 10), spread=0.8)
+    found = fit_blocks(gaps, labels, 0.02)
+    assert np.exp(found.centers) - 0.02 == pytest.approx(
+        np.array([[0.01, 0.5], [0.5, 0.01]]), rel=0.5
+    )
+    scores = score_models(np.where(np.eye(20, dtype=bool), np.nan, gaps), labels, found)
+    assert (scores.argmax(1) == labels).all()
+    # one pair as good as ten where basins count evenly
+    rows = np.full((1, 20), np.nan)
+    rows[0, np.flatnonzero(labels == 0)] = 0.01
+    rows[0, np.flatnonzero(labels == 1)[0]] = 0.01
+    even = score_models(rows, labels, found, evenly=True)
+    assert abs(even[0, 0] - even[0, 1]) < 1
+    assert score_models(rows, labels, found)[0, 0] > even[0, 0] + 1
+
+
+def test_filled_gaps_are_additive():
+    rng = np.random.default_rng(0)
+    far = rng.uniform(0.1, 0.2, 12)
+    gaps = far[:, None] + far
+    np.fill_diagonal(gaps, 0)
+    holes = gaps.copy()
+    holes[3, 7] = holes[7, 3] = np.nan
+    found = complete_gaps(holes, np.zeros(12, dtype=int))
+    assert found[3, 7] == pytest.approx(gaps[3, 7], abs=0.05)
+    bridge = bridge_gaps((5, 5), between=0.5)
+    bridge[10, 7:10] = bridge[7:10, 10] = np.nan
+    found = complete_gaps(bridge, np.repeat([0, 1, 0], [5, 5, 1]))
+    assert not found[10].any()
+
+
+def test_basins_that_only_few_models_show_are_joined():
+    # a tight basin and a wide one, of three pieces that few models tell apart
+    rng = np.random.default_rng(0)
+    places = np.concatenate([rng.normal(0, 0.01, 40), rng.uniform(1.0, 1.6, 20)])
+    gaps = squareform(pdist(places[:, None], "sqeuclidean"))
+    labels = np.digitize(places, [0.5, 1.2, 1.4])
+    models = np.array([*range(10), *range(40, 52)])
+    ledger = Ledger(60, Oracle(gaps), 1770)
+    ledger.ask_all(range(60))
+    core = Core(models, labels[models], None, tested=True, floor=0.02)
+    joined = join_basins(ledger, core, labels, 0.02)
+    assert adjusted_rand_score(joined.labels, models >= 40) == 1
+    assert joined.n_joined == 2
+    clear, labels = block_gaps((20, 20, 20), between=0.5, within=0.03, spread=0.3, rng=0)
+    ledger = Ledger(60, Oracle(clear), 1770)
+    ledger.ask_all(range(60))
+    models = np.arange(0, 60, 4)
+    core = Core(models, labels[models], None, tested=True, floor=0.02)
+    assert join_basins(ledger, core, labels, 0.02) is core
+
+
+def test_silhouettes_of_joined_basins_are_scikit_learns():
+    gaps, labels = blocks((7, 5, 4))
+    distances = mean_gaps(gaps, np.arange(16), labels)
+    for joined in ([0, 1, 2], [0, 0, 1], [0, 1, 1]):
+        cut = np.array(joined)
+        expected = silhouette_samples(gaps, cut[labels], metric="precomputed")
+        found = silhouettes_of_joined(distances, labels, np.bincount(labels), cut)
+        assert found == pytest.approx(expected)
+
+
+def test_a_single_model_must_lie_farther_out_than_the_farthest_of_many():
+    gaps, labels = blocks((19, 1), within=0.05, spread=0.1)
+    labels = (labels == 1).astype(int)
+    for apart, kept in ((0.5, True), (0.1, False)):
+        some = np.where((labels[:, None] != labels), apart, gaps)
+        ledger = Ledger(60, Oracle(np.pad(some, (0, 40))), 190)
+        ledger.ask_all(range(20))
+        core = Core(np.arange(20), labels, None, tested=True, floor=0.02)
+        found = refuse_singles(ledger, core, 0.02)
+        assert (found.k == 2) is kept
+        assert found.n_refused == (not kept)
+
+
+def test_silhouettes_are_scikit_learns():
+    gaps, labels = blocks((7, 5, 4))
+    own = np.where(np.eye(16, dtype=bool), np.nan, gaps)
+    expected = silhouette_samples(gaps, labels, metric="precomputed")
+    assert silhouettes(own, labels, labels) == pytest.approx(expected)

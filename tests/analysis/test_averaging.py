@@ -1,0 +1,174 @@
+"""Gaps that are known, and what they say about averaging."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landscape.analysis.analysis import Analysis
+from landscape.analysis.averaging import will_average
+from landscape.core.errors import ConfigError
+from tests.analyses import ONE, TWO, make_analysis
+
+NEAR = ("seed-00", "seed-01", "seed-02")  # all at places near 0
+NOISE = 0.05  # nats; the curves of these stores jump from point to point by 0.01 nats
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    return make_analysis(TWO)
+
+
+def with_gaps(
+    analysis: Analysis, estimate: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> Analysis:
+    """The analysis with other gaps between its first models."""
+    n = len(estimate)
+    parts = {}
+    for name, values in (("estimate", estimate), ("low", low), ("high", high)):
+        matrix = getattr(analysis.gaps, name).copy()
+        matrix[:n, :n] = values
+        parts[name] = matrix
+    return replace(analysis, gaps=replace(analysis.gaps, **parts))
+
+
+def test_models_at_one_place_average() -> None:
+    found = will_average(make_analysis(ONE), tolerance=NOISE)
+    assert found.verdict == "yes"
+    assert found.within_noise
+    assert (found.n_pairs, found.n_beyond) == (15, 0)
+    assert found.reason.startswith("These 6 models should average: the largest convexity gap on ")
+
+
+def test_models_on_both_sides_of_a_barrier_do_not(analysis: Analysis) -> None:
+    found = will_average(analysis, tolerance=NOISE)
+    gaps = {
+        pair: analysis.gaps.estimate[pair] for pair in combinations(range(len(analysis.models)), 2)
+    }
+    i, j = max(gaps, key=lambda pair: gaps[pair])  # by hand: the two that lie farthest apart
+    assert {TWO[i], TWO[j]} == {min(TWO), max(TWO)}
+    assert found.pair == (analysis.models[i], analysis.models[j])
+    assert found.gap == gaps[i, j]
+    assert (found.low, found.high) == (analysis.gaps.low[i, j], analysis.gaps.high[i, j])
+    assert found.verdict == "no"
+    assert not found.within_noise
+    mixed = sum(abs(TWO[a] - TWO[b]) > 0.5 for a, b in gaps)
+    assert f"; {mixed} of {len(gaps)} intervals lie above 0.05 nats." in found.reason
+    assert f"{found.gap:.3f} nats (95% interval {found.low:.3f} to {found.high:.3f})" in (
+        found.reason
+    )
+    assert f"between {found.pair[0]} and {found.pair[1]}" in found.reason
+
+
+def test_only_the_models_that_are_named_count(analysis: Analysis) -> None:
+    found = will_average(analysis, NEAR, tolerance=NOISE)
+    assert found.models == NEAR
+    assert found.n_pairs == 3
+    assert found.verdict == "yes"
+    two = will_average(analysis, ("seed-04", "seed-00"))
+    assert two.pair == ("seed-04", "seed-00")
+    assert two.verdict == "no"
+    assert two.reason.startswith("seed-04 and seed-00 do not average well: the convexity gap on ")
+
+
+@pytest.mark.parametrize(
+    ("low", "gap", "high", "verdict", "within", "says"),
+    [
+        (0.0, 0.01, 0.02, "yes", True, "no interval reaches above 0.02 nats"),
+        (0.004, 0.01, 0.02, "yes", True, "should average"),
+        (0.0, 0.03, 0.5, "unclear", True, "it could be above 0.02 nats"),
+        (0.01, 0.03, 0.05, "unclear", False, "Whether seed-00 and seed-01 average is unclear"),
+        (0.021, 0.03, 0.05, "no", False, "all of that is above 0.02 nats"),
+        (np.nan, np.nan, np.nan, "no", False, "between seed-00 and seed-01 is not finite"),
+    ],
+)
+def test_one_pair_by_its_interval(
+    analysis: Analysis, low: float, gap: float, high: float, verdict: str, within: bool, says: str
+) -> None:
+    pair = np.ones((2, 2)) - np.eye(2)
+    given_gaps = with_gaps(analysis, gap * pair, low * pair, high * pair)
+    found = will_average(given_gaps, ("seed-00", "seed-01"))
+    assert (found.verdict, found.within_noise) == (verdict, within)
+    assert says in found.reason
+    np.testing.assert_equal((found.low, found.gap, found.high), (low, gap, high))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(*[st.floats(0, 0.1, allow_subnormal=False)] * 3).map(sorted),
+        min_size=6,
+        max_size=6,
+    ),
+    st.floats(0, 0.1),
+)
+def test_verdicts_agree_with_a_loop_over_the_pairs(
+    analysis: Analysis, triples: list[list[float]], tolerance: float
+) -> None:
+    matrices = np.zeros((3, 4, 4))
+    for (i, j), triple in zip(combinations(range(4), 2), triples, strict=True):
+        matrices[:, i, j] = matrices[:, j, i] = triple
+    low, estimate, high = matrices
+    found = will_average(
+        with_gaps(analysis, estimate, low, high), analysis.models[:4], tolerance=tolerance
+    )
+    beyond = sum(a > 0 and c > tolerance for a, _, c in triples)
+    assert found.n_beyond == beyond
+    assert found.within_noise == (beyond == 0)
+    assert found.gap == max(b for _, b, _ in triples)
+    assert (found.verdict == "yes") == all(c <= tolerance for _, _, c in triples)
+    assert (found.verdict == "no") == any(a > tolerance for a, _, _ in triples)
+    assert found.reason.endswith(".")
+    assert found.reason.count(". ") == 0
+
+
+def test_points_that_were_left_out_widen_the_interval() -> None:
+    thin = make_analysis(ONE, thin=True)
+    names = thin.models[:2]
+    (pair,) = np.flatnonzero((thin.pairs == [0, 1]).all(axis=1))
+    slack = thin.contents.tolerance[pair]
+    assert slack > 0
+    highest = thin.gaps.high[0, 1]
+    assert will_average(thin, names, tolerance=highest + slack).verdict == "yes"
+    assert will_average(thin, names, tolerance=highest + slack / 2).verdict != "yes"
+    other = make_analysis(ONE, thin=True, rule="bump_height")  # the points are not for this rule
+    assert np.isnan(other.tolerance)
+    found = will_average(other, names, tolerance=10)
+    assert (found.verdict, found.within_noise) == ("unclear", False)
+    assert "points between them were left out" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("models", "options", "message"),
+    [
+        (["seed-00", "seed-99"], {}, "There is no model 'seed-99'"),
+        (["seed-00"], {}, "two models or more"),
+        (["seed-00", "seed-00"], {}, "each named once"),
+        (["seed-00", "seed-01"], {"tolerance": -1.0}, "must not be negative"),
+    ],
+)
+def test_what_cannot_be_asked(
+    analysis: Analysis, models: list[str], options: dict[str, float], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        will_average(analysis, models, **options)
+
+
+def test_rules_that_are_never_0_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"'saddle' is not 0 where there is no barrier"):
+        will_average(make_analysis(ONE, rule="saddle"))
+    found = will_average(make_analysis(ONE, rule="signed_deviation"), tolerance=NOISE)
+    assert found.verdict == "yes"
+
+
+def test_no_torch_is_loaded() -> None:
+    code = "import sys, landscape.analysis.averaging as _; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "transformers"} & set(done.stdout.split())

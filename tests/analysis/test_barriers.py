@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from landscape.analysis.barriers import (
+    RULES,
+    area_above_minimum,
+    barrier_height,
+    bump_height,
+    convexity_gap,
+    max_endpoint_barrier,
+    mean_endpoint_barrier,
+    saddle,
+    signed_deviation,
+)
+from landscape.core.errors import ConfigError
+
+finite = st.floats(-50, 50, allow_nan=False, width=32)
+curves = st.integers(2, 9).flatmap(lambda n: arrays(np.float64, n, elements=finite))
+
+
+def positions_for(curve, seed=3):
+    """Unevenly spaced positions from 0 to 1."""
+    steps = np.random.default_rng(seed).uniform(0.1, 1, len(curve) - 1)
+    return np.concatenate([[0], np.cumsum(steps) / steps.sum()])
+
+
+def slow_convexity_gap(curve, t):
+    gaps = [0.0]
+    for i, k, j in itertools.combinations(range(len(curve)), 3):
+        gaps.append(curve[k] - np.interp(t[k], [t[i], t[j]], [curve[i], curve[j]]))
+    return max(gaps)
+
+
+def slow_bump_height(curve):
+    triples = itertools.combinations_with_replacement(range(len(curve)), 3)
+    return max(curve[k] - max(curve[i], curve[j]) for i, k, j in triples)
+
+
+@given(curves)
+def test_the_rules_equal_brute_force(curve):
+    t = positions_for(curve)
+    chord = np.interp(t, [0, 1], [curve[0], curve[-1]])
+    assert convexity_gap(curve, t) == pytest.approx(slow_convexity_gap(curve, t), abs=1e-9)
+    assert barrier_height(curve, t) == pytest.approx(max(curve - chord), abs=1e-9)
+    assert bump_height(curve) == pytest.approx(slow_bump_height(curve), abs=1e-9)
+    area = sum((b + a) / 2 * h for a, b, h in zip(curve, curve[1:], np.diff(t), strict=False))
+    assert area_above_minimum(curve, t) == pytest.approx(area - min(curve), abs=1e-9)
+    middle = (curve[0] + curve[-1]) / 2
+    assert abs(signed_deviation(curve)) == pytest.approx(max(abs(curve - middle)), abs=1e-9)
+    assert mean_endpoint_barrier(curve) == pytest.approx(max(curve) - middle, abs=1e-9)
+    assert max_endpoint_barrier(curve) == max(curve) - max(curve[0], curve[-1])
+    assert saddle(curve) == max(curve)
+
+
+@given(curves)
+def test_the_rules_are_ordered(curve):
+    t = positions_for(curve)
+    gap, height = convexity_gap(curve, t), barrier_height(curve, t)
+    assert gap >= height >= 0
+    assert gap >= bump_height(curve) - 1e-9
+    assert bump_height(curve) >= max_endpoint_barrier(curve) >= 0
+
+
+@given(curves)
+def test_the_rules_do_not_depend_on_the_direction_of_the_path(curve):
+    t = positions_for(curve)
+    for name, rule in RULES.items():
+        forth, back = rule(curve, t), rule(curve[::-1], 1 - t[::-1])
+        assert forth == pytest.approx(back, abs=1e-9), name
+
+
+@given(curves, finite, finite)
+def test_gap_and_height_ignore_what_is_affine_in_the_position(curve, constant, slope):
+    t = positions_for(curve)
+    for rule in (convexity_gap, barrier_height):
+        tilted = rule(curve + constant + slope * t, t)
+        assert tilted == pytest.approx(rule(curve, t), abs=1e-9)
+
+
+def test_a_quadratic_has_its_closed_form():
+    t = np.linspace(0, 1, 11)
+    # above its chord by c t (1 - t), and over a segment of width w by at most c w^2 / 4
+    hill = 0.3 + 0.2 * t + 0.8 * t * (1 - t)
+    assert convexity_gap(hill) == pytest.approx(0.2)
+    assert barrier_height(hill) == pytest.approx(0.2)
+    assert convexity_gap(0.3 - 0.8 * t * (1 - t)) == 0
+    # two valleys with a hill between: sin^2 has barrier 1 over (1/4 ... 3/4), and 0 below its ends
+    valleys = np.cos(2 * np.pi * np.linspace(0, 1, 41)) ** 2
+    assert barrier_height(valleys) == pytest.approx(0, abs=1e-12)
+    assert convexity_gap(valleys) == pytest.approx(1)
+    assert signed_deviation(valleys) == pytest.approx(-1)
+
+
+def test_leading_axes_are_kept_and_bad_curves_are_nan():
+    losses = np.random.default_rng(0).gamma(2, 1, (3, 20_000, 7))
+    losses[1, 5, 2], losses[2, 6, 0] = np.nan, np.inf
+    gaps = convexity_gap(losses)
+    assert gaps.shape == (3, 20_000)
+    assert list(zip(*np.nonzero(np.isnan(gaps)), strict=True)) == [(1, 5), (2, 6)]
+    assert gaps[2, 19_999] == convexity_gap(losses[2, 19_999])
+    assert all(np.isnan(rule([np.nan, 1.0], None)) for rule in RULES.values())
+
+
+@pytest.mark.parametrize(
+    ("losses", "positions", "text"),
+    [
+        ([1.0], None, "at least two points"),
+        (1.0, None, "at least two points"),
+        ([1.0, 2.0, 3.0], [0.0, 1.0], r"expected: positions \(3,\)"),
+        ([1.0, 2.0, 3.0], [0.0, 1.0, 0.5], "strictly ascending"),
+        ([1.0, 2.0, 3.0], [0.0, 0.5, 0.5], "strictly ascending"),
+        ([1.0, 2.0], [0.0, np.nan], "finite"),
+    ],
+)
+def test_bad_curves_are_refused(losses, positions, text):
+    for rule in RULES.values():
+        with pytest.raises(ConfigError, match=text):
+            rule(losses, positions)

@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.stats import binom, bootstrap, norm
+from scipy.stats import t as student
+
+from landscape.analysis.barriers import RULES, bootstrap_gaps, convexity_gap, intervals, null_curve
+from landscape.analysis.barriers.resamples import Resamples, interval
+from landscape.analysis.simulation import simulate_losses
+from landscape.core.errors import ConfigError
+
+SAME_FOR_ALL = ("estimate", "standard_error", "bias", "corrected", "null_bias")
+ARRAYS = ("low", "high", *SAME_FOR_ALL)
+METHODS = ("directional", "percentile", "basic", "bca")
+
+
+def example_losses(n_pairs=3, n_examples=60, seed=0):
+    rng = np.random.default_rng(seed)
+    t = np.linspace(0, 1, 11)
+    hill = 0.5 + np.arange(n_pairs)[:, None] * t * (1 - t)
+    per_example = rng.gamma(2, 0.5, (n_pairs, 1, n_examples))
+    return hill[..., None] * per_example + rng.normal(0, 0.1, (n_pairs, 11, n_examples))
+
+
+def counts_of(n_resamples, n_examples, seed):
+    shares = np.full(n_examples, 1 / n_examples)
+    return np.random.default_rng(seed).multinomial(n_examples, shares, size=n_resamples)
+
+
+def resampled_means(losses, n_resamples, seed):
+    """(n_resamples, n_pairs, n_points), an example at a time."""
+    counts = counts_of(n_resamples, losses.shape[-1], seed)
+    rows = [np.repeat(np.arange(losses.shape[-1]), count) for count in counts]
+    return np.array([[pair[:, row].mean(1) for pair in losses] for row in rows])
+
+
+@pytest.mark.parametrize("method", ["percentile", "basic"])
+@pytest.mark.parametrize("rule", ["convexity_gap", "saddle"])
+def test_resamples_are_paired_and_shared_by_all_pairs(method, rule):
+    losses = example_losses()
+    found = bootstrap_gaps(losses, rule, n_resamples=200, method=method, confidence=0.9, rng=5)
+    draws = RULES[rule](resampled_means(losses, 200, 5), None)
+    estimate = RULES[rule](losses.mean(-1), None)
+    low, high = np.percentile(draws, [5, 95], axis=0)
+    if method == "basic":
+        low, high = 2 * estimate - high, 2 * estimate - low
+    np.testing.assert_allclose(found.estimate, estimate)
+    np.testing.assert_allclose(found.low, low)
+    np.testing.assert_allclose(found.high, high)
+    np.testing.assert_allclose(found.standard_error, draws.std(0, ddof=1))
+    assert (found.confidence, found.n_resamples) == (0.9, 200)
+    assert found.draws is None
+    assert found.null is None
+
+
+@pytest.mark.parametrize("rule", ["convexity_gap", "bump_height", "saddle"])
+def test_directional_ends_are_those_of_a_loop_over_resamples_and_examples(rule):
+    losses, n = example_losses(seed=4), 60
+    found = bootstrap_gaps(losses, rule, n_resamples=199, rng=5, confidence=0.9)
+    means, counts = resampled_means(losses, 199, 5), counts_of(199, n, 5)
+    for k, pair in enumerate(losses):
+        mean = pair.mean(1)
+        estimate = RULES[rule](mean)
+        left_out = np.array([RULES[rule](np.delete(pair, e, axis=1).mean(1)) for e in range(n)])
+        influence = (n - 1) * (left_out.mean() - left_out)
+        far, ratios, gaps = [], [], []
+        for count, own in zip(counts, means[:, k], strict=True):
+            far.append((RULES[rule](mean + 6 * (own - mean)) - estimate) / 6)
+            ratios.append(np.repeat(influence, count).std() / influence.std())
+            gaps.append(RULES[rule](own))
+        far, ratios, gaps = np.array(far), np.array(ratios), np.array(gaps)
+        # with 199 resamples the 5% and 95% quantiles are the 10th and 190th in order
+        low = estimate - (np.sort(far)[189] + np.sort(far / ratios)[189]) / 2
+        wider = np.sqrt(n / (n - 1)) * student.ppf(0.95, n - 1) / norm.ppf(0.95)
+        high = max(
+            estimate + (np.sort(gaps)[189] - gaps.mean()) * wider,
+            estimate - np.sort((gaps - estimate) / ratios)[9],
+        )
+        floor = -np.inf if rule == "saddle" else 0
+        assert found.low[k] == pytest.approx(max(low, floor), abs=1e-10)
+        assert found.high[k] == pytest.approx(high, abs=1e-10)
+
+
+@pytest.mark.parametrize("rule", ["convexity_gap", "area_above_minimum", "saddle"])
+def test_bias_and_null_are_those_of_a_loop_over_resamples(rule):
+    losses = example_losses(seed=2)
+    found = bootstrap_gaps(losses, rule, n_resamples=50, rng=5, keep_draws=True)
+    means = resampled_means(losses, 50, 5)
+    for k, pair in enumerate(losses):
+        mean = pair.mean(1)
+        estimate, flat = RULES[rule](mean), null_curve(rule, mean)
+        errors = [(RULES[rule](mean + 1.5 * (own - mean)) - estimate) / 1.5 for own in means[:, k]]
+        null = [RULES[rule](flat / 6 + own - mean) for own in means[:, k]]
+        assert found.bias[k] == pytest.approx(np.mean(errors), abs=1e-12)
+        corrected = estimate - np.mean(errors)
+        if rule != "saddle":
+            corrected = max(corrected, 0)
+        assert found.corrected[k] == pytest.approx(corrected, abs=1e-12)
+        assert found.null_bias[k] == pytest.approx(np.mean(null), abs=1e-12)
+        np.testing.assert_allclose(found.null[:, k], null, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_with_a_step_of_one_the_errors_are_those_of_the_basic_bootstrap(rule):
+    losses = example_losses(seed=6)
+    weights = counts_of(150, 60, 1) / 60
+    found = Resamples(RULES[rule], losses, weights)
+    low, high = found.estimate - np.quantile(found.errors(1.0), [0.975, 0.025], axis=0)
+    basic = bootstrap_gaps(losses, rule, method="basic", n_resamples=150, rng=1)
+    np.testing.assert_allclose(low, basic.low, atol=1e-12)
+    np.testing.assert_allclose(high, basic.high, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_step_scales_the_curve_down_instead_of_the_noise_up(rule):
+    found = Resamples(RULES[rule], example_losses(seed=7), counts_of(50, 60, 1) / 60)
+    again = found.apply(found.mean / 6 + found.deviations) - found.estimate / 6
+    np.testing.assert_allclose(found.errors(6.0), again, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule", ["convexity_gap", "barrier_height", "saddle"])
+def test_errors_of_a_convex_rule_grow_with_the_step(rule):
+    found = Resamples(RULES[rule], example_losses(seed=7), counts_of(50, 60, 1) / 60)
+    for smaller, larger in itertools.pairwise(map(found.errors, (0.5, 1.0, 1.5, 6.0))):
+        assert (smaller <= larger + 1e-12).all()
+
+
+def test_one_stiff_hill_gives_the_interval_of_a_mean():
+    # each example adds its own height to one shape: the gap is the mean height
+    heights = np.random.default_rng(3).gamma(1.5, 1, 50)
+    t = np.linspace(0, 1, 11)
+    losses = 4 * (t * (1 - t))[None, :, None] * heights
+    found = bootstrap_gaps(losses, n_resamples=399, rng=2, keep_draws=True)
+    means = counts_of(399, 50, 2) @ heights / 50
+    squares = counts_of(399, 50, 2) @ heights**2 / 50
+    ratios = np.sqrt(squares - means**2) / heights.std()
+    off = means - heights.mean()
+    plain, studentized = np.sort(off)[389], np.sort(off / ratios)[389]
+    assert found.low[0] == pytest.approx(heights.mean() - (plain + studentized) / 2)
+    wider = np.sqrt(50 / 49) * student.ppf(0.975, 49) / norm.ppf(0.975)
+    up = max((plain - off.mean()) * wider, -np.sort(off / ratios)[9])
+    assert found.high[0] == pytest.approx(heights.mean() + up)
+    assert found.bias[0] == pytest.approx(off.mean(), abs=1e-12)
+    assert found.standard_error[0] == pytest.approx(means.std(ddof=1))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_interval_holds_its_share_of_the_draws(method):
+    losses = example_losses(4, seed=8)[1:] + 2.0
+    options = {"n_resamples": 199, "confidence": 0.9, "method": method}
+    found = bootstrap_gaps(losses, keep_draws=True, rng=3, **options)
+    assert found.draws.shape == found.null.shape == (199, 3)
+    assert found.draws.dtype == found.null.dtype == np.float32
+    ordered = np.sort(found.draws, axis=0)
+    np.testing.assert_allclose(ordered[9], found.low, rtol=1e-5)
+    np.testing.assert_allclose(ordered[189], found.high, rtol=1e-5)
+    # a draw lies above the corrected estimate where its resample lies above their mean
+    gaps = convexity_gap(resampled_means(losses, 199, 3))
+    about = gaps - gaps.mean(0)
+    assert ((found.draws > found.corrected) == (about > 0)).mean() > 0.99
+
+
+def test_draws_and_null_gaps_are_the_same_resamples_for_all_pairs():
+    one = example_losses(1, seed=9)
+    losses = np.concatenate([one, one, 2 * one])
+    found = bootstrap_gaps(losses, n_resamples=40, rng=0, keep_draws=True)
+    for rows in (found.draws, found.null):
+        np.testing.assert_array_equal(rows[:, 0], rows[:, 1])
+        np.testing.assert_allclose(rows[:, 2], 2 * rows[:, 0], rtol=1e-5, atol=1e-7)
+
+
+def test_bca_agrees_with_scipy():
+    losses = example_losses(1, n_examples=40, seed=2)[0] ** 3
+    found = bootstrap_gaps(losses, "saddle", method="bca", n_resamples=40_000, rng=0)
+    expected = bootstrap(
+        (losses,),
+        lambda sample, axis: sample.mean(axis).max(0),
+        n_resamples=20_000,
+        batch=1000,
+        method="BCa",
+        axis=-1,
+        rng=np.random.default_rng(1),
+        vectorized=True,
+    )
+    ends = expected.confidence_interval
+    width = ends.high - ends.low
+    plain = bootstrap_gaps(losses, "saddle", n_resamples=40_000, method="percentile", rng=0)
+    assert abs(found.low - ends.low) < 0.02 * width
+    assert abs(found.high - ends.high) < 0.02 * width
+    # the correction is large here, so that agreement says something
+    assert abs(plain.high - ends.high) > 0.05 * width
+
+
+def simulated(gap, n_curves, seed, tail="normal"):
+    """Independent curves of 11 points and 128 examples."""
+    rng = np.random.default_rng(seed)
+    matrix = [[0, gap], [gap, 0]]
+    options = {"n_examples": 128, "noise": 0.25, "shared": 0, "uneven": 0, "tail": tail}
+    return np.concatenate(
+        [simulate_losses(matrix, rng=rng, **options).losses for _ in range(n_curves)]
+    )
+
+
+@pytest.mark.parametrize("tail", ["normal", "lognormal"])
+def test_intervals_cover(tail):
+    n = 300
+    for gap in (0.0, 0.2):
+        losses = simulated(gap, n, seed=17, tail=tail)
+        found = bootstrap_gaps(losses, n_resamples=300, rng=1)
+        covered = ((found.low <= gap) & (gap <= found.high)).sum()
+        least, most = binom.ppf(0.001, n, 0.93), binom.ppf(0.999, n, 0.97)
+        assert covered >= least
+        if gap:
+            assert covered <= most
+            continue
+        # percentile intervals keep the bias
+        plain = bootstrap_gaps(losses, n_resamples=300, rng=1, method="percentile")
+        assert (plain.low <= 0).sum() < n / 2
+
+
+def test_the_bias_is_estimated_and_removed():
+    flat, hill = (bootstrap_gaps(simulated(gap, 200, 3), n_resamples=200) for gap in (0, 0.1))
+    error = flat.estimate.std()
+    assert flat.estimate.mean() > error  # the true gap is 0
+    assert flat.corrected.mean() < 0.7 * flat.estimate.mean()
+    # what noise gives where nothing is there, from one sample each
+    assert flat.null_bias.mean() == pytest.approx(flat.estimate.mean(), rel=0.15)
+    margin = 3 * hill.estimate.std() / np.sqrt(200)
+    assert abs(hill.corrected.mean() - 0.1) < margin + 0.1 * hill.estimate.std()
+    assert hill.estimate.mean() > hill.corrected.mean()
+    ratio = hill.standard_error.mean() / hill.estimate.std(ddof=1)
+    assert ratio == pytest.approx(1, abs=0.15)
+
+
+def test_degenerate_resamples_collapse_the_interval():
+    losses = np.repeat(np.linspace(0, 1, 5)[None, :, None] ** 2, 8, axis=2)
+    for method in METHODS:
+        found = bootstrap_gaps(losses, n_resamples=50, method=method, keep_draws=True)
+        assert found.low == found.high == found.estimate == found.corrected == 0
+        assert not found.draws.any()
+        assert not found.null.any()
+
+
+def test_chunks_shapes_and_missing_pairs():
+    losses = np.tile(example_losses(), (300, 1, 1)).reshape(30, 30, 11, 60).astype(np.float32)
+    losses[3, 4, 0, 0] = np.nan
+    for method in METHODS:
+        options = {"n_resamples": 100, "method": method, "rng": 1, "keep_draws": True}
+        found = bootstrap_gaps(losses, **options)
+        alone = bootstrap_gaps(losses[29, 29], **options)
+        for name in ARRAYS:
+            values = getattr(found, name)
+            assert values.shape == (30, 30)
+            assert np.argwhere(np.isnan(values)).tolist() == [[3, 4]]
+            assert values[29, 29] == pytest.approx(getattr(alone, name))
+        for name in ("draws", "null"):
+            values = getattr(found, name)
+            assert values.shape == (100, 30, 30)
+            assert np.argwhere(np.isnan(values).any(0)).tolist() == [[3, 4]]
+            np.testing.assert_allclose(values[:, 29, 29], getattr(alone, name), rtol=1e-5)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_nothing_depends_on_how_many_pairs_are_processed_at_a_time(rule, monkeypatch):
+    rng = np.random.default_rng(2)
+    losses = example_losses(12, n_examples=30, seed=3)
+    points = rng.random((12, 11)) < 0.6
+    points[:, [0, -1]] = True
+    losses[~points] = np.nan
+    options = {"points": points, "n_resamples": 40, "keep_draws": True, "rng": 7}
+    for method in METHODS:
+        monkeypatch.undo()
+        together = bootstrap_gaps(losses, rule, method=method, **options)
+        monkeypatch.setattr(intervals, "_VALUES_AT_ONCE", 1)
+        apart = bootstrap_gaps(losses, rule, method=method, **options)
+        for name in (*ARRAYS, "draws", "null"):
+            a, b = getattr(together, name), getattr(apart, name)
+            assert np.isfinite(a).all()
+            np.testing.assert_allclose(a, b, rtol=1e-5 if a.ndim > 1 else 1e-9, atol=1e-9)
+        # and a pair's points are all that counts, with their own positions
+        for k, mask in enumerate(points[:3]):
+            t = np.linspace(0, 1, 11)[mask]
+            single = bootstrap_gaps(
+                losses[k, mask], rule, t, method=method, n_resamples=40, keep_draws=True, rng=7
+            )
+            for name in ARRAYS:
+                expected = getattr(single, name)
+                np.testing.assert_allclose(getattr(apart, name)[k], expected, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(apart.null[:, k], single.null, rtol=1e-5, atol=1e-7)
+
+
+def test_all_but_the_interval_is_the_same_for_all_methods():
+    found = [bootstrap_gaps(example_losses(), n_resamples=30, method=m) for m in METHODS]
+    for name in SAME_FOR_ALL:
+        for other in found[1:]:
+            np.testing.assert_array_equal(getattr(found[0], name), getattr(other, name))
+
+
+def test_signed_rules_may_be_negative():
+    sagging = 1 - 2 * np.linspace(0, 1, 7)[:, None] * (1 - np.linspace(0, 1, 7)[:, None])
+    losses = sagging + np.random.default_rng(0).normal(0, 0.05, (7, 80))
+    found = bootstrap_gaps(losses, "signed_deviation", n_resamples=100, keep_draws=True)
+    assert found.low < found.estimate < found.high < 0
+    assert found.corrected < 0
+    assert (found.draws < 0).all()
+    # upside down it is a barrier, with the same interval
+    mirrored = bootstrap_gaps(-losses, "signed_deviation", n_resamples=100)
+    assert mirrored.estimate == pytest.approx(-found.estimate)
+    assert (mirrored.low, mirrored.high) == pytest.approx((-found.high, -found.low))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"rule": "convexity_gaps"}, "did you mean 'convexity_gap'"),
+        ({"method": "studentized"}, "directional, percentile, basic or bca"),
+        ({"confidence": 95}, "between 0 and 1"),
+        ({"n_resamples": 1}, "two resamples"),
+        ({"losses": np.ones((2, 11, 1))}, "at least two examples"),
+        ({"positions": [0, 1]}, "expected: positions"),
+        ({"points": np.ones((3, 10), dtype=bool)}, r"expected: points \(3, 11\)"),
+    ],
+)
+def test_bad_bootstraps_are_refused(arguments, text):
+    with pytest.raises(ConfigError, match=text):
+        bootstrap_gaps(**{"losses": example_losses(), **arguments})
+
+
+def test_every_method_is_one_of_the_ends_of_the_same_resamples():
+    losses = example_losses(seed=5)
+    found = Resamples(convexity_gap, losses, counts_of(80, 60, 4) / 60)
+    for method in METHODS:
+        low, high = interval(found, 0.95, method)
+        whole = bootstrap_gaps(losses, n_resamples=80, method=method, rng=4)
+        floor = 0 if method == "directional" else -np.inf
+        np.testing.assert_array_equal(whole.low, np.maximum(low, floor))
+        np.testing.assert_array_equal(whole.high, high)

@@ -1,0 +1,217 @@
+"""What the number of basins rests on: nulls, noise, bridges, membership, kinds of gaps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import pdist, squareform
+from sklearn.metrics import adjusted_rand_score
+
+from landscape.analysis.barriers import bootstrap_gaps
+from landscape.analysis.basins import find_basins
+from landscape.analysis.basins.mixture import fit_mixture
+from landscape.analysis.basins.null import (
+    cut_all,
+    even_continuum_null,
+    normal_continuum_null,
+    squares,
+)
+from landscape.analysis.basins.number import bridged_groups, n_bridges, sharp_groups
+from landscape.analysis.basins.silhouette import mean_separation, separation
+from landscape.analysis.simulation import block_gaps, bridge_gaps, chain_gaps, simulate_losses
+from landscape.core.errors import ConfigError
+
+
+def analyzed(gaps, seed=0, n_basins=None, **options):
+    """Basins of what a sample of examples shows of true gaps."""
+    drawn = simulate_losses(gaps, **{"n_examples": 256, "noise": 0.25, "rng": seed, **options})
+    found = bootstrap_gaps(drawn.losses, n_resamples=200, keep_draws=True, rng=seed)
+    return find_basins(
+        squareform(found.estimate),
+        n_basins,
+        noise=squareform(found.standard_error),
+        draws=found.draws,
+        null=found.null,
+        rng=seed,
+    )
+
+
+def test_the_continuum_has_the_spread_of_the_gaps():
+    places = np.random.default_rng(0).normal(size=(12, 2)) * [3, 1]
+    gaps = squareform(pdist(places, "sqeuclidean"))
+    for make in (even_continuum_null, normal_continuum_null):
+        drawn = make(gaps)(np.random.default_rng(1), 4000)
+        # expected squared distance: twice the summed variances of the places
+        expected = 2 * places.var(0, ddof=1).sum()
+        assert drawn.mean() == pytest.approx(expected, rel=0.03)
+        assert (drawn >= 0).all()
+    one = squares(even_continuum_null(gaps)(np.random.default_rng(1), 1), 12)[0]
+    # squared distances of points in a plane: classical scaling finds two axes and no more
+    centring = np.eye(12) - 1 / 12
+    lengths = np.linalg.eigvalsh(-0.5 * centring @ one @ centring)
+    assert (lengths > 1e-9).sum() == 2
+    assert lengths.min() > -1e-9
+
+
+def test_separations_are_those_of_the_closest_two_groups():
+    gaps, labels = block_gaps((4, 3, 2), between=0.5, within=0.1, spread=0.6, rng=3)
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    blocks = [gaps[np.ix_(labels == a, labels == b)] for a, b in pairs]
+    assert separation(gaps, labels) == min(np.median(block) for block in blocks)
+    many = np.stack([gaps, 2 * gaps])
+    expected = min(block.mean() for block in blocks)
+    np.testing.assert_allclose(
+        mean_separation(many, np.stack([labels, labels]), 3), [expected, 2 * expected]
+    )
+    assert separation(gaps, np.zeros(9, dtype=int)) == -np.inf
+
+
+def sharp_by_definition(gaps, tolerance):
+    """Every partition's definition checked pair by pair, through the closure of being joined."""
+    n = len(gaps)
+    joined = (gaps <= tolerance) | np.eye(n, dtype=bool)
+    closure = np.linalg.matrix_power(joined.astype(int), n) > 0
+    groups = np.unique(closure, axis=0)
+    within = [gaps[i, j] for i in range(n) for j in range(i) if closure[i, j]]
+    between = [gaps[i, j] for i in range(n) for j in range(i) if not closure[i, j]]
+    if len(groups) == 1 or len(groups) > (n + 1) // 2 or len(groups) == n:
+        return None
+    return groups if max(within) < min(between) / 2 else None
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(3, 7).flatmap(
+        lambda n: st.lists(
+            st.sampled_from([0.0, 0.01, 0.02, 0.03, 0.05, 0.3]),
+            min_size=n * (n - 1) // 2,
+            max_size=n * (n - 1) // 2,
+        )
+    )
+)
+def test_sharp_groups_are_what_their_definition_says(values):
+    gaps = squareform(np.array(values))
+    found, expected = sharp_groups(gaps, 0.02), sharp_by_definition(gaps, 0.02)
+    if expected is None:
+        assert found is None
+    else:
+        np.testing.assert_array_equal(np.unique(found[:, None] == found, axis=0), expected)
+        assert (np.diff(np.bincount(found)) <= 0).all()
+
+
+def test_noise_that_could_join_groups_leaves_nothing_sharp():
+    gaps, labels = block_gaps((4, 4), between=0.3, within=0.01, rng=0)
+    assert adjusted_rand_score(sharp_groups(gaps, 0.02), labels) == 1
+    assert sharp_groups(gaps, 0.02, np.full_like(gaps, 0.1)) is not None
+    assert sharp_groups(gaps, 0.02, np.full_like(gaps, 0.15)) is None  # .16 is above half of .3
+    assert sharp_groups(gaps, 0.02, np.full_like(gaps, 0.29)) is None  # no barrier is certain
+
+
+def test_a_bridge_is_named_and_does_not_join_the_basins():
+    gaps = bridge_gaps((8, 7), between=0.4)
+    labels = np.array([0] * 8 + [1] * 7 + [0])
+    assert n_bridges(gaps <= 0.02, labels) == 1
+    np.testing.assert_array_equal(bridged_groups(gaps, labels, 0.02), labels)
+    basins = analyzed(gaps)
+    assert basins.n_basins == 2
+    assert basins.membership.between.tolist() == [False] * 15 + [True]
+    assert basins.membership.second[-1] == 1 - basins.labels[-1]
+    # with the bridge in either basin
+    assert adjusted_rand_score(basins.labels[:15], labels[:15]) == 1
+
+
+@pytest.mark.parametrize("n", [6, 10, 20])
+def test_a_chain_is_no_basins(n):
+    gaps = chain_gaps(n, reach=max(1, n / 5), slope=1 / n)
+    halves = np.arange(n) // (n // 2)
+    assert n_bridges(gaps <= 0.02, halves) > max(1, n // 10)
+    assert find_basins(gaps).evidence.verdict == "no groups"
+
+
+def test_sure_members_and_unsure_ones():
+    gaps, _ = block_gaps((6, 5), between=0.4, rng=0)
+    gaps[0, 6:] = gaps[6:, 0] = 0.21
+    gaps[0, 1:6] = gaps[1:6, 0] = 0.19
+    basins = analyzed(gaps, n_basins=2, noise=0.5)
+    own = basins.membership.probability[np.arange(11), basins.labels]
+    assert own[0] < 0.95
+    assert basins.membership.between.tolist() == [True] + [False] * 10
+    assert (own[1:] > 0.99).all()
+    np.testing.assert_allclose(basins.membership.probability.sum(1), 1)
+    others = [g for g in range(1, 11) if basins.labels[g] == basins.labels[1] and g != 1]
+    assert basins.membership.distance[1, basins.labels[1]] == pytest.approx(
+        basins.gaps[1, [*others, *([0] if basins.labels[0] == basins.labels[1] else [])]].mean()
+    )
+    one = find_basins(gaps, 1).membership
+    assert (one.probability == 1).all()
+    assert (one.second == -1).all()
+
+
+def test_noise_alone_is_one_valley():
+    for seed in range(4):
+        basins = analyzed(np.zeros((9, 9)), seed=seed, noise=0.5, shared=0.9)
+        assert basins.n_basins == 1
+        assert basins.evidence.verdict == "one valley"
+        assert basins.evidence.reason == "One basin: no gap exceeds .02 nats beyond example noise."
+
+
+def test_the_noise_says_how_much_a_largest_gap_is_worth():
+    gaps, _ = block_gaps((5, 5), between=0.5, rng=0)
+    strong = analyzed(gaps).evidence
+    assert strong.p_noise == pytest.approx(1 / 201)
+    assert strong.n_barriers == 25
+    assert strong.stabilities[0] == pytest.approx(1)
+    assert strong.noise_quantiles[0] > 0
+    plain = find_basins(gaps).evidence
+    assert np.isnan(plain.p_noise)
+    assert np.isnan(plain.stabilities).all()
+    assert (plain.noise_quantiles == 0).all()
+
+
+def test_p_values_of_largest_gaps_are_even_where_there_is_only_noise():
+    found = [
+        analyzed(np.zeros((5, 5)), seed=seed, n_examples=128).evidence.p_noise for seed in range(20)
+    ]
+    # of 20, but for one time in a thousand
+    assert (np.array(found) <= 0.05).sum() <= 5
+    assert (np.array(found) >= 0.5).sum() >= 3
+
+
+def test_two_kinds_of_gaps_and_one():
+    gaps, labels = block_gaps((8, 8), between=0.5, within=0.02, spread=0.3, rng=0)
+    mixture = fit_mixture(gaps)
+    assert mixture.n_kinds == 2
+    assert mixture.share == pytest.approx(56 / 120, abs=0.02)
+    assert 0.05 < mixture.threshold < 0.3
+    assert ((mixture.probability > 0.5) == (labels[:, None] != labels)).all()
+    lower = np.sqrt(gaps[(labels[:, None] == labels) & ~np.eye(16, dtype=bool)])
+    assert mixture.means[0] == pytest.approx(lower.mean() ** 2, rel=0.02)
+    equal, _ = block_gaps((16,), between=1, within=0.3, spread=0.2, rng=0)
+    assert fit_mixture(equal).n_kinds == 1
+    assert fit_mixture(np.zeros((8, 8))) is None
+    assert fit_mixture(gaps[:4, :4]) is None
+
+
+def test_cuts_of_draws_are_cuts_of_each():
+    pairs = np.random.default_rng(0).uniform(size=(3, 15))
+    whole = cut_all(pairs, 4)
+    for row in range(3):
+        alone = cut_all(pairs[row : row + 1], 4)
+        for k in (2, 3, 4):
+            np.testing.assert_array_equal(whole[k][row], alone[k][0])
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"draws": np.zeros((30, 6))}, "come with those of the null"),
+        ({"draws": np.zeros((30, 5)), "null": np.zeros((30, 6))}, r"\(n_draws, 6\), 20 draws"),
+        ({"draws": np.zeros((5, 6)), "null": np.zeros((5, 6))}, r"shape \(5, 6\)"),
+        ({"draws": np.full((30, 6), -1), "null": np.zeros((30, 6))}, "finite and not negative"),
+    ],
+)
+def test_draws_that_do_not_fit_are_refused(options, text):
+    with pytest.raises(ConfigError, match=text):
+        find_basins(1 - np.eye(4), **options)

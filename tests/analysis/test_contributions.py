@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
+from landscape.analysis.barriers import RULES, barrier_height, convexity_gap
+from landscape.analysis.barriers.contributions import (
+    LINEAR_RULES,
+    concentration,
+    contributions,
+    population_contributions,
+)
+from landscape.core.errors import ConfigError
+from landscape.records.store import Results
+from tests.analyses import make_contents, thin_out
+
+SMALL = (0.0, 0.1, 1.0, 0.9)
+
+
+def with_losses(losses: np.ndarray, positions: np.ndarray | None = None) -> Results:
+    """A store of one pair with these losses (n_points, n_examples) on mnli_dev."""
+    contents = make_contents(
+        (0.0, 1.0), n_examples=losses.shape[1], n_points=len(losses), challenge=False
+    )
+    data = replace(contents.datasets["mnli_dev"], losses=losses[None].astype(np.float32))
+    t = contents.positions if positions is None else positions
+    return replace(contents, datasets={"mnli_dev": data}, positions=t)
+
+
+def brute(losses: np.ndarray, t: np.ndarray, rule: str) -> tuple[float, np.ndarray]:
+    """The largest rise over all triples, and what each example has of it."""
+    last = len(t) - 1
+    best, values = 0.0, np.zeros(losses.shape[1])
+    for i, k, j in itertools.combinations(range(len(t)), 3):
+        if rule == "barrier_height" and (i, j) != (0, last):
+            continue
+        own = losses[k] - ((t[j] - t[k]) * losses[i] + (t[k] - t[i]) * losses[j]) / (t[j] - t[i])
+        if own.mean() > best:
+            best, values = float(own.mean()), own
+    return best, values
+
+
+@pytest.mark.parametrize("rule", LINEAR_RULES)
+@pytest.mark.parametrize("seed", range(5))
+def test_they_are_those_of_the_best_of_all_triples(rule: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    t = np.array([0, 0.05, 0.3, 0.4, 0.7, 0.85, 1])
+    losses = rng.gamma(2.0, size=(7, 30)).astype(np.float32)
+    found = contributions(with_losses(losses, t), "mnli_dev", 0, rule)
+    best, values = brute(losses.astype(np.float64), t, rule)
+    np.testing.assert_allclose(found.values, values, atol=1e-12)
+    assert found.gap == pytest.approx(best, abs=1e-12)
+    i, k, j = (int(np.flatnonzero(t == place)[0]) for place in found.triple)
+    assert i < k < j
+    own = losses.astype(np.float64).mean(1)
+    line = own[i] + (t[k] - t[i]) / (t[j] - t[i]) * (own[j] - own[i])
+    assert own[k] - line == pytest.approx(best, abs=1e-12)
+    # without the examples that contribute most the maximum is taken anew
+    for left_out, rest in ((1, found.gap_without_top), (1, found.gap_without_top_1)):
+        kept = np.argsort(values)[:-left_out]
+        expected = RULES[rule](losses.astype(np.float64)[:, kept].mean(1), t)
+        assert rest == pytest.approx(expected, abs=1e-12)
+
+
+losses_1024 = st.integers(2, 8).flatmap(
+    lambda points: st.integers(1, 12).flatmap(
+        lambda examples: st.lists(
+            st.lists(st.integers(0, 4096), min_size=examples, max_size=examples),
+            min_size=points,
+            max_size=points,
+        )
+    )
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(losses_1024, st.sampled_from(LINEAR_RULES), st.randoms(use_true_random=False))
+def test_their_mean_is_the_gap_and_a_permutation_permutes_them(
+    numbers: list[list[int]], rule: str, random: object
+) -> None:
+    losses = np.array(numbers) / 1024  # sums of these are exact in any order
+    order = list(range(losses.shape[1]))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    one = contributions(with_losses(losses), "mnli_dev", 0, rule)
+    other = contributions(with_losses(losses[:, order]), "mnli_dev", 0, rule)
+    t = np.linspace(0, 1, len(losses))
+    assert one.values.mean() == pytest.approx(RULES[rule](losses.mean(1), t), abs=1e-10)
+    assert one.gap == one.values.mean()
+    np.testing.assert_array_equal(one.values[order], other.values)
+    for name, value in vars(one.concentration).items():
+        np.testing.assert_allclose(getattr(other.concentration, name), value, rtol=1e-12)
+    assert other.triple == one.triple or np.isnan(one.triple).all()
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 300),
+    st.floats(1e-300, 1e300) | st.just(5e-324),
+)
+def test_equal_contributions_are_spread_evenly(n: int, value: float) -> None:
+    found = concentration(np.full(n, value))
+    for share, percent in ((found.top_1, 1), (found.top_5, 5), (found.top_10, 10)):
+        assert share == pytest.approx(-(-n * percent // 100) / n)
+    assert found.n_half == -(-n // 2)
+    assert found.gini == pytest.approx(0, abs=1e-12)
+    assert found.effective_number == pytest.approx(n)
+    assert found.share_positive == 1
+
+
+@settings(deadline=None)
+@given(st.integers(1, 300), st.integers(0, 299), st.floats(-5, 0))
+def test_a_single_example_can_carry_all(n: int, place: int, rest: float) -> None:
+    values = np.full(n, rest)
+    values[place % n] = 0.7
+    found = concentration(values)
+    assert (found.top_1, found.top_5, found.top_10) == (1, 1, 1)
+    assert found.n_half == 1
+    assert found.gini == pytest.approx(1 - 1 / n)
+    assert found.effective_number == pytest.approx(1)
+    assert found.share_positive == pytest.approx(1 / n)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-50, 50), min_size=1, max_size=40))
+def test_concentration_is_that_of_exact_arithmetic(numbers: list[int]) -> None:
+    found = concentration(np.array(numbers, dtype=float))
+    positive = sorted((max(x, 0) for x in numbers), reverse=True)
+    n, total = len(numbers), sum(positive)
+    assert found.share_positive == sum(x > 0 for x in numbers) / n
+    if not total:
+        assert found.n_half == 0
+        assert np.isnan([found.top_1, found.top_5, found.top_10, found.gini]).all()
+        assert np.isnan(found.effective_number)
+        return
+    for share, percent in ((found.top_1, 1), (found.top_5, 5), (found.top_10, 10)):
+        assert share == pytest.approx(sum(positive[: -(-n * percent // 100)]) / total)
+    assert found.n_half == next(
+        m for m in range(1, n + 1) if Fraction(sum(positive[:m]), total) >= Fraction(1, 2)
+    )
+    # the mean absolute difference over twice the mean
+    difference = sum(abs(a - b) for a in positive for b in positive)
+    assert found.gini == pytest.approx(difference / (2 * n * total), abs=1e-12)
+    assert found.effective_number == pytest.approx(total**2 / sum(x * x for x in positive))
+
+
+def test_a_gap_that_one_example_makes_vanishes_without_it() -> None:
+    losses = np.ones((5, 200))
+    losses[2, 17] = 3
+    found = contributions(with_losses(losses), "mnli_dev", 0)
+    assert np.flatnonzero(found.values).tolist() == [17]
+    assert (found.gap, found.gap_without_top, found.gap_without_top_1) == (0.01, 0, 0)
+    assert found.triple == (0, 0.5, 1)  # of all triples that give 2, the widest
+    assert found.sentence == (
+        "Half of what examples add to the gap between seed-00 and seed-01, 0.01 nats, comes from "
+        "1 of 200 examples; without the 2 examples that contribute most it vanishes."
+    )
+    alone = contributions(with_losses(losses[:, 17:18]), "mnli_dev", 0)
+    assert np.isnan([alone.gap_without_top, alone.gap_without_top_1]).all()
+    assert alone.sentence.endswith("without the one that contributes most nothing is left.")
+
+
+def test_a_convex_curve_has_no_contributions() -> None:
+    t = np.linspace(0, 1, 6)
+    rng = np.random.default_rng(0)
+    losses = (t[:, None] - 0.4) ** 2 + rng.random(20)
+    for rule in LINEAR_RULES:
+        found = contributions(with_losses(losses), "mnli_dev", 0, rule)
+        assert (found.values == 0).all()
+        assert np.isnan(found.triple).all()
+        assert found.concentration.n_half == 0
+        assert found.sentence.startswith("No example contributes")
+    # a straight one neither, whatever rounding makes of it
+    straight = contributions(with_losses(t[:, None] * 0.1 + rng.random(20)), "mnli_dev", 0)
+    assert straight.gap < 1e-7
+
+
+@pytest.mark.parametrize("rule", LINEAR_RULES)
+def test_only_exact_points_are_seen(rule: str) -> None:
+    contents = thin_out(make_contents(SMALL, n_examples=60), seed=1)
+    data = contents.datasets["mnli_dev"]
+    for pair in range(len(contents.pairs)):
+        seen = contents.exact[pair]
+        losses, t = data.losses[pair][seen].astype(np.float64), contents.positions[seen]
+        found = contributions(contents, "mnli_dev", pair, rule)
+        best, values = brute(losses, t, rule)
+        assert found.gap == pytest.approx(RULES[rule](losses.mean(1), t), abs=1e-12)
+        np.testing.assert_allclose(found.values, values, atol=1e-12)
+        assert found.gap == pytest.approx(best, abs=1e-12)
+        if best:
+            assert set(found.triple) <= set(t)
+
+
+def test_the_population_is_the_mean_over_its_pairs() -> None:
+    contents = make_contents(SMALL, n_examples=80)
+    losses = contents.datasets["hans"].losses
+    losses[1, 3, 5] = np.nan  # this pair has no gap
+    texts = {"premise": np.array([f"p{e}" for e in range(80)], dtype=object)}
+    data = replace(contents.datasets["hans"], texts=texts)
+    contents = replace(contents, datasets={**contents.datasets, "hans": data})
+    found = population_contributions(contents, "hans")
+    assert found.pairs.tolist() == [0, 2, 3, 4, 5]
+    each = [contributions(contents, "hans", pair) for pair in found.pairs]
+    values = np.array([one.values for one in each])
+    np.testing.assert_allclose(found.mean, values.mean(0), atol=1e-14)
+    np.testing.assert_allclose(found.gaps, [one.gap for one in each])
+    assert found.mean.mean() == pytest.approx(found.gaps.mean())
+    assert found.concentration == concentration(found.mean)
+    for place in range(5):
+        others = np.delete(values, place, axis=0).mean(0)
+        expected = spearmanr(values[place], others).statistic
+        assert found.stability[place] == pytest.approx(expected)
+    order = np.argsort(-found.mean, kind="stable")
+    curves = losses.astype(np.float64)
+    for count, rest in ((1, found.gap_without_top), (1, found.gap_without_top_1)):
+        kept = np.sort(order[count:])
+        gaps = convexity_gap(curves[found.pairs][:, :, kept].mean(-1), contents.positions)
+        assert rest == pytest.approx(gaps.mean())
+    # the table of examples
+    table = found.examples
+    assert table.index.tolist() == order.tolist()
+    assert table["text: premise"].tolist() == [f"p{e}" for e in order]
+    assert table["label"].tolist() == [data.label_names[data.labels[e]] for e in order]
+    groups = data.groups["heuristic / label"]
+    assert table["group: heuristic / label"].tolist() == groups[order].tolist()
+    np.testing.assert_array_equal(table["contribution"], found.mean[order])
+    assert table["share"].sum() == pytest.approx(1)
+    raised = [one for one in each if one.gap > 0]
+    assert len(raised) > 1
+    expected_rows = np.zeros((4, 80))
+    counts = np.zeros(80, dtype=int)
+    for one in raised:
+        pair = found.pairs[each.index(one)]
+        i, k, j = (int(np.argmin(abs(contents.positions - place))) for place in one.triple)
+        right = (data.predictions[pair] == data.labels).astype(float)
+        w = (one.triple[1] - one.triple[0]) / (one.triple[2] - one.triple[0])
+        for row, at in ((0, curves[pair]), (2, right)):
+            expected_rows[row] += (1 - w) * at[i] + w * at[j]
+            expected_rows[row + 1] += at[k]
+        top = np.argsort(-one.values)[:4]
+        counts[top[one.values[top] > 0]] += 1
+    columns = ["loss_ends", "loss_middle", "accuracy_ends", "accuracy_middle"]
+    np.testing.assert_allclose(
+        table[columns].sort_index().to_numpy().T, expected_rows / len(raised), atol=1e-12
+    )
+    assert table["in_top_5"].sort_index().tolist() == counts.tolist()
+    # and of groups: those of the whole set add up
+    rows = found.groups.set_index("group")
+    assert rows.loc["hans", "share"] == pytest.approx(1)
+    for name in np.unique(groups):
+        mask = groups == name
+        row = rows.loc[f"hans: {name}"]
+        assert row["examples"] == mask.sum()
+        assert row["contribution"] == pytest.approx(found.mean[mask].mean())
+        assert row["share"] == pytest.approx(found.mean[mask].sum() / found.mean.sum())
+    labels = ["hans: entailment", "hans: non-entailment"]
+    assert rows.loc[labels, "share"].sum() == pytest.approx(1)
+    assert found.sentence.startswith("Half of what examples add to the mean gap of 5 pairs, ")
+    assert f"{np.median(found.stability):.2f} (Spearman, median of 5)" in found.sentence
+
+
+def test_pairs_without_a_gap_count_as_none() -> None:
+    contents = make_contents((0.0, 0.1, 1.0), n_examples=40, challenge=False)
+    t = contents.positions
+    data = contents.datasets["mnli_dev"]
+    data.losses[0] = ((t - 0.5) ** 2)[:, None] + np.linspace(0, 1, 40)  # convex
+    found = population_contributions(contents, "mnli_dev", "barrier_height")
+    assert found.gaps[0] == 0
+    assert np.isnan(found.stability[0])
+    assert np.isfinite(found.stability[1:]).all()
+    expected = barrier_height(data.losses.mean(-1, dtype=np.float64), t)
+    np.testing.assert_allclose(found.gaps, expected, atol=1e-12)
+    assert found.mean.mean() == pytest.approx(expected.mean())
+    data.losses[1:] = data.losses[0]
+    none = population_contributions(contents, "mnli_dev")
+    assert none.sentence == "No example contributes: the mean gap of 3 pairs is 0."
+    assert none.examples[["loss_ends", "accuracy_middle"]].isna().all().all()
+    assert none.groups["share"].isna().all()
+
+
+def test_what_cannot_be_decomposed_is_refused() -> None:
+    contents = make_contents((0.0, 1.0), n_examples=10)
+    with pytest.raises(ConfigError, match=r"linear(?s:.*)convexity_gap or barrier_height"):
+        contributions(contents, "mnli_dev", 0, "saddle")
+    with pytest.raises(ConfigError, match="did you mean 'mnli_dev'"):
+        population_contributions(contents, "mnli_de")
+    for pair in (-1, 1):
+        with pytest.raises(ConfigError, match=r"no such pair(?s:.*)from 0 to 0"):
+            contributions(contents, "mnli_dev", pair)
+    contents.datasets["hans"].losses[0, 3, 0] = np.inf
+    with pytest.raises(ConfigError, match=r"no finite gap(?s:.*)seed-00 and seed-01"):
+        contributions(contents, "hans", 0)
+    with pytest.raises(ConfigError, match="No pair has a finite gap"):
+        population_contributions(contents, "hans")
+    means = replace(contents.datasets["mnli_dev"], aggregated=True)
+    with pytest.raises(ConfigError, match="only means over the examples are known"):
+        contributions(replace(contents, datasets={"mnli_dev": means}), "mnli_dev", 0)
+    unmeasured = replace(contents, formats=np.zeros_like(contents.formats))
+    with pytest.raises(ConfigError, match="no finite gap"):
+        contributions(unmeasured, "mnli_dev", 0)
+    for values in ([], [[1.0]], [np.nan]):
+        with pytest.raises(ConfigError, match="one finite value an example"):
+            concentration(values)
+
+
+def test_no_torch_is_imported() -> None:
+    code = "import sys, landscape.analysis.barriers.contributions; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,362 @@
+"""Comparisons of partitions, against entropies by hand, scikit-learn and every permutation."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import combinations, permutations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import pdist, squareform
+from scipy.stats import entropy, hypergeom, spearmanr
+from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
+
+from landscape.analysis.analysis import Analysis
+from landscape.analysis.averaging import AVERAGING_RULES
+from landscape.analysis.barriers import bootstrap_gaps
+from landscape.analysis.basins import find_basins
+from landscape.analysis.basins.partitions import (
+    Source,
+    adjusted_mutual_information,
+    adjusted_rand,
+    compare_partitions,
+    functional_distances,
+    matrix_agreement,
+    partition_sources,
+    rand_p_value,
+    sources_sentence,
+    variation_of_information,
+)
+from landscape.analysis.basins.partitions.sources import _gap_matrix
+from landscape.core.errors import ConfigError, DataError
+from tests.analyses import make_analysis
+
+PLACES = (0.0, 0.1, 0.05, 0.95, 1.0, 1.05, 0.02)
+LABELS = [0, 0, 0, 1, 1, 1, 0]
+
+three_partitions = st.integers(1, 12).flatmap(
+    lambda n: st.tuples(*[st.lists(st.integers(0, 3), min_size=n, max_size=n)] * 3)
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(three_partitions)
+def test_variation_of_information_is_a_metric_of_entropies(parts: tuple[list[int], ...]) -> None:
+    a, b, c = parts
+    found = variation_of_information(a, b)
+    both = [10 * x + y for x, y in zip(a, b, strict=True)]
+    joint, first, second = (
+        entropy(np.unique(labels, return_counts=True)[1]) for labels in (both, a, b)
+    )
+    assert found == pytest.approx(2 * joint - first - second, abs=1e-12)
+    assert found == pytest.approx(variation_of_information(b, a), abs=1e-12)
+    assert found <= variation_of_information(a, c) + variation_of_information(c, b) + 1e-12
+    same = {*both} and len({*both}) == len({*a}) == len({*b})
+    assert (found < 1e-12) == bool(same)
+    share = variation_of_information(a, b, normalized=True)
+    assert 0 <= share <= 1 + 1e-12
+    if len(a) > 1:
+        assert share * np.log(len(a)) == pytest.approx(found, abs=1e-12)
+    assert adjusted_rand(a, b) == pytest.approx(adjusted_rand_score(a, b))
+    assert adjusted_mutual_information(a, b) == pytest.approx(adjusted_mutual_info_score(a, b))
+
+
+def test_the_farthest_partitions_are_log_n_apart() -> None:
+    assert variation_of_information([0] * 8, range(8)) == pytest.approx(np.log(8))
+    assert variation_of_information([0] * 8, range(8), normalized=True) == pytest.approx(1)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, 2), min_size=5, max_size=5), st.integers(0, 1000))
+def test_the_rand_p_value_counts_every_permutation(a: list[int], seed: int) -> None:
+    b = np.random.default_rng(seed).integers(0, 2, 5)
+    found = rand_p_value(a, b, n_resamples=120)
+    if {len({*a}), len({*b})} & {1, 5}:
+        assert np.isnan(found)
+        return
+    observed = adjusted_rand_score(a, b)
+    every = [adjusted_rand_score(order, b) for order in permutations(a)]
+    assert found == pytest.approx(np.mean([index >= observed - 1e-12 for index in every]))
+
+
+def test_the_rand_p_value_of_many_models_is_drawn() -> None:
+    labels = np.repeat([0, 1], 20)
+    assert rand_p_value(labels, 1 - labels, n_resamples=999) == 1 / 1000
+    # hypergeometric: 6 of 8 in either block agree, as the largest of the two overlaps
+    a, b = np.repeat([0, 1], 8), np.array([0] * 6 + [1] * 2 + [1] * 6 + [0] * 2)
+    exact = hypergeom(16, 8, 8).pmf([0, 1, 2, 6, 7, 8]).sum()
+    drawn = rand_p_value(a, b, n_resamples=20_000, rng=1)
+    assert drawn == pytest.approx(exact, abs=4 * (exact / 20_000) ** 0.5)
+    assert drawn == rand_p_value(a, b, n_resamples=20_000, rng=1)
+
+
+def test_partitions_are_compared_two_by_two() -> None:
+    table = compare_partitions(
+        {"loss": LABELS, "names": [*"aaabbba"], "one": [7] * 7, "odd": [0, 1, 0, 1, 0, 1, 0]}
+    )
+    assert [*zip(table["first"], table["second"], strict=True)] == [
+        *combinations(["loss", "names", "one", "odd"], 2)
+    ]
+    same = table.iloc[0]
+    assert same[["blocks_first", "blocks_second", "adjusted_rand"]].tolist() == [2, 2, 1]
+    assert same["adjusted_mutual_information"] == pytest.approx(1)
+    assert same["variation_of_information"] == same["normalized_variation"] == 0
+    assert same["p_value"] == pytest.approx(1 / 35)  # 35 ways to choose the block of three
+    one = table[table["second"] == "one"]
+    assert one["p_value"].isna().all()
+    assert one["adjusted_rand"].tolist() == [0, 0]
+    assert len(compare_partitions({"loss": LABELS})) == 0
+    assert "p_value" in compare_partitions({})
+
+
+def test_agreement_of_matrices_is_mantels_test() -> None:
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(2, 5, 3))
+    a, b = pdist(x), pdist(x + 0.8 * y)
+    found = matrix_agreement({"a": squareform(a), "b": squareform(b)}).iloc[0]
+    rho = spearmanr(a, b).statistic
+    assert found["spearman"] == pytest.approx(rho)
+    assert found["n_pairs"] == 10
+    assert np.isnan([found["low"], found["high"]]).all()
+    every = np.array(
+        [
+            spearmanr(squareform(squareform(a)[np.ix_(order, order)]), b).statistic
+            for order in permutations(range(5))
+        ]
+    )
+    sides = (every >= rho - 1e-12).mean(), (every <= rho + 1e-12).mean()
+    assert found["p_value"] == pytest.approx(min(1, 2 * min(sides)))
+
+
+def test_agreement_with_itself_with_holes_and_with_constants() -> None:
+    a = squareform(np.random.default_rng(0).random(190))
+    holes = a.copy()
+    holes[0, 1] = holes[1, 0] = np.nan
+    flat = 1 - np.eye(20)
+    table = matrix_agreement({"a": a, "b": a**3, "holes": holes, "flat": flat}, n_resamples=199)
+    rows = table.set_index(["first", "second"])
+    assert rows.loc[("a", "b"), "spearman"] == pytest.approx(1)
+    assert rows.loc[("a", "b"), "p_value"] == pytest.approx(2 / 200)
+    assert rows.loc[("a", "holes"), "spearman"] == pytest.approx(1)
+    assert rows.loc[("a", "holes"), "n_pairs"] == 189
+    assert np.isnan(rows.loc[("a", "holes"), "p_value"])
+    assert rows.loc[("a", "flat"), ["spearman", "p_value"]].isna().all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 1000), st.integers(1, 6), st.integers(1, 30), st.integers(2, 4))
+def test_functional_distances_count_examples(seed: int, n: int, m: int, classes: int) -> None:
+    rng = np.random.default_rng(seed)
+    predictions = rng.integers(0, classes, (n, m)).astype(np.uint8)
+    labels = rng.integers(0, classes, m)
+    found = functional_distances(predictions, labels)
+    for i in range(n):
+        for j in range(n):
+            differ = np.mean(predictions[i] != predictions[j])
+            assert found["disagreement"][i, j] == pytest.approx(differ, abs=1e-12)
+            right = (predictions[i] == labels) != (predictions[j] == labels)
+            assert found["error disagreement"][i, j] == pytest.approx(right.mean(), abs=1e-12)
+    if classes == 2:
+        np.testing.assert_allclose(found["disagreement"], found["error disagreement"])
+
+
+def test_functional_distances_of_many_examples_are_added_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    predictions, labels = rng.integers(0, 3, (4, 100)), rng.integers(0, 3, 100)
+    whole = functional_distances(predictions, labels)
+    monkeypatch.setattr("landscape.analysis.basins.partitions.matrices._VALUES_AT_ONCE", 28)
+    pieces = functional_distances(predictions, labels)
+    for name, matrix in whole.items():
+        np.testing.assert_allclose(pieces[name], matrix, atol=1e-14)
+        assert not matrix.diagonal().any()
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    return make_analysis(PLACES)
+
+
+@pytest.fixture(scope="module")
+def sources(analysis: Analysis) -> tuple[Source, ...]:
+    distances = squareform(pdist(np.array(PLACES)[:, None]))
+    contents = with_distances(analysis.contents, distances)
+    return partition_sources(replace(analysis, contents=contents))
+
+
+def with_distances(contents: Any, distances: np.ndarray) -> Any:
+    contents = replace(contents)
+    object.__setattr__(contents, "distances", distances)  # whether or not the store knows them
+    return contents
+
+
+def test_every_source_of_a_store_is_there(analysis: Analysis, sources: tuple[Source, ...]) -> None:
+    rules = [rule.replace("_", " ") for rule in AVERAGING_RULES]
+    assert [source.name for source in sources] == [
+        *(f"{rule} on {name}" for name in ("mnli_dev", "hans") for rule in rules),
+        "disagreement on mnli_dev",
+        "disagreement on hans",
+        "weight distance",
+    ]
+    by_name = {source.name: source for source in sources}
+    assert by_name["convexity gap on mnli_dev"].note == ""
+    assert by_name["convexity gap on hans"].note == "without noise"
+    assert by_name["disagreement on hans"].note == "not in nats: no tolerance"
+    own = by_name["convexity gap on mnli_dev"]
+    np.testing.assert_allclose(own.matrix, np.maximum(analysis.gaps.estimate, 0), atol=1e-9)
+    assert own.labels is analysis.basins.labels
+    for source in sources:
+        assert source.matrix.shape == (7, 7)
+        assert source.n_basins == source.labels.max() + 1
+        assert source.forced.max() == 1
+        assert (source.matrix >= 0).all()
+    data = analysis.contents.datasets["hans"]
+    np.testing.assert_allclose(
+        by_name["disagreement on hans"].matrix,
+        functional_distances(data.model_predictions, data.labels)["disagreement"],
+    )
+    weights = by_name["weight distance"]
+    assert adjusted_rand(weights.forced, LABELS) == adjusted_rand(own.forced, LABELS) == 1
+    alone = find_basins(by_name["barrier height on mnli_dev"].matrix, 2)
+    assert adjusted_rand(by_name["barrier height on mnli_dev"].forced, alone.labels) == 1
+
+
+@pytest.mark.parametrize("thin", [False, True])
+def test_gaps_of_every_rule_are_those_at_the_exact_points(thin: bool) -> None:
+    analysis = make_analysis(PLACES, thin=thin)
+    contents = analysis.contents
+    assert contents.exact.all() != thin
+    for name, data in contents.datasets.items():
+        for rule in AVERAGING_RULES:
+            expected = bootstrap_gaps(
+                data.losses, rule, contents.positions, points=contents.exact, n_resamples=2
+            )
+            found = _gap_matrix(analysis, rule, name)
+            np.testing.assert_allclose(
+                found[tuple(contents.pairs.T)], np.maximum(expected.estimate, 0), atol=1e-9
+            )
+            np.testing.assert_array_equal(found, found.T)
+
+
+def test_a_loss_that_is_not_finite_leaves_a_source_without_basins(analysis: Analysis) -> None:
+    contents = analysis.contents
+    curves = analysis.curves["hans"]
+    losses = curves.losses.copy()
+    losses[0, 4] = np.inf
+    broken = replace(analysis, curves={**analysis.curves, "hans": replace(curves, losses=losses)})
+    distances = np.full((7, 7), np.nan)
+    few = replace(
+        contents.datasets["hans"],
+        model_predictions=np.zeros_like(contents.datasets["hans"].model_predictions),
+    )
+    datasets = {**contents.datasets, "hans": few}
+    contents = with_distances(replace(contents, datasets=datasets), distances)
+    broken = replace(broken, contents=contents)
+    found = {source.name: source for source in partition_sources(broken)}
+    assert "weight distance" not in found
+    gap = found["convexity gap on hans"]
+    assert (gap.n_basins, len(gap.labels), len(gap.forced)) == (0, 0, 0)
+    assert gap.note == "1 pair has no finite value: no basins"
+    assert not found["disagreement on hans"].matrix.any()
+    assert found["disagreement on hans"].n_basins == 1
+
+
+def made(kind: str, dataset: str, labels: list[int], forced: list[int] | None = None) -> Source:
+    name = f"{kind.replace('_', ' ')} on {dataset}"
+    forced_to = np.array(labels if forced is None else forced)
+    n = len(labels)
+    return Source(
+        name, np.zeros((n, n)), max(labels) + 1, np.array(labels), forced_to, kind, dataset, ""
+    )
+
+
+def say(analysis: Analysis, *parts: tuple[list[int], list[int] | None]) -> str:
+    """The sentence of an in-domain gap, a challenge gap and challenge disagreement."""
+    places = [("convexity_gap", "mnli_dev"), ("convexity_gap", "hans"), ("disagreement", "hans")]
+    sources = [made(*place, *labels) for place, labels in zip(places, parts, strict=False)]
+    table = compare_partitions({source.name: source.labels for source in sources})
+    return sources_sentence(analysis, sources, table)
+
+
+def test_the_sentence_answers(analysis: Analysis) -> None:
+    two, other = [0] * 8 + [1] * 7, [0, 1] * 7 + [0]
+    close, one = [0] * 7 + [1] * 8, [0] * 15
+    assert say(analysis, (two, None), (two[::-1], None), (two, None)).startswith("In part: ")
+    assert say(analysis, (two, None), (two, None), ([1 - x for x in two], None)) == (
+        "Yes: in-domain loss (convexity gap on mnli_dev) finds 2 basins; convexity gap on hans "
+        "finds the same; disagreement on hans finds the same."
+    )
+    found = say(analysis, (two, None), (other, None), (close, None))
+    assert found.startswith("In part: ")
+    index = adjusted_rand_score(two, close)
+    related = f"finds 2 basins that are related but not the same (adjusted Rand index {index:.2f}, "
+    assert related in found
+    assert "convexity gap on hans finds 2 basins that agree no more than by chance (" in found
+    assert say(analysis, (two, None), (other, None), (one, other)).startswith("No: ")
+    cut = say(analysis, (two, None), (one, two), (one, other))
+    assert cut.startswith("In part: in-domain loss (convexity gap on mnli_dev) finds 2 basins; ")
+    assert (
+        "convexity gap on hans finds one basin, but cut into 2 all the same, the two agree "
+        "(adjusted Rand index 1.00, p = " in cut
+    )
+    assert "all the same, the two agree no more than by chance (" in cut
+    assert say(analysis, (one, two), (one, two), (one, other)) == (
+        "There are no basins to be found: in-domain loss (convexity gap on mnli_dev) finds one "
+        "basin; convexity gap on hans finds one, too; disagreement on hans finds one, too."
+    )
+
+
+def test_the_sentence_of_a_store(analysis: Analysis, sources: tuple[Source, ...]) -> None:
+    table = compare_partitions({source.name: source.labels for source in sources})
+    found = sources_sentence(analysis, sources, table)
+    own = {source.name: source for source in sources}["convexity gap on mnli_dev"]
+    many = "one basin" if own.n_basins == 1 else f"{own.n_basins} basins"
+    assert f"in-domain loss (convexity gap on mnli_dev) finds {many}; convexity gap on" in found
+    # by another rule, another gap is compared; one that is no gap from 0 falls back
+    other = sources_sentence(replace(analysis, rule="barrier_height"), sources, table)
+    assert "in-domain loss (barrier height on mnli_dev)" in other
+    assert sources_sentence(replace(analysis, rule="saddle"), sources, table) == found
+    assert sources_sentence(replace(analysis, dataset="hans"), sources, table) == found
+    bare = [source for source in sources if source.dataset != "hans"]
+    assert sources_sentence(analysis, bare, table) == (
+        "No challenge set can say whether in-domain loss finds the basins of behavior."
+    )
+    with pytest.raises(ConfigError, match=r"(?s)no basins of in-domain gaps.*on mnli_dev"):
+        sources_sentence(analysis, [], table)
+
+
+def test_errors_say_what_was_expected(analysis: Analysis) -> None:
+    for function in (adjusted_rand, variation_of_information, rand_p_value):
+        with pytest.raises(ConfigError, match=r"(?s)same models.*shapes \(2,\) and \(3,\)"):
+            function([0, 1], [0, 1, 2])
+        with pytest.raises(ConfigError, match="do not label the same models"):
+            function([], [])
+    with pytest.raises(ConfigError, match=r"(?s)same models.*where: a and b"):
+        compare_partitions({"a": [0, 1], "b": [0]})
+    with pytest.raises(ConfigError, match="A model has no label"):
+        adjusted_mutual_information([0, np.nan], [0, 1])
+    for function in (compare_partitions, matrix_agreement):
+        empty: dict[str, list[int]] = {"a": [0, 0, 1], "b": [0, 1, 1]}
+        with pytest.raises(ConfigError, match="At least one resample"):
+            function(empty, n_resamples=0)  # type: ignore[operator]
+    with pytest.raises(ConfigError, match=r"(?s)do not match.*where: b.*\(2, 2\).*shape \(3, 3\)"):
+        matrix_agreement({"a": np.eye(2), "b": np.eye(3)})
+    with pytest.raises(ConfigError, match=r"(?s)must be symmetric.*where: a"):
+        matrix_agreement({"a": [[0, 1], [2, 0]]})
+    with pytest.raises(DataError, match=r"(?s)do not match.*\(2, 3\) and \(2,\)"):
+        functional_distances(np.zeros((2, 3)), np.zeros(2))
+    pair = [made("convexity_gap", name, [0, 0, 1]) for name in ("mnli_dev", "hans")]
+    with pytest.raises(ConfigError, match=r"(?s)table lacks.*mnli_dev and convexity gap on hans"):
+        sources_sentence(analysis, pair, compare_partitions({}))
+
+
+def test_without_torch() -> None:
+    code = "import sys, landscape.analysis.basins.partitions; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,414 @@
+"""The structure of gap matrices, against counting by hand, scipy and networkx."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import combinations, permutations
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.cluster.hierarchy import cophenet, is_valid_linkage, linkage
+from scipy.spatial.distance import squareform
+
+from landscape.analysis.basins.structure import (
+    climbs,
+    clustering,
+    count_triangles,
+    directed_links,
+    merge_heights,
+    merge_tree,
+    structure_sentence,
+)
+from landscape.analysis.basins.structure import triangles as triangles_module
+from landscape.core.errors import ConfigError
+
+# 0 joins 1 and 1 joins 2 but 0 and 2 are apart; 3 is far from everyone
+CHAIN = squareform([0.01, 0.31, 1.0, 0.015, 1.0, 1.0])
+NAMES = ("ada", "bo", "cy", "di")
+
+
+def some_gaps(seed: int, n: int = 9, missing: float = 0.0, ties: bool = False) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    pairs = rng.gamma(0.7, 0.04, n * (n - 1) // 2)
+    if ties:
+        pairs = np.round(pairs, 2)  # many equal gaps, and gaps of 0
+    pairs[rng.random(len(pairs)) < missing] = np.nan
+    return squareform(pairs, checks=False)
+
+
+cases = st.builds(
+    some_gaps,
+    st.integers(0, 10_000),
+    st.integers(3, 10),
+    st.sampled_from([0.0, 0.2, 0.6]),
+    st.booleans(),
+)
+
+
+def as_graph(gaps: np.ndarray) -> nx.Graph:
+    graph = nx.Graph()
+    graph.add_nodes_from(range(len(gaps)))
+    for i, j in combinations(range(len(gaps)), 2):
+        if not np.isnan(gaps[i, j]):
+            graph.add_edge(i, j, weight=gaps[i, j])
+    return graph
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases)
+def test_models_join_at_the_lowest_highest_gap_of_any_chain(gaps: np.ndarray) -> None:
+    found = merge_tree(gaps)
+    graph = as_graph(gaps)
+    assert found.n_components == nx.number_connected_components(graph)
+    assert len(found.tree) == len(found.edges) == len(gaps) - found.n_components
+    expected = gaps.copy()  # all chains, as Floyd and Warshall find them
+    expected[np.isnan(expected)] = np.inf
+    for k in range(len(gaps)):
+        expected = np.minimum(expected, np.maximum(expected[:, [k]], expected[[k]]))
+    expected[np.isinf(expected)] = np.nan
+    np.testing.assert_array_equal(found.heights, expected)
+    np.testing.assert_array_equal(merge_heights(gaps), expected)
+    np.testing.assert_array_equal(gaps[tuple(found.edges.T)], found.tree[:, 2])
+    assert (np.diff(found.tree[:, 2]) >= 0).all()
+    spanning = nx.minimum_spanning_edges(graph)
+    assert [*found.tree[:, 2]] == sorted(edge["weight"] for *_, edge in spanning)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 12), st.booleans())
+def test_the_tree_of_a_full_matrix_is_scipys_single_linkage(seed: int, n: int, ties: bool) -> None:
+    gaps = some_gaps(seed, n, ties=ties)
+    found = merge_tree(gaps)
+    expected = linkage(squareform(gaps), method="single")
+    assert is_valid_linkage(found.tree)
+    np.testing.assert_allclose(found.tree[:, 2], expected[:, 2])
+    np.testing.assert_allclose(squareform(found.heights), cophenet(expected))
+    np.testing.assert_allclose(cophenet(found.tree), cophenet(expected))
+    if not ties:
+        np.testing.assert_array_equal(found.tree, expected)
+
+
+def by_hand(gaps: np.ndarray, low: np.ndarray, high: np.ndarray, tolerance: float) -> dict:
+    """Every triple on its own."""
+    found: dict = {"total": 0, "open": set(), "certain": set(), "closed": 0, "metric": {}}
+    found["ultrametric"] = {}
+    for triple in combinations(range(len(gaps)), 3):
+        ways = [(a, b, c) for a, b, c in permutations(triple) if a < c]
+        if np.isnan([gaps[i, j] for i, j in combinations(triple, 2)]).any():
+            continue
+        found["total"] += 1
+        found["closed"] += all(gaps[i, j] <= tolerance for i, j in combinations(triple, 2))
+        for a, b, c in ways:
+            if gaps[a, b] <= tolerance and gaps[b, c] <= tolerance and gaps[a, c] > tolerance:
+                found["open"].add((a, b, c))
+            if high[a, b] <= tolerance and high[b, c] <= tolerance and low[a, c] > tolerance:
+                found["certain"].add((a, b, c))
+        found["metric"][triple] = max(gaps[a, c] - (gaps[a, b] + gaps[b, c]) for a, b, c in ways)
+        found["ultrametric"][triple] = max(
+            gaps[a, c] - max(gaps[a, b], gaps[b, c]) for a, b, c in ways
+        )
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases, st.integers(0, 10_000), st.sampled_from([0.0, 0.02, 0.05]))
+def test_triples_are_counted_as_by_hand(gaps: np.ndarray, seed: int, tolerance: float) -> None:
+    rng = np.random.default_rng(seed)
+    errors = squareform(rng.gamma(1.0, 0.005, len(gaps) * (len(gaps) - 1) // 2), checks=False)
+    found = count_triangles(gaps, noise=errors, tolerance=tolerance, n_worst=3)
+    expected = by_hand(gaps, gaps - 2 * errors, gaps + 2 * errors, tolerance)
+    assert found.n_triples == expected["total"]
+    assert found.n_intransitive == len(expected["open"])
+    assert found.n_certain == len(expected["certain"])
+    assert expected["certain"] <= expected["open"]
+    assert found.n_closed == expected["closed"]
+    # arrays are in the order of the triples
+    np.testing.assert_allclose(found.metric_excess, [*expected["metric"].values()], atol=1e-15)
+    np.testing.assert_allclose(
+        found.ultrametric_excess, [*expected["ultrametric"].values()], atol=1e-15
+    )
+    broken = {t: excess for t, excess in expected["metric"].items() if excess > 1e-9}
+    assert found.n_violations == len(broken)
+    if broken:
+        assert found.mean_violation == pytest.approx(np.mean([*broken.values()]))
+        assert found.largest_violation == pytest.approx(max(broken.values()))
+        first = found.violations[0]
+        assert first.far - sum(first.near) == pytest.approx(max(broken.values()))
+    else:
+        assert np.isnan([found.mean_violation, found.largest_violation]).all()
+    assert len(found.violations) == min(3, len(broken))
+    assert len(found.worst) == min(3, len(expected["open"]))
+    ranked = sorted((way in expected["certain"], gaps[way[0], way[2]]) for way in expected["open"])[
+        ::-1
+    ]
+    assert [(t.certain, t.far) for t in found.worst] == ranked[:3]
+    for triple in found.worst:
+        assert triple.models in expected["open"]
+        a, b, c = triple.models
+        assert triple.near == (gaps[a, b], gaps[b, c])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(3, 10))
+def test_transitivity_is_newmans(seed: int, n: int) -> None:
+    gaps = some_gaps(seed, n)
+    found = count_triangles(gaps)
+    graph = nx.Graph((i, j) for i, j in combinations(range(n), 2) if gaps[i, j] <= 0.02)
+    if np.isnan(found.transitivity):
+        assert max([d for _, d in graph.degree], default=0) < 2
+    else:
+        assert found.transitivity == pytest.approx(nx.transitivity(graph))
+        assert clustering(gaps, n_draws=2).transitivity == pytest.approx(found.transitivity)
+    # exact gaps: an intransitive triple is certain, and in an ultrametric there is none
+    assert found.n_certain == found.n_intransitive
+    flat = count_triangles(merge_heights(gaps))
+    assert flat.n_intransitive == flat.n_violations == 0
+    assert not flat.ultrametric_excess.any()
+
+
+def test_intervals_that_leave_their_gap_out_are_widened_and_unknown_ones_decide_nothing() -> None:
+    low, high = CHAIN - 0.002, CHAIN + 0.002
+    assert count_triangles(CHAIN, low=low, high=high).n_certain == 1
+    assert count_triangles(CHAIN, noise=np.full((4, 4), 0.002)).n_certain == 1
+    assert count_triangles(CHAIN, noise=np.full((4, 4), 0.006)).n_certain == 0
+    # the barrier between 0 and 2 lies above the tolerance only by its interval, not by its gap
+    below = CHAIN.copy()
+    below[0, 2] = below[2, 0] = 0.01
+    assert count_triangles(below, low=low, high=high).n_certain == 0
+    for ends in (low, high):
+        ends[0, 2] = ends[2, 0] = np.nan
+    found = count_triangles(CHAIN, low=low, high=high)
+    assert (found.n_intransitive, found.n_certain) == (1, 0)
+
+
+def test_many_triples_are_counted_in_pieces_and_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    gaps = some_gaps(3, 30, missing=0.1)
+    whole = count_triangles(gaps, noise=np.full((30, 30), 0.004))
+    monkeypatch.setattr(triangles_module, "_TRIPLES_AT_ONCE", 7)
+    pieces = count_triangles(gaps, noise=np.full((30, 30), 0.004))
+    for name, value in vars(whole).items():
+        if name == "mean_violation":  # summed in another order
+            assert value == pytest.approx(pieces.mean_violation)
+        else:
+            np.testing.assert_array_equal(getattr(pieces, name), value)
+    few = count_triangles(gaps, noise=np.full((30, 30), 0.004), most_kept=500, rng=4)
+    assert len(few.metric_excess) == len(few.ultrametric_excess) == 500
+    assert few.n_violations == whole.n_violations
+    # pairs of excesses are kept together and at most once
+    everything = {*zip(whole.metric_excess, whole.ultrametric_excess, strict=True)}
+    sample = [*zip(few.metric_excess, few.ultrametric_excess, strict=True)]
+    assert len({*sample}) == 500
+    assert {*sample} <= everything
+    assert (few.metric_excess > 1e-9).mean() == pytest.approx(
+        whole.n_violations / whole.n_triples, abs=0.1
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(3, 9))
+def test_clustering_coefficients_of_full_matrices(seed: int, n: int) -> None:
+    gaps = some_gaps(seed, n)
+    found = clustering(gaps, n_draws=2)
+    affinity = np.exp(-0.5 * (gaps / found.delta) ** 2)
+    assert found.delta == np.median(squareform(gaps))
+    graph = nx.Graph()
+    for i, j in combinations(range(n), 2):
+        graph.add_edge(i, j, weight=affinity[i, j])
+    expected = [nx.clustering(graph, weight="weight")[i] for i in range(n)]
+    np.testing.assert_allclose(found.onnela, expected, rtol=1e-9)
+    assert found.onnela_mean == pytest.approx(nx.average_clustering(graph, weight="weight"))
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        products = [
+            (affinity[i, j] * affinity[i, k], affinity[j, k]) for j, k in combinations(others, 2)
+        ]
+        weights, values = np.array(products).T
+        if weights.sum():
+            assert found.zhang_horvath[i] == pytest.approx(np.average(values, weights=weights))
+        else:  # far apart: what would weigh is too small for a number
+            assert np.isnan(found.zhang_horvath[i])
+    known = found.zhang_horvath[~np.isnan(found.zhang_horvath)]
+    assert found.zhang_horvath_mean == pytest.approx(
+        known.mean() if len(known) else np.nan, nan_ok=True
+    )
+
+
+def test_clustering_leaves_out_triples_that_are_not_measured() -> None:
+    gaps = some_gaps(5, 7, missing=0.3)
+    found = clustering(gaps, delta=0.05, n_draws=2)
+    affinity = np.exp(-0.5 * (gaps / 0.05) ** 2)
+    np.fill_diagonal(affinity, np.nan)
+    top = np.nanmax(affinity)
+    for i in range(7):
+        near = [
+            (affinity[i, j], affinity[i, k], affinity[j, k])
+            for j, k in combinations([j for j in range(7) if j != i], 2)
+        ]
+        a, b, c = np.array([t for t in near if not np.isnan(t).any()]).reshape(-1, 3).T
+        if not len(a):
+            assert np.isnan([found.onnela[i], found.zhang_horvath[i]]).all()
+            continue
+        assert found.onnela[i] == pytest.approx(np.mean(np.cbrt(a * b * c) / top))
+        assert found.zhang_horvath[i] == pytest.approx((a * b * c).sum() / (a * b).sum())
+    lone = np.full((3, 3), np.nan)
+    lone[0, 1] = lone[1, 0] = 0.1
+    empty = clustering(lone, n_draws=3)
+    assert np.isnan(empty.onnela).all()
+    assert np.isnan([empty.onnela_mean, *empty.onnela_null, *empty.transitivity_null]).all()
+
+
+def test_the_null_of_clustering_holds_permuted_gaps() -> None:
+    # four models have 6 gaps: all 720 orders against the draws
+    gaps = squareform([0.01, 0.02, 0.05, 0.3, 0.01, 0.4])
+    found = clustering(gaps, delta=0.05, n_draws=4000, rng=1)
+    orders = [squareform(order) for order in permutations(squareform(gaps))]
+    every = [clustering(order, delta=0.05, n_draws=1) for order in orders]
+    for name in ("onnela", "zhang_horvath"):
+        values = np.array([getattr(one, f"{name}_mean") for one in every])
+        mean, low, high = getattr(found, f"{name}_null")
+        assert mean == pytest.approx(values.mean(), abs=4 * values.std() / 4000**0.5)
+        assert [low, high] == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.02)
+    # groups stand out from it, gaps at random pairs do not
+    groups = np.repeat([0, 1], 6)
+    blocks = np.where(groups[:, None] == groups, 0.01, 0.4)
+    np.fill_diagonal(blocks, 0)
+    apart = clustering(blocks, delta=0.1, rng=0)
+    assert apart.onnela_mean > apart.onnela_null[2]
+    assert apart.zhang_horvath_mean > apart.zhang_horvath_null[2]
+    assert apart.transitivity == 1 > apart.transitivity_null[2]
+
+
+def test_climbs_are_measured_from_ones_own_loss() -> None:
+    curves = [[0.5, 0.6, 0.4], [0.5, 0.3, 0.2], [0.4, 9.0, 0.2]]
+    pairs = [(0, 1), (2, 0), (1, 2)]
+    seen = np.ones((3, 3), dtype=bool)
+    seen[2, 1] = False  # whatever stands there
+    found = climbs(curves, pairs, 4, points=seen)
+    nan = np.nan
+    expected = [[0, 0.1, 0.3, nan], [0.2, 0, 0, nan], [0, 0.2, 0, nan], [nan, nan, nan, 0]]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert climbs(curves, pairs, 3)[2, 1] == pytest.approx(8.8)
+    assert np.isnan(climbs([[0.1, np.inf, 0.1]], [(0, 1)], 2)[0, 1])
+    assert np.isnan(climbs([[0.1, np.nan, 0.1]], [(1, 0)], 2)[0, 1])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 7), st.sampled_from([0.0, 0.3]))
+def test_links_are_counted_as_by_hand(seed: int, n: int, missing: float) -> None:
+    rng = np.random.default_rng(seed)
+    pairs = [pair for pair in combinations(range(n), 2) if rng.random() >= missing]
+    members = np.array(pairs, dtype=int).reshape(-1, 2)
+    matrix = climbs(rng.gamma(1.0, 0.03, (len(pairs), 5)), members, n)
+    found = directed_links(matrix, tolerance=0.03)
+    links = {(i, j) for i, j in permutations(range(n), 2) if matrix[i, j] <= 0.03}
+    assert found.n_links == len(links)
+    back = {(i, j) for i, j in links if matrix[j, i] > 0.03}
+    assert {*map(tuple, found.one_way)} == back
+    ways_back = [matrix[j, i] for i, j in found.one_way]
+    assert ways_back == sorted(ways_back, reverse=True)
+    chains = [
+        (i, k)
+        for i, j, k in permutations(range(n), 3)
+        if {(i, j), (j, k)} <= links and not np.isnan(matrix[i, k])
+    ]
+    assert found.n_chains == len(chains)
+    if chains:
+        assert found.transitivity == pytest.approx(np.mean([chain in links for chain in chains]))
+    else:
+        assert np.isnan(found.transitivity)
+    if links:
+        assert found.reciprocity == pytest.approx(nx.reciprocity(nx.DiGraph([*links])))
+    else:
+        assert np.isnan(found.reciprocity)
+
+
+def test_the_sentence_names_the_worst_triple() -> None:
+    assert structure_sentence(count_triangles(CHAIN), NAMES) == (
+        "1 of 4 triples is intransitive: there is no barrier above .02 nats between ada and bo "
+        "(.01) nor between bo and cy (.01), but one of .31 nats between ada and cy; no partition "
+        "into blocks says that."
+    )
+    sure = count_triangles(CHAIN, noise=np.full((4, 4), 0.002))
+    assert " is intransitive (1 of them beyond noise): " in structure_sentence(sure)
+    assert "between model 0 and model 1 (.01) nor" in structure_sentence(sure)
+    unsure = structure_sentence(count_triangles(CHAIN, noise=np.full((4, 4), 0.02)))
+    assert "(none of them beyond noise)" in unsure
+    assert unsure.endswith("; if that is more than noise, no partition into blocks says it.")
+    exact = structure_sentence(count_triangles(squareform([0, 1, 1, 0, 1, 1]), tolerance=0))
+    assert "there is no barrier between model 0 and model 1 (0.00) nor" in exact
+
+
+def test_the_sentence_says_when_nothing_is_intransitive() -> None:
+    blocks = squareform([0.01, 0.01, 0.5, 0.01, 0.5, 0.5])
+    assert structure_sentence(count_triangles(blocks)) == (
+        "None of 4 triples is intransitive: wherever a model joins two others within .02 nats, "
+        "these two join as well."
+    )
+    assert structure_sentence(count_triangles(blocks + 1 - np.eye(4))) == (
+        "None of 4 triples is intransitive, and none could be: no model joins two others within "
+        ".02 nats."
+    )
+    blocks[0, 1] = blocks[1, 0] = np.nan
+    assert " of 2 measured triples " in structure_sentence(count_triangles(blocks))
+    for n in (1, 2):
+        found = structure_sentence(count_triangles(np.zeros((n, n))))
+        assert found.startswith("Nothing can be intransitive: ")
+
+
+def test_errors_say_what_was_expected() -> None:
+    with pytest.raises(ConfigError, match=r"(?s)gaps must be a square matrix.*shape \(2, 3\)"):
+        merge_tree(np.zeros((2, 3)))
+    with pytest.raises(ConfigError, match=r"(?s)gaps must be symmetric.*models 0 and 1\n.*0 and 1"):
+        count_triangles([[0, 0], [1, 0]])
+    with pytest.raises(ConfigError, match=r"(?s)no barriers.*models 0 and 1.*found: -1"):
+        clustering([[0, -1], [-1, 0]])
+    with pytest.raises(ConfigError, match=r"(?s)no barriers.*models 1 and 1.*found: 1"):
+        merge_heights(np.diag([0, 1]))
+    with pytest.raises(ConfigError, match="needs measured gaps"):
+        clustering([[0, np.nan], [np.nan, 0]])
+    for delta in (0, -1, "mean", np.inf):
+        with pytest.raises(ConfigError, match="scale cannot be used"):
+            clustering(CHAIN, delta=delta)
+    with pytest.raises(ConfigError, match="tolerance must not be negative"):
+        count_triangles(CHAIN, tolerance=-0.1)
+    with pytest.raises(ConfigError, match="draws must not be negative"):
+        clustering(CHAIN, n_draws=-1)
+    for options in ({"low": CHAIN}, {"low": CHAIN, "high": CHAIN, "noise": CHAIN}):
+        with pytest.raises(ConfigError, match="noise, or both low and high"):
+            count_triangles(CHAIN, **options)
+    with pytest.raises(ConfigError, match="lower end lies above"):
+        count_triangles(CHAIN, low=CHAIN + 1, high=CHAIN)
+    with pytest.raises(ConfigError, match="Standard errors must be 0 or more"):
+        count_triangles(CHAIN, noise=-CHAIN)
+    with pytest.raises(ConfigError, match=r"(?s)noise must be a square.*shape \(4, 4\)"):
+        count_triangles(CHAIN, noise=np.zeros((3, 3)))
+    with pytest.raises(ConfigError, match="4 names"):
+        structure_sentence(count_triangles(CHAIN), NAMES[:3])
+
+
+def test_errors_of_climbs() -> None:
+    with pytest.raises(ConfigError, match=r"\(2, 3\) and \(1, 2\)"):
+        climbs(np.zeros((2, 3)), [(0, 1)], 2)
+    for pairs in ([(0, 0)], [(0, 2)], [(-1, 0)]):
+        with pytest.raises(ConfigError, match="two different models of 0 to 1"):
+            climbs(np.zeros((1, 3)), pairs, 2)
+    with pytest.raises(ConfigError, match="each pair once"):
+        climbs(np.zeros((2, 3)), [(0, 1), (1, 0)], 2)
+    with pytest.raises(ConfigError, match="a curve without an end"):
+        climbs(np.zeros((1, 3)), [(0, 1)], 2, points=[[True, True, False]])
+    with pytest.raises(ConfigError, match=r"shape \(1, 2\)"):
+        climbs(np.zeros((1, 3)), [(0, 1)], 2, points=[[True, True]])
+    with pytest.raises(ConfigError, match="a negative climb"):
+        directed_links([[0, -1], [1, 0]])
+    with pytest.raises(ConfigError, match="tolerance must not be negative"):
+        directed_links(np.zeros((2, 2)), tolerance=-1)
+
+
+def test_without_torch() -> None:
+    code = "import sys, landscape.analysis.basins.structure; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,290 @@
+"""Recipes against what they should give, worked out another way."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import subspace_angles
+from scipy.spatial import geometric_slerp
+from scipy.special import softmax
+from sklearn.metrics import brier_score_loss
+
+from landscape.analysis.statistics.calibration import brier, calibration_error, ensemble
+from landscape.checkpoints.soups import (
+    greedy,
+    slerp,
+    slerp_tensors,
+    task_arithmetic,
+    uniform,
+    weight_angle,
+    weighted,
+)
+from landscape.core.errors import ConfigError
+from landscape.evaluation import evaluate
+
+RNG = np.random.default_rng(0)
+
+
+def linear_models(n: int) -> tuple[list[dict[str, torch.Tensor]], torch.nn.Linear, list[object]]:
+    """Noisy copies of a linear classifier, and data that the classifier itself labels."""
+    rng = np.random.default_rng(3)
+    truth = rng.normal(size=(3, 8))
+    inputs = torch.tensor(rng.normal(size=(400, 8)), dtype=torch.float32)
+    labels = (inputs @ torch.tensor(truth, dtype=torch.float32).T).argmax(-1)
+    noise = np.linspace(0.3, 3.0, n)[rng.permutation(n)]
+    members = [
+        {"weight": torch.tensor(truth + s * rng.normal(size=truth.shape), dtype=torch.float32)}
+        for s in noise
+    ]
+    return members, torch.nn.Linear(8, 3, bias=False), [(inputs, labels)]
+
+
+def test_uniform_and_weighted() -> None:
+    np.testing.assert_array_equal(uniform(4), [0.25] * 4)
+    np.testing.assert_allclose(weighted([1, 1, 2]), [0.25, 0.25, 0.5])
+    np.testing.assert_allclose(weighted([-0.5, 1.5]), [-0.5, 1.5])
+    with pytest.raises(ConfigError, match="needs members"):
+        uniform(0)
+    with pytest.raises(ConfigError, match=r"positive sum.*\n.*\n?.*of the sum 0"):
+        weighted([1, -1])
+    with pytest.raises(ConfigError, match="one finite number or more"):
+        weighted([1, math.nan])
+
+
+def test_a_greedy_soup_is_what_souping_by_hand_gives() -> None:
+    members, model, batches = linear_models(7)
+    ((inputs, labels),) = batches  # type: ignore[misc]
+
+    def accuracy_of(coefficients: np.ndarray) -> float:
+        assert coefficients.shape == (7,)
+        done = evaluate(model, members, coefficients[None], batches)
+        return float((done.predictions[0] == labels.numpy()).mean())
+
+    scores = [accuracy_of(row) for row in np.eye(7)]
+    soup = greedy(scores, accuracy_of)
+
+    def by_hand(chosen: list[int]) -> float:
+        mean = torch.stack([members[i]["weight"] for i in chosen]).mean(0)
+        return float(((inputs @ mean.T).argmax(-1) == labels).float().mean())
+
+    chosen: list[int] = []
+    steps = []
+    for member in sorted(range(7), key=lambda i: -scores[i]):
+        steps.append(by_hand([*chosen, member]))
+        if not chosen or steps[-1] >= by_hand(chosen):
+            chosen.append(member)
+    assert 1 < len(chosen) < 7  # some help, some do not
+    np.testing.assert_array_equal(np.flatnonzero(soup.coefficients), sorted(chosen))
+    np.testing.assert_allclose(soup.coefficients[chosen], 1 / len(chosen))
+    assert soup.order[soup.entered].tolist() == chosen
+    np.testing.assert_allclose(soup.accuracies, steps, atol=1e-6)
+    assert accuracy_of(soup.coefficients) >= max(scores)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.integers(0, 100))
+def test_greedy_soups_never_get_worse(scores: list[float], seed: int) -> None:
+    table: dict[bytes, float] = {}
+    rng = np.random.default_rng(seed)
+
+    def accuracy_of(row: np.ndarray) -> float:
+        return table.setdefault(row.tobytes(), float(rng.choice([0.2, 0.5, 0.5, 0.8])))
+
+    soup = greedy(scores, accuracy_of)
+    assert sorted(soup.order) == list(range(len(scores)))
+    assert (np.diff(np.array(scores)[soup.order]) <= 0).all()
+    assert soup.entered[0]
+    assert (np.diff(soup.accuracies[soup.entered]) >= 0).all()
+    assert soup.coefficients.sum() == pytest.approx(1)
+    assert table[soup.coefficients.tobytes()] == soup.accuracies[soup.entered][-1]
+
+
+def test_greedy_refuses_what_is_not_finite() -> None:
+    with pytest.raises(ConfigError, match=r"accuracy of a soup is not finite[\s\S]*members \[1\]"):
+        greedy([0.1, 0.9], lambda row: math.nan)
+    with pytest.raises(ConfigError, match=r"greedy\(scores\)"):
+        greedy([0.1, math.nan], lambda row: 1.0)
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.4, 1.0, -0.5, [0.3, 0.0, -1.0]])
+def test_task_arithmetic_adds_task_vectors(scale: float | list[float]) -> None:
+    base, *members = RNG.normal(size=(4, 9))
+    scales = scale if isinstance(scale, list) else [scale] * 3
+    expected = base + sum(s * (m - base) for s, m in zip(scales, members, strict=True))
+    row = task_arithmetic(3, scale)
+    np.testing.assert_allclose(row @ np.stack([base, *members]), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(("n", "scale"), [(3, [1.0, 2.0]), (0, 1.0), (2, math.inf)])
+def test_scales_must_fit_the_members(n: int, scale: float | list[float]) -> None:
+    with pytest.raises(ConfigError, match="a finite scale for all, or one for each"):
+        task_arithmetic(n, scale)
+
+
+@settings(deadline=None)
+@given(st.floats(1e-5, math.pi - 0.1), st.integers(2, 6), st.integers(0, 99))
+def test_slerp_is_scipys(angle: float, n_dims: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    basis, _ = np.linalg.qr(rng.normal(size=(n_dims, 2)))
+    a = basis[:, 0]
+    b = math.cos(angle) * a + math.sin(angle) * basis[:, 1]
+    t = np.linspace(0, 1, 7)
+    rows = slerp(angle, t)
+    np.testing.assert_allclose(rows @ np.stack([a, b]), geometric_slerp(a, b, t), atol=1e-9)
+    assert rows[0].tolist() == [1, 0]
+    assert rows[-1].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-6, 1.1e-6])
+def test_slerp_of_nearly_parallel_ends_is_the_line(angle: float) -> None:
+    t = np.linspace(0, 1, 5)
+    np.testing.assert_allclose(slerp(angle, t), np.stack([1 - t, t], axis=1), atol=1e-12)
+
+
+def test_slerp_refuses_angles_that_lead_nowhere() -> None:
+    with pytest.raises(ConfigError, match="opposite directions"):
+        slerp(math.pi, 0.5)
+    with pytest.raises(ConfigError, match="from 0 to pi"):
+        slerp(-0.1, 0.5)
+    with pytest.raises(ConfigError, match=r"slerp\(angle, t\)"):
+        slerp(1.0, [0, math.nan])
+
+
+@pytest.mark.parametrize("length", [1.0, 2.0])
+@pytest.mark.parametrize("size", [1.0, 1e-3, 1e-5])
+def test_angles_are_those_of_scipy(size: float, length: float) -> None:
+    a = RNG.normal(size=50)
+    b = length * a + size * RNG.normal(size=50)
+    split = [{"x": v[:30].reshape(5, 6), "y": v[30:]} for v in (a, b)]
+    tensors = [{name: torch.tensor(v) for name, v in part.items()} for part in split]
+    expected = float(subspace_angles(a[:, None], b[:, None])[0])
+    exact = {"rel": 1e-9} if length == 1 else {"abs": 1e-9}
+    assert weight_angle(*tensors) == pytest.approx(expected, **exact)
+    assert weight_angle(tensors[1], tensors[0]) == pytest.approx(expected, **exact)
+
+
+def test_angles_ignore_what_holds_no_floats() -> None:
+    one = {"w": torch.tensor([1.0, 0.0]), "ids": torch.arange(5)}
+    two = {"w": torch.tensor([0.0, 3.0]), "ids": torch.arange(5)}
+    assert weight_angle(one, two) == pytest.approx(math.pi / 2)
+
+
+def test_slerp_by_tensors_turns_each_by_its_own_angle() -> None:
+    def pair(angle: float, radius: float) -> tuple[np.ndarray, np.ndarray]:
+        basis, _ = np.linalg.qr(RNG.normal(size=(12, 2)))
+        a, b = basis[:, 0], math.cos(angle) * basis[:, 0] + math.sin(angle) * basis[:, 1]
+        return radius * a, radius * b
+
+    wide, narrow = pair(2.0, 3.0), pair(0.1, 0.5)
+    ends = [
+        {
+            "wide": torch.tensor(wide[i].reshape(3, 4)),
+            "narrow": torch.tensor(narrow[i]),
+            "zero": torch.zeros(2) if i == 0 else torch.ones(2),
+            "ids": torch.arange(3) + i,
+        }
+        for i in (0, 1)
+    ]
+    mixed = slerp_tensors(*ends, 0.3)
+    for name, (a, b), radius in (("wide", wide, 3.0), ("narrow", narrow, 0.5)):
+        expected = radius * geometric_slerp(a / radius, b / radius, np.array([0.3]))[0]
+        np.testing.assert_allclose(mixed[name].numpy().ravel(), expected, atol=1e-12)
+    np.testing.assert_allclose(mixed["zero"].numpy(), [0.3, 0.3], rtol=1e-6)
+    assert mixed["ids"].tolist() == [0, 1, 2]
+    for t, end in zip((0.0, 1.0), ends, strict=True):
+        same = slerp_tensors(*ends, t)
+        assert all(torch.equal(same[name], end[name]) for name in ("wide", "narrow", "zero"))
+    # the whole-model way has one angle for all tensors: another point
+    row = slerp(weight_angle(*ends), 0.3)[0]
+    whole = row[0] * ends[0]["wide"] + row[1] * ends[1]["wide"]
+    assert not torch.allclose(whole, mixed["wide"], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("b", "message"),
+    [
+        ({}, "lacks the parameter 'w'"),
+        ({"w": torch.ones(3)}, r"'w' does not have the same shape[\s\S]*\(2,\) and \(3,\)"),
+        ({"w": -torch.ones(2)}, r"opposite directions.*\(the tensor 'w'\)"),
+    ],
+)
+def test_slerp_by_tensors_refuses_ends_that_do_not_fit(
+    b: dict[str, torch.Tensor], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        slerp_tensors({"w": torch.ones(2)}, b, 0.5)
+
+
+def test_an_ensemble_averages_probabilities() -> None:
+    logits = 5 * RNG.normal(size=(4, 30, 3))
+    found = ensemble(logits)
+    np.testing.assert_allclose(np.exp(found), softmax(logits, axis=-1).mean(0), atol=1e-12)
+    assert np.isfinite(ensemble(np.array([[[0.0, 2000.0]], [[0.0, 3000.0]]]))).all()
+    with pytest.raises(ConfigError, match=r"\(n_models, n_examples, n_labels\)"):
+        ensemble(logits[0])
+
+
+@settings(deadline=None)
+@given(st.integers(1, 60), st.integers(2, 5), st.integers(1, 20), st.integers(0, 999))
+def test_calibration_error_is_the_sum_over_bins(n: int, k: int, n_bins: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    probs = rng.dirichlet(np.ones(k), size=(2, n))
+    labels = rng.integers(k, size=n)
+    for point in range(2):
+        total, counted = 0.0, 0
+        for m in range(n_bins):
+            confidence = [
+                (p.max(), p.argmax() == y)
+                for p, y in zip(probs[point], labels, strict=True)
+                if m / n_bins < p.max() <= (m + 1) / n_bins
+            ]
+            if confidence:
+                means = np.mean(confidence, axis=0)
+                total += len(confidence) / n * abs(means[1] - means[0])
+                counted += len(confidence)
+        assert counted == n
+        found = calibration_error(probs, labels, n_bins)
+        assert found.shape == (2,)
+        assert found[point] == pytest.approx(total, abs=1e-9)
+
+
+def test_calibration_error_of_what_is_known() -> None:
+    sure = np.array([[1.0, 0.0]] * 10)
+    right = np.array([0] * 7 + [1] * 3)
+    assert calibration_error(sure, right) == pytest.approx(0.3)
+    even = np.full((10, 2), 0.5)
+    assert calibration_error(even, np.array([0, 1] * 5)) == 0
+    assert brier(sure, right) == pytest.approx(2 * 0.3)
+    assert brier(even, right) == pytest.approx(0.5)
+
+
+def test_brier_is_scikit_learns() -> None:
+    probs = RNG.dirichlet(np.ones(2), size=50)
+    labels = RNG.integers(2, size=50)
+    expected = 2 * brier_score_loss(labels, probs[:, 1])
+    assert brier(probs, labels) == pytest.approx(expected)
+    curve = np.stack([probs, probs[:, ::-1]])
+    np.testing.assert_allclose(brier(curve, labels), [expected, brier(probs[:, ::-1], labels)])
+
+
+@pytest.mark.parametrize(
+    ("probs", "labels", "message"),
+    [
+        (np.zeros((3, 2)), [0, 1, 0], "no probabilities"),
+        (np.log(np.full((3, 2), 0.5)), [0, 1, 0], "of log-probabilities, the exponential"),
+        (np.full((3, 2), 0.5), [0, 1], "do not fit"),
+        (np.full((3, 2), 0.5), [0, 1, 2], "indices"),
+        (np.full((3, 2), 0.5), [0.0, 1.0, 1.0], "indices"),
+    ],
+)
+def test_what_are_no_probabilities(probs: np.ndarray, labels: list[int], message: str) -> None:
+    for measure in (calibration_error, brier):
+        with pytest.raises(ConfigError, match=message):
+            measure(probs, np.array(labels))
+    with pytest.raises(ConfigError, match="at least one bin"):
+        calibration_error(np.full((1, 2), 0.5), [0], 0)

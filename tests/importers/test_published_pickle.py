@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import pickle
+import struct
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landscape.core.errors import DataError, LandscapeError, StoreError
+from landscape.core.restricted_pickle import parse_pickle
+from landscape.importers import read_pickle
+
+
+class Payload:
+    """Pickles as a call."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return self.call
+
+
+class Plain:
+    pass
+
+
+def text(value: str) -> bytes:
+    data = value.encode()
+    return b"X" + struct.pack("<I", len(data)) + data
+
+
+def payloads(mark: Path) -> dict[str, bytes]:
+    """Programs that make a file when plain pickle obeys them."""
+    command = f"touch {mark}"
+    code = f"__import__('pathlib').Path({str(mark)!r}).touch()"
+    system = b"cposix\nsystem\n" + text(command)
+    return {
+        "posix.system": pickle.dumps(Payload(os.system, command)),
+        "posix.system (nested)": pickle.dumps(
+            {("a", "b"): [1.0, Payload(os.system, command)]}, protocol=0
+        ),
+        "builtins.eval": pickle.dumps([Payload(eval, code)]),
+        "builtins.exec": pickle.dumps(Payload(exec, code)),
+        # getattr(os, "system")
+        "builtins.getattr": pickle.dumps(
+            [Payload(getattr, Payload(__import__, "os"), "system")], protocol=4
+        )[:-1]
+        + b"0cposix\nsystem\n"
+        + text(command)
+        + b"\x85R.",
+        # a name with a dot reaches through a module that is allowed
+        "collections.abc.sys.modules": b"\x80\x04"
+        + text("collections")
+        + text("abc.sys.modules")
+        + b"\x930"
+        + system
+        + b"\x85R.",
+        "functools.partial": b"cfunctools\npartial\n" + system + b"\x86R)R.",
+        "an instance of a class (INST)": b"(" + text(command) + b"iposix\nsystem\n.",
+        "an instance of a class (OBJ)": b"(cposix\nsystem\n" + text(command) + b"o.",
+        "pathlib": pickle.dumps(Payload(Path.touch, mark)),
+        "numpy._core.multiarray._reconstruct.__globals__": b"\x80\x04"
+        + text("numpy._core.multiarray")
+        + text("_reconstruct.__globals__")
+        + b"\x930"
+        + system
+        + b"\x85R.",
+    }
+
+
+LIVE = set(payloads(Path("mark"))) - {
+    # these only reach for what they would need
+    "collections.abc.sys.modules",
+    "numpy._core.multiarray._reconstruct.__globals__",
+}
+
+
+@pytest.mark.parametrize("name", payloads(Path("mark")))
+def test_programs_are_not_run(name: str, tmp_path: Path) -> None:
+    mark, file = tmp_path / "mark", tmp_path / "values.pkl"
+    file.write_bytes(payloads(mark)[name])
+    with pytest.raises(StoreError, match="more than plain values, and is not read") as caught:
+        read_pickle(file)
+    assert not mark.exists()
+    assert name.removesuffix(" (nested)") in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(LIVE))
+def test_the_programs_would_run(name: str, tmp_path: Path) -> None:
+    pickle.loads(payloads(tmp_path / "mark")[name])
+    assert (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"Pmodel-7\n.", "outside the file (PERSID)"),
+        (b"\x80\x02X\x01\x00\x00\x00aQ.", "outside the file (BINPERSID)"),
+        (b"\x80\x02\x82\x01.", "extension registry"),
+        (b"\x80\x05\x97.", "a buffer that lies outside the file"),
+        (pickle.dumps(Plain()), "an instance of a class (NEWOBJ)"),
+        (pickle.dumps(Plain(), protocol=0), "the name copy_reg._reconstructor"),
+        (pickle.dumps(np.array([Plain()], dtype=object)), "an instance of a class"),
+        (pickle.dumps(np.array([None], dtype=object)), "the array type 'O"),
+        (pickle.dumps(np.array([(1, 2.0)], dtype="i4,f8")), "the array type 'V"),
+        (pickle.dumps(np.array(["2020-01-01"], dtype="M8[D]")), "the array type 'M8"),
+        (pickle.dumps(np.ma.masked_array([1.0])), "numpy.ma"),
+        (pickle.dumps(np.dtype("f8")), "not plain (dtype)"),
+        (pickle.dumps(np.ndarray), "not plain (name)"),
+        (pickle.dumps(Payload(list, (1, 2))), "a call of builtins.list"),
+        (pickle.dumps(collections.defaultdict(Plain)), "Plain"),
+        (pickle.dumps(1 + 2j), "the name builtins.complex"),
+        (pickle.dumps(bytearray(b"a"), protocol=5), "not plain (bytearray)"),
+        # the state of a name would change it for the next file
+        (b"\x80\x02cnumpy\ndtype\n}b.", "a change of numpy.dtype"),
+        (b"\x80\x02ccollections\nOrderedDict\n}X\x01\x00\x00\x00a}sb.", "a change of"),
+        (pickle.dumps([1]) + b"anything", "after the end"),
+        (pickle.dumps(2**70), "an integer of more than 64 bits"),
+        (pickle.dumps(2**70, protocol=0), "an integer of more than 64 bits"),
+    ],
+)
+def test_what_is_not_plain_is_refused(data: bytes, said: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        parse_pickle(data, "values.pkl")
+    assert said in str(caught.value)
+
+
+def laughs(end: bytes, level: bytes, n: int = 60) -> bytes:
+    """A value of two of a value of two of ..."""
+    program = b"\x80\x04K\x01q\x000"
+    for k in range(n):
+        program += level % (bytes([k]), bytes([k])) + b"q" + bytes([k + 1]) + b"0"
+    return program + b"h" + bytes([n]) + end
+
+
+def array_of(shape: tuple[int, ...], raw: bytes) -> bytes:
+    dtype = b"cnumpy\ndtype\n" + text("f8") + b"\x85R(K\x03" + text("<") + b"NNNJ\xff\xff\xff\xff"
+    dtype += b"J\xff\xff\xff\xffK\x00tb"
+    parts = b"".join(pickle.dumps(n, protocol=2)[2:-1] for n in shape)
+    made = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+    state = b"(K\x01(" + parts + b"t" + dtype + b"\x89"
+    return b"\x80\x02" + made + state + b"U" + bytes([len(raw)]) + raw + b"tb."
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\x80\x02\x8b\xff\xff\xff\x7f.", "damaged"),
+        (b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"a.", "damaged"),
+        (b"\x80\x04\x8e" + struct.pack("<Q", 2**63 + 9) + b"a.", "damaged"),
+        (b"\x80\x04\x8d" + struct.pack("<Q", 2**40) + b"a.", "damaged"),
+        (b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"a.", "damaged"),
+        (b"\x80\x04\x95" + struct.pack("<Q", 2**62) + b"N.", "damaged"),
+        (b"\x80\x02Nr\xff\xff\xff\x7f.", "the memo's slot 2147483647"),
+        (b"Np99999999999999999999\n.", "the memo's slot"),
+        (laughs(b".", b"h%bh%b\x86"), "tuples that grow without end"),
+        (b"\x80\x04}" + laughs(b"Ns.", b"h%bh%b\x86")[2:], "tuples that grow without end"),
+        (laughs(b".", b"](h%bh%be"), "a few values repeated without end"),
+        (laughs(b".", b"}(K\x00h%bK\x01h%bu"), "a few values repeated without end"),
+        (b"\x80\x02" + b"N" + b"\x85" * 200 + b".", "tuples that grow without end"),
+        (b"\x80\x02" + b"]" * 200 + b"a" * 199 + b".", "too deep"),
+        (b"\x80\x02]q\x00h\x00a.", "holds itself"),
+        (b"\x80\x02]q\x00(h\x00tq\x01h\x00h\x01a0h\x01.", "holds itself"),
+        (array_of((2**30, 2**30), b"\0" * 8), "larger together"),
+        (array_of((3,), b"\0" * 8), "damaged"),
+        (array_of((-1,), b""), "damaged"),
+        (array_of((1,) * 40, b"\0" * 8), "damaged"),
+        (b"\x80\x02N.", ""),
+    ],
+)
+def test_bombs_are_bounded(data: bytes, said: str) -> None:
+    tracemalloc.start()
+    try:
+        if said:
+            with pytest.raises(StoreError, match=said):
+                parse_pickle(data, "bomb.pkl")
+        else:
+            assert parse_pickle(data) is None
+        assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_limits_can_be_set(tmp_path: Path) -> None:
+    file = tmp_path / "values.pkl"
+    file.write_bytes(pickle.dumps([[]] * 100))
+    with pytest.raises(StoreError, match="more than 50 instructions"):
+        read_pickle(file, max_instructions=50)
+    with pytest.raises(DataError, match="too large"):
+        read_pickle(file, max_bytes=20)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_pickle(tmp_path / "absent.pkl")
+    # one array's bytes stand in the file once, and are asked for many times
+    many = pickle.dumps([np.zeros(1000)] * 3)
+    assert len(parse_pickle(many, max_bytes=9000)) == 3
+    with pytest.raises(StoreError, match="larger together"):
+        parse_pickle(pickle.dumps([np.zeros(1000), np.ones(1000)]), max_bytes=9000)
+
+
+numbers = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False)
+leaves = numbers | st.text(max_size=5) | st.binary(max_size=5)
+values = st.recursive(
+    leaves,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(leaves | st.tuples(leaves, leaves), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(values, st.integers(0, 5))
+def test_plain_values_come_back(value: Any, protocol: int) -> None:
+    data = pickle.dumps(value, protocol=protocol)
+    found = parse_pickle(data)
+    assert repr(found) == repr(pickle.loads(data))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize(
+    "kind", ["?", "i1", "u1", "<i2", ">i2", "u4", "i8", "<f2", "<f4", ">f4", "f8", ">u8"]
+)
+def test_arrays_come_back(protocol: int, kind: str) -> None:
+    whole = (np.arange(24).reshape(2, 3, 4) % 5).astype(kind)
+    for array in (whole, whole[:, 1:2], np.asfortranarray(whole), whole[:0], whole[0, 0, 0]):
+        found = parse_pickle(pickle.dumps(array, protocol=protocol))
+        np.testing.assert_array_equal(found, array)
+        assert found.dtype == array.dtype.newbyteorder("=")
+        assert type(found) is type(array)
+    found = parse_pickle(pickle.dumps(whole, protocol=protocol))
+    found[:] = 0  # writable, and nobody else's
+
+
+def test_dictionaries_of_other_kinds_come_back_plain() -> None:
+    ordered = collections.OrderedDict([(("7", "22"), [1.0, 2.0])])
+    lazy = collections.defaultdict(list, {"a": [np.float32(2.5)], "b": []})
+    for protocol in range(6):
+        found = parse_pickle(pickle.dumps((ordered, lazy), protocol))
+        assert found == (dict(ordered), dict(lazy))
+        assert type(found[0]) is type(found[1]) is dict
+    for protocol in (4, 5):  # before them a set is a call
+        sets = ({1, 2}, frozenset("ab"))
+        assert parse_pickle(pickle.dumps(sets, protocol)) == sets
+
+
+def test_old_pickles_of_numpy_and_python_2() -> None:
+    # written by Python 2.7 and numpy 1.16: pickle.dumps(numpy.array([1.5, -2.]), 2)
+    raw = struct.pack("<2d", 1.5, -2.0)
+    data = b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\nndarray\nq\x02K\x00\x85U"
+    data += b"\x01b\x87Rq\x03(K\x01K\x02\x85cnumpy\ndtype\nq\x04U\x02f8K\x00K\x01\x87Rq\x05(K\x03U"
+    data += b"\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x10" + raw + b"tb."
+    np.testing.assert_array_equal(parse_pickle(data), [1.5, -2.0])
+
+
+@given(st.binary(max_size=60))
+def test_random_bytes_end_in_one_kind_of_error(data: bytes) -> None:
+    for start in (b"", b"\x80\x02", b"\x80\x04\x95"):
+        with contextlib.suppress(LandscapeError):
+            parse_pickle(start + data)
+
+
+SEED = {("7", "22"): ([[0, 0.5, np.float64(0.8)], [1, 0.25, np.float64(0.9)]], 1.5), "a": {1: ()}}
+
+
+@given(st.data(), st.integers(0, 5))
+def test_damaged_pickles_end_in_one_kind_of_error(data: st.DataObject, protocol: int) -> None:
+    whole = bytearray(pickle.dumps([SEED, np.arange(3.0)], protocol))
+    for _ in range(data.draw(st.integers(1, 4))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(whole)))
+    for broken in (bytes(whole), bytes(whole[:cut])):
+        with contextlib.suppress(LandscapeError):
+            parse_pickle(broken)
+
+
+def test_the_reader_never_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no(*_: object) -> Any:
+        raise AssertionError("an import")
+
+    data = pickle.dumps([SEED, np.arange(3.0), collections.OrderedDict(a=1)])
+    monkeypatch.setattr("builtins.__import__", no)
+    try:
+        found = parse_pickle(data)
+    finally:
+        monkeypatch.undo()
+    assert found[0] == SEED

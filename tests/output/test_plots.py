@@ -1,0 +1,458 @@
+"""Figures draw the analysis' numbers: checked on artists, never on pixels."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from scipy import stats
+from scipy.cluster.hierarchy import dendrogram, linkage
+
+from landscape.analysis.analysis import Analysis
+from landscape.core.errors import ConfigError
+from landscape.output.plots import (
+    FIGURES,
+    STYLE,
+    caption,
+    plot_basin_histogram,
+    plot_centroid_distance,
+    plot_gap_matrix,
+    plot_loss_curves,
+    write_figures,
+)
+from landscape.output.plots.centroid_distance import fit_line
+from landscape.output.plots.figures import render
+from landscape.output.plots.gap_matrix import matrix_order
+from landscape.output.plots.loss_curves import mean_curve
+from landscape.output.plots.tree import agrees, branches, contiguous_order
+from tests.analyses import FOCUS, ONE, THREE, TWO, make_analysis, many
+
+PLOTS = (plot_loss_curves, plot_gap_matrix, plot_centroid_distance, plot_basin_histogram)
+
+
+@pytest.fixture(scope="module")
+def analyses() -> dict[str, Analysis]:
+    return {
+        "two": make_analysis(TWO),
+        "one": make_analysis(ONE),
+        "three": make_analysis(THREE),
+        "pair": make_analysis((0.0, 1.0)),
+        "in-domain": make_analysis(TWO, challenge=False),
+        "many": make_analysis(many(40), n_examples=60),
+        "thin": make_analysis(TWO, thin=True),
+    }
+
+
+@pytest.fixture
+def two(analyses: dict[str, Analysis]) -> Analysis:
+    return analyses["two"]
+
+
+@pytest.fixture
+def ax() -> Axes:
+    return Figure(figsize=(4, 4), layout="constrained").subplots()
+
+
+def _without_pair(analysis: Analysis, pair: int) -> Analysis:
+    """The same analysis with one pair unmeasured."""
+    i, j = analysis.pairs[pair]
+    gaps = {}
+    for name in ("estimate", "low", "high", "standard_error", "bias"):
+        array = getattr(analysis.gaps, name).copy()
+        array[i, j] = array[j, i] = np.nan
+        gaps[name] = array
+    curves = {}
+    for name, curve in analysis.curves.items():
+        changed = {key: getattr(curve, key).copy() for key in ("losses", "low", "high", "accuracy")}
+        for array in changed.values():
+            array[pair] = np.nan
+        changed["evaluated"] = curve.evaluated.copy()
+        changed["evaluated"][pair] = False
+        curves[name] = replace(curve, **changed)
+    return replace(analysis, gaps=replace(analysis.gaps, **gaps), curves=curves)
+
+
+def _lines(ax: Axes) -> dict[str, np.ndarray]:
+    return {line.get_label(): np.asarray(line.get_ydata()) for line in ax.lines}
+
+
+def test_mean_curves_are_means_of_pairs_that_start_at_the_generalising_model(
+    two: Analysis, ax: Axes
+) -> None:
+    plot_loss_curves(two, ax=ax, dataset=FOCUS)
+    score = two.scores[FOCUS]
+    expected: dict[str, list[np.ndarray]] = {}
+    for (i, j), kind, losses in zip(two.pairs, two.kinds, two.curves[FOCUS].losses, strict=True):
+        if kind:
+            turned = kind == "generalising-heuristic" and score.iloc[j] > score.iloc[i]
+            expected.setdefault(kind, []).append(losses[::-1] if turned else losses)
+    drawn = _lines(ax)
+    assert drawn.keys() == {
+        f"{kind.replace('-', ' – ')} ({len(rows)} pair{'s' * (len(rows) > 1)})"
+        for kind, rows in expected.items()
+    }
+    for label, values in drawn.items():
+        rows = expected[label.rsplit(" (", 1)[0].replace(" – ", "-")]
+        np.testing.assert_allclose(values, np.mean(rows, axis=0), rtol=1e-12)
+    thin = [
+        line
+        for item in ax.collections
+        if isinstance(item, LineCollection)
+        for line in item.get_segments()
+    ]
+    assert len(thin) == sum(map(len, expected.values()))
+    rising = next(values for label, values in drawn.items() if "generalising – heuristic" in label)
+    assert rising[-1] > 2 * rising[0]
+
+
+def test_a_turned_curve_on_an_uneven_grid_is_read_at_the_mirrored_positions(
+    two: Analysis, ax: Axes
+) -> None:
+    t = np.array([0.0, 0.1, 0.5, 1.0])
+    losses = np.tile(t, (len(two.pairs), 1))
+    pair = next(
+        p
+        for p, (i, j) in enumerate(two.pairs)
+        if two.kinds[p] == "generalising-heuristic"
+        and two.scores[FOCUS].iloc[j] > two.scores[FOCUS].iloc[i]
+    )
+    arrays = dict.fromkeys(("losses", "low", "high"), losses)
+    known = np.ones(losses.shape, dtype=bool)
+    curve = replace(two.curves[two.dataset], positions=t, evaluated=known, **arrays)
+    kinds = np.where(np.arange(len(two.pairs)) == pair, two.kinds, "")
+    only = replace(two, curves={two.dataset: curve}, kinds=kinds)
+    plot_loss_curves(only, ax=ax)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), 1 - t, atol=1e-12)
+
+
+def test_interval_of_a_mean_curve_is_that_of_all_resamples_of_models() -> None:
+    pairs = np.array([(0, 1), (0, 2), (1, 2)])
+    losses = np.array([[1.0, 5.0], [2.0, 3.0], [4.0, 0.0]])
+    means = []
+    for drawn in itertools.product(range(3), repeat=3):
+        count = Counter(drawn)
+        weights = [count[i] * count[j] for i, j in pairs]
+        if sum(weights):
+            means.append(np.average(losses, axis=0, weights=weights))
+    exact = np.quantile(means, [0.05, 0.95], axis=0, method="inverted_cdf")
+    found = mean_curve(losses, pairs, 0.9, np.random.default_rng(0), n_resamples=20_000)
+    np.testing.assert_allclose(found.mean, losses.mean(axis=0))
+    np.testing.assert_allclose([found.low, found.high], exact, atol=1e-9)
+
+
+def test_a_lone_pair_has_its_own_interval(analyses: dict[str, Analysis], ax: Axes) -> None:
+    analysis = analyses["pair"]
+    plot_loss_curves(analysis, ax=ax)
+    curve = analysis.curves[analysis.dataset]
+    (band,) = [item for item in ax.collections if not isinstance(item, LineCollection)]
+    corners = band.get_paths()[0].vertices
+    assert corners[:, 1].min() == pytest.approx(curve.low.min())
+    assert corners[:, 1].max() == pytest.approx(curve.high.max())
+
+
+def test_without_a_challenge_set_pairs_are_told_apart_by_basin(
+    analyses: dict[str, Analysis], ax: Axes
+) -> None:
+    analysis = analyses["in-domain"]
+    plot_loss_curves(analysis, ax=ax)
+    labels = analysis.basins.labels[analysis.pairs]
+    same = int((labels[:, 0] == labels[:, 1]).sum())
+    other = len(labels) - same
+    assert set(_lines(ax)) == {f"same basin ({same} pairs)", f"different basins ({other} pairs)"}
+
+
+@pytest.mark.parametrize("case", ["two", "one", "three", "pair", "in-domain", "many", "thin"])
+def test_matrix_shows_every_gap_at_its_models(
+    analyses: dict[str, Analysis], case: str, ax: Axes
+) -> None:
+    analysis = analyses[case]
+    plot_gap_matrix(analysis, ax=ax)
+    place = {name.get_text(): row for row, name in enumerate(ax.get_yticklabels())}
+    drawn = ax.images[0].get_array()
+    for i, j in analysis.pairs:
+        row, column = place[analysis.models[i]], place[analysis.models[j]]
+        assert drawn[row, column] == drawn[column, row] == analysis.gaps.estimate[i, j]
+    assert [name.get_text() for name in ax.get_xticklabels()] == list(place)
+    numbers = [text for text in ax.texts if text.get_text()]
+    assert len(numbers) == (0 if case == "many" else len(place) * (len(place) - 1))
+
+
+@pytest.mark.parametrize("case", ["two", "one", "three", "pair", "many"])
+def test_tree_stands_over_the_rows_it_joins(
+    analyses: dict[str, Analysis], case: str, ax: Axes
+) -> None:
+    analysis = analyses[case]
+    plot_gap_matrix(analysis, ax=ax)
+    order, whole = matrix_order(analysis)
+    tree = analysis.basins.merge_tree
+    assert agrees(order, tree)
+    assert whole
+    names = [text.get_text() for text in ax.get_xticklabels()]
+    assert names == [analysis.models[model] for model in order]
+    (axes,) = [child for child in ax.child_axes if child.get_label() == "merge tree"]
+    drawn = np.array(axes.collections[0].get_segments())
+    expected = np.array(dendrogram(tree, no_plot=True)["dcoord"])[:, [1, 2]].max(axis=1)
+    np.testing.assert_allclose(np.sort(drawn[:, 1, 1]), np.sort(expected))
+    # the foot of every leaf's stem lies on its model's column
+    feet = {x for shape in drawn for x, y in (shape[0], shape[3]) if y == 0}
+    assert feet >= set(range(len(order)))
+
+
+def test_unmeasured_pair_is_hatched_and_counted(two: Analysis, ax: Axes) -> None:
+    plot_gap_matrix(_without_pair(two, 3), ax=ax)
+    assert ax.images[0].get_array().mask.sum() == 2
+    assert ax.patch.get_hatch()
+    assert "not measured (1)" in [text.get_text() for text in ax.get_legend().get_texts()]
+    curves = Figure().subplots()
+    plot_loss_curves(_without_pair(two, 3), ax=curves)
+    assert all(np.isfinite(values).all() for values in _lines(curves).values())
+
+
+def test_heavy_tailed_gaps_have_a_square_root_scale_that_says_so(
+    analyses: dict[str, Analysis], ax: Axes
+) -> None:
+    plot_gap_matrix(analyses["three"], ax=ax)
+    assert ax.child_axes[-1].get_ylabel() == "convexity gap (nats), square-root scale"
+    norm = ax.images[0].norm
+    assert norm(norm.vmax / 4) == pytest.approx(0.5)
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    n = draw(st.integers(2, 7))
+    heights = st.lists(st.integers(1, 50), min_size=n * (n - 1) // 2, max_size=n * (n - 1) // 2)
+    labels = draw(st.lists(st.integers(0, 3), min_size=n, max_size=n))
+    return linkage(np.array(draw(heights), dtype=float), "single"), np.array(labels)
+
+
+@given(trees())
+def test_contiguous_order_is_found_exactly_where_brute_force_finds_one(
+    case: tuple[np.ndarray, np.ndarray],
+) -> None:
+    tree, labels = case
+    n = len(labels)
+
+    def runs(order: list[int]) -> bool:
+        return len(list(itertools.groupby(labels[order]))) == len(set(labels.tolist()))
+
+    orders = []
+    for turns in itertools.product((False, True), repeat=n - 1):
+        nodes = [[leaf] for leaf in range(n)]
+        for (a, b), turn in zip(tree[:, :2].astype(int), turns, strict=True):
+            nodes.append(nodes[b] + nodes[a] if turn else nodes[a] + nodes[b])
+        orders.append(nodes[-1])
+    found = contiguous_order(tree, labels)
+    assert (found is not None) == any(map(runs, orders))
+    if found is not None:
+        assert found.tolist() in orders
+        assert runs(found.tolist())
+        assert agrees(found, tree)
+        assert branches(tree, found)[:, 1, 1].tolist() == tree[:, 2].tolist()
+
+
+def test_where_basins_cannot_be_runs_the_tree_keeps_its_order(two: Analysis, ax: Axes) -> None:
+    # neighbours in the tree alternate between two basins
+    labels = np.empty(len(two.models), dtype=int)
+    labels[dendrogram(two.basins.merge_tree, no_plot=True)["leaves"]] = np.arange(10) % 2
+    mixed = replace(two, basins=replace(two.basins, labels=labels))
+    order, whole = matrix_order(mixed)
+    assert not whole
+    assert agrees(order, two.basins.merge_tree)
+    plot_gap_matrix(mixed, ax=ax)
+    (strip,) = [child for child in ax.child_axes if child.get_label() == "strip"]
+    assert strip.images[0].get_array()[0].tolist() == labels[order].tolist()
+    assert "not single runs" in caption(mixed, "gap_matrix")
+
+
+def test_points_line_and_correlations_are_those_of_the_analysis(two: Analysis, ax: Axes) -> None:
+    plot_centroid_distance(two, ax=ax)
+    x, y = two.basins.centroid_distance, two.scores[FOCUS].to_numpy()
+    markers = [line for line in ax.lines if line.get_marker() != "None"]
+    drawn = {
+        (float(a), float(b)) for line in markers for a, b in zip(*line.get_data(), strict=True)
+    }
+    assert drawn == set(zip(x.tolist(), y.tolist(), strict=True))
+    for basin, line in enumerate(markers):
+        members = two.basins.labels == basin
+        assert sorted(line.get_xdata()) == sorted(x[members])
+        assert line.get_label() == f"basin {basin} ({members.sum()})"
+    (fit,) = [line for line in ax.lines if len(line.get_xdata()) > len(x)]
+    exact = stats.linregress(x, y)
+    np.testing.assert_allclose(fit.get_ydata(), exact.intercept + exact.slope * fit.get_xdata())
+    row = two.relation.table.set_index("group").loc[FOCUS]
+    title = ax.get_title(loc="left").replace("\N{MINUS SIGN}", "-")
+    for name in ("pearson", "spearman"):
+        low, high = row[f"{name}_low"], row[f"{name}_high"]
+        assert f"= {row[name]:.2f} [{low:.2f}, {high:.2f}]" in title
+    assert title.endswith(f"n = {len(x)}")
+
+
+def test_band_of_the_line_is_that_of_all_resamples_of_models() -> None:
+    x, y = np.array([0.0, 1.0, 2.5, 4.0]), np.array([1.0, 0.2, 3.0, 2.0])
+    fit = fit_line(x, y, 0.9, np.random.default_rng(0), n_resamples=40_000, n_grid=3)
+    assert fit is not None
+    lines = []
+    for drawn in itertools.product(range(4), repeat=4):
+        rows = list(drawn)
+        if len(set(rows)) > 1:
+            line = stats.linregress(x[rows], y[rows])
+            lines.append(line.intercept + line.slope * fit.x)
+    exact = np.quantile(lines, [0.05, 0.95], axis=0, method="inverted_cdf")
+    np.testing.assert_allclose([fit.low, fit.high], exact, atol=1e-9)
+
+
+def test_no_line_through_points_above_each_other() -> None:
+    rng = np.random.default_rng(0)
+    assert fit_line(np.full(5, 0.1), np.arange(5.0), 0.95, rng) is None
+    assert fit_line(np.arange(2.0), np.arange(2.0), 0.95, rng) is None
+
+
+@pytest.mark.parametrize("case", ["two", "three", "many"])
+def test_histogram_counts_each_basin_and_marks_its_mean(
+    analyses: dict[str, Analysis], case: str, ax: Axes
+) -> None:
+    analysis = analyses[case]
+    edges = np.linspace(0, 1, 6)
+    plot_basin_histogram(analysis, ax=ax, bins=edges)
+    score = analysis.scores[FOCUS].to_numpy()
+    row = analysis.relation.table.set_index("group").loc[FOCUS]
+    means = {float(line.get_xdata()[0]) for line in ax.lines if line.get_label() == "_mean"}
+    for basin, bars in enumerate(ax.containers):
+        inside = score[analysis.basins.labels == basin]
+        expected = np.histogram(inside, edges)[0]
+        assert [bar.get_height() for bar in bars] == expected.tolist()
+        assert bars.get_label() == f"basin {basin} ({len(inside)})"
+        assert row[f"basin_{basin}_mean"] in means
+
+
+def test_one_basin_is_shown_as_a_forced_split(analyses: dict[str, Analysis]) -> None:
+    analysis = analyses["one"]
+    assert analysis.basins.n_basins == 1
+    for plot in (plot_centroid_distance, plot_basin_histogram):
+        ax_of_histogram = plot(analysis, ax=Figure().subplots())
+        legend = ax_of_histogram.get_legend()
+        assert legend.get_title().get_text() == "forced two-way split"
+        assert all(text.get_text().startswith("side") for text in legend.get_texts())
+    (mean,) = [line for line in ax_of_histogram.lines if line.get_label() == "_mean"]
+    assert mean.get_xdata()[0] == pytest.approx(analysis.scores[FOCUS].mean())
+    ax = plot_gap_matrix(analysis, ax=Figure().subplots())
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["basin 0 (6)"]
+
+
+def test_default_bins_hold_every_model(analyses: dict[str, Analysis]) -> None:
+    for analysis in analyses.values():
+        ax = plot_basin_histogram(analysis, ax=Figure().subplots())
+        total = sum(bar.get_height() for bars in ax.containers for bar in bars)
+        assert total == len(analysis.models)
+
+
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [("gap_matrix", case) for case in ("two", "one", "pair", "many")]
+    + [("loss_curves", "two"), ("loss_curves", "in-domain"), ("loss_curves", "thin")]
+    + [("gap_matrix", "thin"), ("centroid_distance", "thin"), ("basin_histogram", "thin")]
+    + [("centroid_distance", "two"), ("basin_histogram", "one"), ("basin_histogram", "three")],
+)
+def test_nothing_sticks_out_of_a_figure(
+    analyses: dict[str, Analysis], name: str, case: str
+) -> None:
+    with plt.style.context(STYLE):
+        figure = FIGURES[name](analyses[case])
+        figure.draw_without_rendering()
+        inner = figure.get_tightbbox()
+        width, height = figure.get_size_inches()
+    assert min(inner.x0, inner.y0) > -0.02
+    assert inner.x1 < width + 0.02
+    assert inner.y1 < height + 0.02
+    assert width <= 6.75
+
+
+def test_caption_says_how_many_models_pairs_and_examples(two: Analysis) -> None:
+    text = caption(two, "loss_curves")
+    assert "mnli_dev (200 examples)" in text
+    assert "10 models, 45 pairs measured" in text
+    left = int((two.kinds == "").sum())
+    assert f"{left} pairs that have a model of the middle third are not drawn." in text
+    assert "44 of 45 pairs" in caption(_without_pair(two, 0), "loss_curves")
+    assert "1 pair not measured (hatched)." in caption(_without_pair(two, 0), "gap_matrix")
+
+
+def test_unknown_names_are_answered_with_the_known_ones(two: Analysis) -> None:
+    with pytest.raises(ConfigError, match=r"no loss curve of 'mnli_def'[^$]*'mnli_dev'") as error:
+        plot_loss_curves(two, dataset="mnli_def")
+    assert "did you mean 'mnli_dev'?" in str(error.value)
+    for plot in (plot_centroid_distance, plot_basin_histogram):
+        with pytest.raises(ConfigError, match="There is no score group 'hans: nothing'"):
+            plot(two, group="hans: nothing")
+    with pytest.raises(ConfigError, match=r"written as 'gif'[^$]*some of pdf, png, svg"):
+        write_figures(two, Path("nowhere"), ("gif",))
+    assert not Path("nowhere").exists()
+
+
+def test_a_dollar_in_a_name_is_a_dollar(ax: Axes) -> None:
+    names = tuple(f"${model}$ x_{model}" for model in range(3))
+    analysis = make_analysis((0.0, 0.05, 1.0), names=names, challenge=False)
+    plot_gap_matrix(analysis, ax=ax)
+    assert {label.get_text().replace(r"\$", "$") for label in ax.get_yticklabels()} == set(names)
+    ax.get_figure().draw_without_rendering()
+
+
+def test_axes_are_the_callers_and_settings_stay(two: Analysis) -> None:
+    before = dict(mpl.rcParams)
+    for plot in PLOTS:
+        figure, ax = plt.subplots()
+        assert plot(two, ax=ax) is ax
+        own = plot(two)
+        assert own.get_figure() is not figure
+        plt.close(own.get_figure())
+        plt.close(figure)
+    assert dict(mpl.rcParams) == before
+
+
+def test_files_have_stable_names_and_bytes(two: Analysis, tmp_path: Path) -> None:
+    open_before = plt.get_fignums()
+    files = write_figures(two, tmp_path / "a" / "b", ("pdf", "png", "svg"))
+    names = ("loss_curves", "gap_matrix", "centroid_distance", "basin_histogram")
+    names += ("evidence", "contributions")
+    expected = [f"{name}.{kind}" for name in names for kind in ("pdf", "png", "svg")]
+    assert [file.name for file in files] == expected
+    assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == sorted(expected)
+    for file in files:
+        if file.stem == "basin_histogram":
+            assert render(two, file.stem, file.suffix[1:]) == file.read_bytes(), file.name
+    assert plt.get_fignums() == open_before
+    assert b"/Type3" not in files[0].read_bytes()
+    svg = files[5].read_text()
+    assert ">seed-00</text>" in svg
+    image = plt.imread(files[1])
+    assert image.shape[1] == 975  # 3.25 inches at 300 dpi
+
+
+def test_a_file_in_the_way_is_an_error(two: Analysis, tmp_path: Path) -> None:
+    (tmp_path / "figures").write_text("")
+    with pytest.raises(ConfigError, match="The folder for the figures is a file"):
+        write_figures(two, tmp_path / "figures")
+
+
+def test_plots_and_report_load_no_torch() -> None:
+    code = (
+        "import sys, landscape.output.plots, landscape.output.report; "
+        "print([m for m in ('torch', 'transformers', 'h5py') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

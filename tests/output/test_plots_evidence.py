@@ -1,0 +1,243 @@
+"""Figures of the evidence and of the contributions: checked on artists, never on pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from landscape.analysis.analysis import Analysis
+from landscape.analysis.barriers.contributions import population_contributions
+from landscape.output.plots import (
+    FIGURES,
+    STYLE,
+    caption,
+    plot_contributions,
+    plot_eigenvalues,
+    plot_gap_histogram,
+    plot_silhouettes,
+)
+from landscape.output.plots.contributions import cumulated
+from landscape.output.plots.evidence import _root_ticks
+from landscape.output.plots.figures import contributions_of, figures_of, render
+from tests.analyses import ONE, TWO, make_analysis, many
+
+
+@pytest.fixture(scope="module")
+def analyses() -> dict[str, Analysis]:
+    return {
+        "two": make_analysis(TWO),
+        "one": make_analysis(ONE),
+        "pair": make_analysis((0.0, 1.0)),
+        "many": make_analysis(many(24), n_examples=60),
+    }
+
+
+@pytest.fixture
+def two(analyses: dict[str, Analysis]) -> Analysis:
+    return analyses["two"]
+
+
+@pytest.fixture
+def ax() -> Axes:
+    return Figure(figsize=(4, 4), layout="constrained").subplots()
+
+
+def _by_label(ax: Axes) -> dict[str, np.ndarray]:
+    return {str(line.get_label()): np.asarray(line.get_xydata()) for line in ax.lines}
+
+
+@pytest.mark.parametrize("case", ["two", "one", "many"])
+def test_silhouettes_stand_beside_what_they_must_exceed(
+    analyses: dict[str, Analysis], case: str, ax: Axes
+) -> None:
+    analysis = analyses[case]
+    evidence = analysis.basins.evidence
+    plot_silhouettes(analysis, ax=ax)
+    drawn = _by_label(ax)
+    null = np.column_stack([evidence.candidates, evidence.null_quantiles])
+    np.testing.assert_array_equal(drawn["one basin, 95% of draws"], null)
+    found = np.column_stack([evidence.candidates, evidence.silhouettes])
+    np.testing.assert_array_equal(drawn["_line"], found)
+    taken = evidence.candidates == analysis.basins.n_basins
+    np.testing.assert_array_equal(drawn["found"], found[~taken])
+    assert ("found, taken" in drawn) == taken.any()
+    if taken.any():
+        np.testing.assert_array_equal(drawn["found, taken"], found[taken])
+
+
+@pytest.mark.parametrize(("case", "n"), [("two", 10), ("pair", 2), ("many", 12)])
+def test_eigenvalues_rise_most_after_the_eigengap(
+    analyses: dict[str, Analysis], case: str, n: int, ax: Axes
+) -> None:
+    analysis = analyses[case]
+    evidence = analysis.basins.evidence
+    plot_eigenvalues(analysis, ax=ax)
+    drawn = _by_label(ax)
+    np.testing.assert_array_equal(drawn["eigenvalues"][:, 1], evidence.eigenvalues[:n])
+    np.testing.assert_array_equal(drawn["eigenvalues"][:, 0], np.arange(1, n + 1))
+    k = evidence.eigengap
+    rise = drawn[f"largest rise, after {k}"]
+    assert rise[:, 0].tolist() == [k, k + 1]
+    assert rise[:, 1].tolist() == evidence.eigenvalues[k - 1 : k + 1].tolist()
+
+
+@pytest.mark.parametrize("case", ["two", "one", "pair", "many"])
+def test_every_gap_is_in_a_bar(analyses: dict[str, Analysis], case: str, ax: Axes) -> None:
+    analysis = analyses[case]
+    evidence = analysis.basins.evidence
+    plot_gap_histogram(analysis, ax=ax)
+    heights = {str(bars.get_label()): [bar.get_height() for bar in bars] for bars in ax.containers}
+    n_pairs = len(analysis.pairs)
+    assert sum(map(sum, heights.values())) == pytest.approx(n_pairs)
+    two = evidence.mixture is not None and evidence.mixture.n_kinds == 2
+    assert set(heights) == ({"lower kind of gap", "higher kind of gap"} if two else {"gaps"})
+    lines = {str(line.get_label()): float(line.get_xdata()[0]) for line in ax.lines}
+    assert lines["tolerance"] == evidence.tolerance
+    if evidence.mixture is not None and two:
+        i, j = analysis.pairs.T
+        higher = evidence.mixture.probability[i, j].sum()
+        assert sum(heights["higher kind of gap"]) == pytest.approx(higher)
+        assert lines["parted at"] == evidence.mixture.threshold
+        # bars stand on each other
+        for low, high in zip(*ax.containers, strict=True):
+            assert high.get_y() == low.get_height()
+    spans = {
+        str(patch.get_label()): patch.get_x() + patch.get_width()
+        for patch in ax.patches
+        if isinstance(patch, Rectangle) and str(patch.get_label()).startswith("noise")
+    }
+    noise = analysis.gaps.null_bias[tuple(analysis.pairs.T)]
+    assert spans == pytest.approx(
+        {"noise: median pair": np.median(noise), "noise: any pair": noise.max()}
+    )
+
+
+def test_gaps_lie_in_the_bar_of_their_size(two: Analysis, ax: Axes) -> None:
+    plot_gap_histogram(two, ax=ax)
+    gaps = two.gaps.estimate[tuple(two.pairs.T)]
+    total = np.sum([[bar.get_height() for bar in bars] for bars in ax.containers], axis=0)
+    edges = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.containers[0]]
+    expected = [((low <= gaps) & (gaps < high)).sum() for low, high in edges]
+    np.testing.assert_allclose(total, expected)
+    # bars are equally wide on the scale of roots
+    roots = np.diff(np.sqrt(np.array(edges)), axis=1)
+    np.testing.assert_allclose(roots, roots.mean())
+
+
+def test_without_intervals_no_noise_is_drawn(two: Analysis, ax: Axes) -> None:
+    unknown = np.full_like(two.gaps.estimate, np.nan)
+    bare = replace(two, gaps=replace(two.gaps, null_bias=unknown))
+    plot_gap_histogram(bare, ax=ax)
+    assert not any("noise" in text.get_text() for text in ax.get_legend().get_texts())
+    assert "noise" not in caption(bare, "evidence")
+    assert "noise alone" in caption(two, "evidence")
+
+
+@given(st.floats(1e-6, 1e3))
+def test_ticks_are_round_and_inside(top: float) -> None:
+    ticks = _root_ticks(top)
+    assert ticks[0] == 0
+    assert len(ticks) >= 3
+    assert all(0 <= tick <= top for tick in ticks)
+    assert ticks == pytest.approx([float(f"{tick:.1e}") for tick in ticks])
+
+
+def test_contributions_are_summed_up_from_the_largest_on(two: Analysis, ax: Axes) -> None:
+    found = population_contributions(two.contents, two.dataset)
+    plot_contributions(found, ax=ax)
+    drawn = _by_label(ax)
+    curve = drawn["examples, largest first"]
+    n, positive = len(found.mean), np.maximum(found.mean, 0)
+    order = sorted(positive, reverse=True)
+    assert len(curve) == n + 1
+    for k in (0, 1, 7, n):
+        expected = (k / n, sum(order[:k]) / sum(order))
+        assert tuple(curve[k]) == pytest.approx(expected)
+    np.testing.assert_array_equal(drawn["the top 12"], curve[1:13])
+    spread = found.concentration
+    texts = {text.get_text(): text.xy for text in ax.texts}
+    assert texts == {
+        f"1% of the examples: {100 * spread.top_1:.0f}%": (0.01, spread.top_1),
+        f"5% of the examples: {100 * spread.top_5:.0f}%": (0.05, spread.top_5),
+        f"10% of the examples: {100 * spread.top_10:.0f}%": (0.1, spread.top_10),
+    }
+    # every number stands for a point of the curve
+    for x, y in texts.values():
+        assert np.interp(x, *curve.T) == pytest.approx(y)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=30).filter(lambda v: max(v) > 1e-3))
+def test_cumulated_shares_rise_ever_slower_to_1(values: list[float]) -> None:
+    share, held = cumulated(np.array(values))
+    assert (share[0], held[0], share[-1]) == (0, 0, 1)
+    assert held[-1] == pytest.approx(1)
+    assert (np.diff(held) >= 0).all()
+    assert (np.diff(held, 2) <= 1e-12).all()
+
+
+def test_contributions_are_drawn_where_gaps_are_sums_over_examples(
+    analyses: dict[str, Analysis],
+) -> None:
+    assert "contributions" in figures_of(analyses["two"])
+    data = analyses["two"].contents.datasets["mnli_dev"]
+    contents = analyses["two"].contents
+    datasets = {**contents.datasets, "mnli_dev": replace(data, aggregated=True)}
+    known = replace(analyses["two"], contents=replace(contents, datasets=datasets))
+    assert "contributions" not in figures_of(known)
+    assert "contributions" not in figures_of(replace(analyses["two"], rule="saddle"))
+    flat = replace(analyses["two"].gaps, estimate=np.zeros((10, 10)))
+    assert "contributions" not in figures_of(replace(analyses["two"], gaps=flat))
+
+
+@pytest.mark.parametrize("name", ["evidence", "contributions"])
+@pytest.mark.parametrize("case", ["two", "pair", "many"])
+def test_nothing_sticks_out_of_a_figure(
+    analyses: dict[str, Analysis], name: str, case: str
+) -> None:
+    with plt.style.context(STYLE):
+        figure = FIGURES[name](analyses[case])
+        figure.draw_without_rendering()
+        inner = figure.get_tightbbox()
+        width, height = figure.get_size_inches()
+        boxes = [ax.get_legend().get_window_extent() for ax in figure.axes if ax.get_legend()]
+    assert min(inner.x0, inner.y0) > -0.02
+    assert inner.x1 < width + 0.02
+    assert inner.y1 < height + 0.02
+    assert width <= 6.75
+    # legends of panels side by side leave each other room
+    for left, right in pairwise(boxes):
+        assert left.x1 < right.x0
+
+
+def test_kinds_of_gaps_are_told_apart_without_colour(two: Analysis, ax: Axes) -> None:
+    plot_gap_histogram(two, ax=ax)
+    lower, higher = (bars[0] for bars in ax.containers)
+    assert to_hex(lower.get_facecolor()) != to_hex(higher.get_facecolor())
+    assert not lower.get_hatch()
+    assert higher.get_hatch()
+
+
+def test_given_contributions_are_drawn_as_computed_ones(two: Analysis) -> None:
+    known = contributions_of(two)
+    assert render(two, "contributions", "svg", known) == render(two, "contributions", "svg")
+
+
+def test_captions_name_numbers(two: Analysis) -> None:
+    evidence = two.basins.evidence
+    text = caption(two, "evidence")
+    assert f"their largest rise comes after {evidence.eigengap}." in text
+    assert "convexity gap of 45 pairs; dotted, the tolerance of 0.02 nats" in text
+    assert "mixture of two normal distributions" in text
+    text = caption(two, "contributions")
+    assert "mnli_dev (200 examples)" in text
+    assert "mean convexity gap of 45 pairs" in text

@@ -1,0 +1,374 @@
+"""The report's sections on evidence, structure, sources, explanations and examples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from landscape.analysis.analysis import Analysis
+from landscape.analysis.basins.structure import structure_sentence
+from landscape.analysis.details import Details
+from landscape.analysis.statistics import explanation_sentence
+from landscape.output.report import render_report
+from landscape.output.report.examples import EXAMPLES_SHOWN
+from landscape.output.report.warnings import warnings
+from landscape.output.report.words import number, p_value
+from tests.analyses import FOCUS, ONE, THREE, TWO, make_analysis
+from tests.pages import Page, make_details, page_of
+
+SECTIONS = ("basins", "structure", "sources", "explanation", "examples", "relation")
+# model 4 stands half way between two groups, and joins both
+BRIDGE = (0.0, 0.02, 0.05, 0.08, 0.24, 0.4, 0.42, 0.45, 0.48)
+
+
+@pytest.fixture(scope="module")
+def two() -> Analysis:
+    return make_analysis(TWO)
+
+
+@pytest.fixture(scope="module")
+def details(two: Analysis) -> Details:
+    return make_details(two)
+
+
+@pytest.fixture(scope="module")
+def page(two: Analysis, details: Details) -> Page:
+    return page_of(two, details)
+
+
+@pytest.fixture(scope="module")
+def bridge() -> Analysis:
+    return make_analysis(BRIDGE, n_basins=2)
+
+
+def _with_texts(analysis: Analysis, texts: dict[str, np.ndarray]) -> Analysis:
+    contents = analysis.contents
+    data = replace(contents.datasets[analysis.dataset], texts=texts)
+    datasets = {**contents.datasets, analysis.dataset: data}
+    return replace(analysis, contents=replace(contents, datasets=datasets))
+
+
+def test_sections_stand_in_their_order(page: Page) -> None:
+    found = [attrs["id"] for tag, attrs in page.tags if tag == "section" and "id" in attrs]
+    assert [name for name in found if name in SECTIONS] == list(SECTIONS)
+
+
+def test_evidence_is_that_of_the_basins(two: Analysis, page: Page) -> None:
+    evidence = two.basins.evidence
+    _, *rows = page.table("basins", "basins")
+    columns = (
+        evidence.silhouettes,
+        evidence.null_quantiles,
+        evidence.separations,
+        evidence.noise_quantiles,
+        evidence.stabilities,
+    )
+    assert len(rows) == len(evidence.candidates)
+    for row, k, *values in zip(rows, evidence.candidates, *columns, strict=True):
+        assert row == [str(k), *(number(value, 3) for value in values)]
+    facts = page.facts["basins"]
+    assert facts["eigengap"] == f"{evidence.eigengap} basin" + "s" * (evidence.eigengap != 1)
+    assert facts["barriers"].startswith(f"{evidence.n_barriers} of 45 gaps above 0.02 nats")
+    assert facts["against one basin"].endswith(p_value(evidence.p_value))
+    noise = facts["against example noise"]
+    assert noise.startswith(("p = " + p_value(evidence.p_noise), "p < 0.001"))
+    assert noise.endswith(f"{evidence.noise:.4f} nats")
+    assert facts["verdict"] == "groups of models stand apart"
+    assert facts["sharp"].startswith("yes: ") == evidence.sharp
+    mixture = evidence.mixture
+    assert mixture is not None
+    assert mixture.n_kinds == 2
+    assert facts["kinds of gaps"].startswith(
+        f"two, {100 * mixture.share:.0f}% around {mixture.means[0]:.3f} and the others around "
+        f"{mixture.means[1]:.3f} nats, parted at {mixture.threshold:.3f} nats"
+    )
+
+
+def test_one_kind_of_gaps_and_too_few_are_told_apart(two: Analysis) -> None:
+    small = make_analysis((0.0, 0.05, 1.0))
+    assert small.basins.evidence.mixture is None
+    page = page_of(small)
+    assert page.facts["basins"]["kinds of gaps"] == "too few gaps, or all alike"
+    mixture = two.basins.evidence.mixture
+    assert mixture is not None
+    one = replace(mixture, n_kinds=1, preference=-3.21)
+    evidence = replace(two.basins.evidence, mixture=one)
+    changed = replace(two, basins=replace(two.basins, evidence=evidence))
+    page = page_of(changed)
+    assert page.facts["basins"]["kinds of gaps"] == "one (two are worse by 3.2 BIC)"
+
+
+def test_membership_is_that_of_the_basins(two: Analysis, page: Page) -> None:
+    membership, labels = two.basins.membership, two.basins.labels
+    head, *rows = page.table("basins", "model")
+    assert head[4:6] == ["mean gap to basin 0 (nats)", "mean gap to basin 1 (nats)"]
+    assert [row[0] for row in rows] == list(two.models)
+    for model, row in enumerate(rows):
+        own = labels[model]
+        others = np.setdiff1d(np.flatnonzero(labels == own), [model])
+        assert row[1:4] == [
+            str(own),
+            f"{membership.probability[model, own]:.2f}",
+            str(membership.second[model]),
+        ]
+        assert row[4 + own] == f"{two.gaps.estimate[model, others].mean():.3f}"
+        assert row[-1] == ("between" if membership.between[model] else "")
+    one = make_analysis(ONE)
+    assert all(r[0] != "model" for r in page_of(one).rows["basins"])
+
+
+def test_models_between_two_basins_are_named(bridge: Analysis) -> None:
+    basins, membership = bridge.basins, bridge.basins.membership
+    (model,) = np.flatnonzero(membership.between)
+    assert model == 4
+    own, second = basins.labels[model], membership.second[model]
+    page = page_of(bridge)
+    assert (
+        f"Model seed-04 lies between basins 0 and 1: its mean gap is "
+        f"{membership.distance[model, own]:.3f} nats to basin {own}, its own, and "
+        f"{membership.distance[model, second]:.3f} nats to basin {second}; "
+    ) in page.said["basins"]
+    assert "Model seed-04 lies between two basins: see the section on basins." in page.text
+    bare = replace(basins, evidence=replace(basins.evidence, noise=np.nan))
+    nearer = replace(membership, probability=1 - membership.probability)
+    for known, why in (
+        (membership, "no barrier parts it from"),
+        (nearer, "that is nearer, though"),
+    ):
+        page = page_of(replace(bridge, basins=replace(bare, membership=known)))
+        assert f"nats to basin {second}; {why}" in page.said["basins"]
+        assert "of resamples" not in page.said["basins"]
+    unsure = replace(membership, probability=np.full((9, 2), 0.5), between=np.full(9, True))
+    changed = replace(bridge, basins=replace(basins, membership=unsure))
+    page = page_of(changed)
+    assert page.said["basins"].count("in only 50% of resamples") == 5
+    assert "Models seed-05, seed-06, seed-07 and seed-08 lie between basins, too." in page.text
+    assert "Models seed-00, seed-01, seed-02, seed-03, seed-04 and 4 more lie between" in page.text
+
+
+def test_structure_is_that_of_the_triples(bridge: Analysis) -> None:
+    details = make_details(bridge)
+    triangles, found, climbs = details.triangles, details.clustering, details.climbs
+    assert triangles.n_intransitive > 0
+    page = page_of(bridge, details)
+    assert structure_sentence(triangles, bridge.models) in page.said["structure"]
+    facts = page.facts["structure"]
+    assert facts["triples of models"] == "84"
+    beyond = f", {triangles.n_certain} beyond noise"
+    assert facts["intransitive"] == f"{triangles.n_intransitive}{beyond}"
+    assert facts["closed"].startswith(f"{triangles.n_closed}, ")
+    broken = facts["break the triangle inequality"]
+    assert broken.split(",")[0] == str(triangles.n_violations)
+    assert broken.endswith(f"{triangles.largest_violation:.3f} at most")
+    ways = f"{climbs.n_links} ways from one model to another"
+    assert facts["directed"].startswith(ways)
+    assert f"{len(climbs.one_way)} of them one-way" in facts["directed"]
+    row = page.row("structure", "clustering coefficient (Onnela)")
+    mean, low, high = found.onnela_null
+    assert row[1:] == [f"{found.onnela_mean:.3f}", f"{mean:.3f} [{low:.3f}, {high:.3f}]"]
+    row = page.row("structure", "transitivity")
+    assert row[1] == f"{found.transitivity:.3f}"
+    _, *triples = page.table("structure", "first")
+    for row, triple in zip(triples, triangles.worst, strict=True):
+        assert row[:3] == [bridge.models[model] for model in triple.models]
+        assert row[3:6] == [f"{value:.3f}" for value in (*triple.near, triple.far)]
+    if len(climbs.one_way):
+        _, *pairs = page.table("structure", "from")
+        i, j = climbs.one_way[0]
+        there, back = climbs.climbs[i, j], climbs.climbs[j, i]
+        assert pairs[0] == [bridge.models[i], bridge.models[j], f"{there:.3f}", f"{back:.3f}"]
+    certain = replace(triangles, n_certain=3)
+    (warning,) = [w for w in warnings(bridge, replace(details, triangles=certain)) if "tripl" in w]
+    assert warning.startswith("3 of 84 triples of models are intransitive beyond noise: no part")
+    none = warnings(bridge, replace(details, triangles=replace(triangles, n_certain=0)))
+    assert not any("triple" in text for text in none)
+
+
+def test_sources_are_held_against_the_own_gaps(two: Analysis, details: Details, page: Page) -> None:
+    assert details.agreement in page.said["sources"]
+    own, other = details.sources
+    (partition,) = details.partitions.to_dict("records")
+    (matrix,) = details.matrices.to_dict("records")
+    _, *rows = page.table("sources", "source")
+    assert rows[0][:2] == ["convexity gap on mnli_dev", "2 (6, 4)"]
+    assert rows[0][2:5] == ["\N{EN DASH}"] * 3
+    sizes = ", ".join(map(str, np.bincount(other.labels)))
+    assert rows[1][0] == other.name
+    assert rows[1][1] == f"{other.n_basins} ({sizes})"
+    index = f"{number(partition['adjusted_rand'], 2)} p "
+    assert rows[1][2].startswith(index)
+    assert rows[1][2].endswith(p_value(partition["p_value"]))
+    assert rows[1][3] == f"{partition['variation_of_information']:.2f}"
+    assert rows[1][4].startswith(f"{number(matrix['spearman'], 2)} p ")
+    assert rows[1][5] == "not in nats"
+    alone = page_of(two, replace(details, sources=(own,)))
+    assert "sources" not in alone.rows
+    nowhere = replace(other, n_basins=0, labels=np.empty(0, dtype=np.intp))
+    changed = replace(details, sources=(own, nowhere), partitions=details.partitions.iloc[:0])
+    row = page_of(two, changed).row("sources", "score")
+    assert row[1:4] == ["\N{EN DASH}"] * 3
+
+
+def test_explanations_are_those_of_the_regressions(
+    two: Analysis, details: Details, page: Page
+) -> None:
+    explanation, pairs = details.explanation, details.pair_explanation
+    assert explanation is not None
+    assert pairs is not None
+    assert explanation_sentence(explanation, FOCUS) in page.said["explanation"]
+    _, *rows = page.table("explanation", "group")
+    assert len(rows) == len(explanation.table)
+    for row, (_, numbers) in zip(rows, explanation.table.iterrows(), strict=True):
+        assert row[0] == numbers["group"]
+        names = [f"{name}_cv_r2" for name in ("in-domain", "basin", "reduced", "full")]
+        assert row[1:7] == [number(numbers[name], 2) for name in (*names, "cv_gain", "gain")]
+        assert row[7:9] == [p_value(numbers["p_value"]), p_value(numbers["q_value"])]
+        low, high = numbers["partial_pearson_low"], numbers["partial_pearson_high"]
+        r = number(numbers["partial_pearson"], 2)
+        assert row[9] == f"{r} [{number(low, 2)}, {number(high, 2)}]"
+    _, row = page.table("explanation", "between two models")
+    (numbers,) = pairs.to_dict("records")
+    assert row[:2] == ["gap", number(numbers["coefficient"], 2)]
+    assert row[2:4] == [p_value(numbers["p_value"]), f"{numbers['r2_alone']:.2f}"]
+    assert f"R\u00b2 = {numbers['r2']:.2f}" in page.text
+
+
+def test_notes_of_explanations_stand_where_they_differ(two: Analysis, details: Details) -> None:
+    explanation = details.explanation
+    assert explanation is not None
+    table = explanation.table
+    same = replace(explanation, table=table.assign(note="one <note>"))
+    page = page_of(two, replace(details, explanation=same))
+    assert "In every row: one <note>." in page.text
+    assert len(page.table("explanation", "group")[0]) == 10
+    notes = [f"note {k}" for k in range(len(table))]
+    other = replace(explanation, table=table.assign(note=notes))
+    page = page_of(two, replace(details, explanation=other))
+    assert [row[10] for row in page.table("explanation", "group")[1:]] == notes
+
+
+def test_examples_are_those_that_contribute_most(two: Analysis, details: Details) -> None:
+    n = len(two.contents.datasets[two.dataset].labels)
+    long = "word " * 100
+    texts = {
+        "premise": np.array([f"premise {k}" for k in range(n)], dtype=object),
+        "hypothesis": np.array([f"<script>alert({k})</script> {long}" for k in range(n)], object),
+    }
+    given = _with_texts(two, texts)
+    known = make_details(given)
+    page = page_of(given, known)
+    found = known.contributions
+    assert found is not None
+    assert found.sentence in page.said["examples"]
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    head, *rows = page.table("examples", "row")
+    assert head[:4] == ["row", "premise", "hypothesis", "label"]
+    assert len(rows) == EXAMPLES_SHOWN
+    means = np.zeros(n)
+    for pair in range(len(two.pairs)):
+        losses = two.contents.datasets[two.dataset].losses[pair].astype(float)
+        curve = losses.mean(1)
+        t = two.positions
+        best = max(
+            (curve[k] - np.interp(t[k], t[[i, j]], curve[[i, j]]), i, k, j)
+            for i in range(11)
+            for k in range(i + 1, 11)
+            for j in range(k + 1, 11)
+        )
+        _, i, k, j = best
+        share = (t[k] - t[i]) / (t[j] - t[i])
+        means += losses[k] - (1 - share) * losses[i] - share * losses[j]
+    means /= len(two.pairs)
+    order = np.argsort(-means)[:EXAMPLES_SHOWN]
+    assert [int(row[0]) for row in rows] == order.tolist()
+    for example, row in zip(order, rows, strict=True):
+        assert row[1] == f"premise {example}"
+        whole = texts["hypothesis"][example]
+        assert row[2] == f"{whole[:159].rstrip()}\N{HORIZONTAL ELLIPSIS}"
+        assert ("td", {"class": "long", "title": whole}) in page.tags
+        shown = found.examples.loc[example]
+        assert row[3] == shown["label"]
+        assert row[4] == f"{means[example]:.3f}"
+        assert row[5] == f"{100 * shown['share']:.2f}%"
+        assert row[6:8] == [f"{shown['loss_ends']:.3f}", f"{shown['loss_middle']:.3f}"]
+        assert row[8] == str(shown["in_top_5"])
+    assert "holds no texts" not in page.text
+    facts, spread = page.facts["examples"], found.concentration
+    assert facts["effective number"] == f"{spread.effective_number:.1f} examples"
+    assert facts["half comes from"] == f"{spread.n_half} examples"
+    assert facts["most contributing"].startswith(f"1% hold {100 * spread.top_1:.1f}%, 5% hold")
+    assert facts["mean gap"] == f"{means.mean():.4f} nats over 45 pairs"
+    assert f"{found.gap_without_top:.4f} nats, the top 1%" in facts["mean gap without"]
+    _, *groups = page.table("examples", "group")
+    for row, (_, numbers) in zip(groups, found.groups.iterrows(), strict=True):
+        assert row[:2] == [numbers["group"], str(numbers["examples"])]
+        assert row[2:] == [number(numbers["contribution"], 4), f"{100 * numbers['share']:.1f}%"]
+
+
+def test_without_texts_examples_are_rows(details: Details, page: Page) -> None:
+    assert "The store holds no texts of the examples" in page.said["examples"]
+    assert page.table("examples", "row")[0][:2] == ["row", "label"]
+
+
+def test_sections_without_content_are_absent(two: Analysis, details: Details) -> None:
+    bare = replace(details, contributions=None, explanation=None, pair_explanation=None)
+    page = page_of(two, bare)
+    assert not {"examples", "explanation"} & set(page.rows)
+    assert "effective number" not in page.said["definitions"]
+    assert "partial correlation" not in page.said["definitions"]
+    pair = make_analysis((0.0, 1.0))
+    page = page_of(pair)
+    assert "structure" not in page.rows
+    assert "intransitive triple" not in page.said["definitions"]
+    flat = make_analysis(TWO, hump=0.0)
+    spread = make_details(flat).contributions
+    assert spread is not None
+    none = replace(spread, concentration=replace(spread.concentration, n_half=0))
+    page = page_of(flat, replace(make_details(flat), contributions=none))
+    assert "examples" not in page.rows
+
+
+def test_gaps_without_groups_are_no_single_valley() -> None:
+    analysis = make_analysis(THREE, n_basins=1)
+    evidence = replace(analysis.basins.evidence, verdict="no groups", n_barriers=33)
+    analysis = replace(analysis, basins=replace(analysis.basins, evidence=evidence))
+    (warning,) = [w for w in warnings(analysis, make_details(analysis)) if "valley" in w]
+    assert "33 gaps exceed 0.02 nats beyond noise." in warning
+    valley = make_analysis(ONE)
+    assert not any("valley" in text for text in warnings(valley, make_details(valley)))
+
+
+def test_a_basin_of_one_model_is_named_where_it_is_not_tested() -> None:
+    analysis = make_analysis((0.0, 0.02, 0.05, 1.0, 1.02, 1.05, 2.5), n_basins=3)
+    assert sorted(np.bincount(analysis.basins.labels)) == [1, 3, 3]
+    page = page_of(analysis)
+    assert "Basin 2 holds one model, seed-06: it is left out of" in page.said["relation"]
+    two_only = page_of(make_analysis(TWO))
+    assert "holds one model" not in two_only.said["relation"]
+
+
+def test_new_words_are_defined(page: Page) -> None:
+    words = (
+        "separation",
+        "stability",
+        "eigengap",
+        "mixture",
+        "between basins",
+        "intransitive",
+        "clustering coefficient",
+        "adjusted Rand index",
+        "variation of information",
+        "partial correlation",
+        "gain",
+        "contribution",
+        "effective number",
+    )
+    for word in words:
+        assert word in page.said["definitions"], word
+    assert "https://arxiv.org/abs/cond-mat/0408629" in {a.get("href") for _, a in page.tags}
+
+
+def test_page_of_ten_models_stays_small(two: Analysis, details: Details) -> None:
+    assert len(render_report(two, details).encode()) < 2_000_000

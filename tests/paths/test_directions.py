@@ -1,0 +1,213 @@
+"""Directions against the rules they state, computed here with numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from landscape.core.errors import ConfigError
+from landscape.evaluation import evaluate
+from landscape.paths import Directions
+from landscape.paths.directions import difference, orthogonal, random_direction, random_directions
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def weights(seed: int = 0) -> dict[str, Tensor]:
+    """What a small transformer holds."""
+    rng = generator(seed)
+    shapes = {
+        "embeddings.word.weight": (7, 4),
+        "layer.query.weight": (4, 4),
+        "layer.query.bias": (4,),
+        "layer.norm.weight": (4,),
+        "classifier.weight": (3, 4),
+        "scale": (),
+        "conv": (2, 3, 5),
+    }
+    made = {name: 3 * torch.randn(shape, generator=rng) for name, shape in shapes.items()}
+    made["embeddings.word.weight"][0] = 0  # padding
+    return made | {"position_ids": torch.arange(7)}
+
+
+def flat(direction: Mapping[str, Tensor]) -> np.ndarray:
+    return np.concatenate([tensor.double().numpy().ravel() for tensor in direction.values()])
+
+
+@given(seeds)
+def test_each_filter_has_the_norm_of_its_weights(seed: int) -> None:
+    params = weights(seed)
+    direction = random_direction(params, generator(seed))
+    assert list(direction) == [name for name in params if name != "position_ids"]
+    for name, tensor in direction.items():
+        assert tensor.shape == params[name].shape
+        if tensor.ndim <= 1:
+            assert not tensor.any()
+            continue
+        for row, like in zip(tensor.numpy(), params[name].numpy(), strict=True):
+            np.testing.assert_allclose(np.linalg.norm(row), np.linalg.norm(like), rtol=1e-5)
+    assert not direction["embeddings.word.weight"][0].any()
+
+
+@given(seeds, st.sampled_from(["filter", "layer", "none"]))
+def test_scaling_never_turns_what_was_drawn(seed: int, normalize: str) -> None:
+    params = weights()
+    rng = generator(seed)
+    drawn = {
+        name: torch.randn(tensor.shape, generator=rng).double().numpy()
+        for name, tensor in params.items()
+        if tensor.is_floating_point()
+    }
+    made = random_direction(params, generator(seed), normalize=normalize, one_dimensional="norm")
+    for name, tensor in made.items():
+        raw, like = drawn[name], params[name].double().numpy()
+        if tensor.ndim > 1 and normalize == "none":
+            expected = raw
+        elif tensor.ndim > 1 and normalize == "filter":
+            axes = tuple(range(1, raw.ndim))
+            ratio = np.square(like).sum(axes, keepdims=True) / np.square(raw).sum(
+                axes, keepdims=True
+            )
+            expected = raw * np.sqrt(ratio)
+        else:
+            expected = raw * np.sqrt(np.square(like).sum() / np.square(raw).sum())
+        np.testing.assert_allclose(tensor.numpy(), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_the_draws_do_not_depend_on_what_stays_at_zero() -> None:
+    zero = random_direction(weights(), generator(3))
+    norm = random_direction(weights(), generator(3), one_dimensional="norm")
+    for name, tensor in zero.items():
+        if tensor.ndim > 1:
+            torch.testing.assert_close(tensor, norm[name], rtol=0, atol=0)
+    again = random_direction(weights(), generator(3))
+    np.testing.assert_array_equal(flat(again), flat(zero))
+    assert (flat(random_direction(weights(), generator(4))) != flat(zero)).any()
+
+
+def test_the_numbers_are_standard_normal() -> None:
+    big = {"weight": torch.zeros(300, 200)}
+    numbers = flat(random_direction(big, generator(), normalize="none"))
+    assert abs(numbers.mean()) < 5 / np.sqrt(len(numbers))
+    assert abs(numbers.var() - 1) < 5 * np.sqrt(2 / len(numbers))
+    # a uniform variable of this variance has a fourth moment of 1.8
+    assert (numbers**4).mean() == pytest.approx(3, abs=0.15)
+
+
+class Lazy(Mapping[str, Tensor]):
+    """Tensors that count how often they are read."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        self.tensors, self.reads = tensors, dict.fromkeys(tensors, 0)
+
+    def __getitem__(self, name: str) -> Tensor:
+        self.reads[name] += 1
+        return self.tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+
+def test_tensors_are_read_once() -> None:
+    lazy = Lazy(weights())
+    random_direction(lazy, generator())
+    assert set(lazy.reads.values()) == {1}
+    a, b = Lazy(weights()), Lazy(weights(1))
+    difference(a, b)
+    assert set(a.reads.values()) == {1}
+    assert set(b.reads.values()) == {0, 1}  # integers are not read
+
+
+@given(seeds, st.integers(1, 4))
+def test_orthogonal_directions_are_those_of_a_qr_decomposition(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    # far from random: they share a large part
+    common = rng.normal(size=15)
+    columns = np.stack([common + rng.normal(size=15) for _ in range(n)], axis=1)
+    columns = columns.astype(np.float32).astype(float) * rng.uniform(0.1, 10)
+    given_ = [
+        {"a": torch.tensor(column[:6]).reshape(2, 3), "b": torch.tensor(column[6:])}
+        for column in columns.T
+    ]
+    found = np.stack([flat(direction) for direction in orthogonal(given_)], axis=1)
+    q, r = np.linalg.qr(columns)
+    expected = q * np.sign(r.diagonal()) * np.linalg.norm(columns, axis=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7 * np.abs(columns).max())
+    np.testing.assert_array_equal(found[:, 0], columns[:, 0])
+
+
+def test_random_directions_are_nearly_at_right_angles_and_exactly_so_on_demand() -> None:
+    params = {"weight": torch.randn(100, 400, generator=generator(9))}
+    near = random_directions(params, generator())
+    exact = random_directions(params, generator(), orthogonalize=True)
+    cosines = [
+        flat(a) @ flat(b) / np.linalg.norm(flat(a)) / np.linalg.norm(flat(b))
+        for a, b in (near, exact)
+    ]
+    assert 1e-5 < abs(cosines[0]) < 5 / np.sqrt(40_000)
+    assert abs(cosines[1]) < 1e-8
+    np.testing.assert_array_equal(flat(near[0]), flat(exact[0]))
+    # what it costs: a filter's norm is no longer exactly that of the weights
+    rows = exact[1]["weight"].norm(dim=1) / params["weight"].norm(dim=1)
+    assert 1e-6 < float((rows - 1).abs().max()) < 0.01
+    assert len(random_directions(params, generator(), n=3)) == 3
+
+
+def test_a_difference_leads_from_one_to_the_other() -> None:
+    a, b = weights(1), weights(2) | {"unused": torch.ones(2)}
+    step = difference(a, b)
+    assert "position_ids" not in step
+    for name, tensor in step.items():
+        torch.testing.assert_close(a[name] + tensor, b[name])
+    half = difference({"x": torch.zeros(2)}, {"x": torch.tensor([1.0, 2.0], dtype=torch.float64)})
+    assert half["x"].dtype == torch.float32
+
+
+def test_a_slice_along_directions_is_evaluated_as_any_other_geometry() -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    inputs, labels = torch.randn(5, 4, generator=generator(1)), torch.tensor([0, 1, 2, 0, 1])
+    rng = generator(2)
+    d1, d2 = (random_direction(model, rng, one_dimensional="norm") for _ in range(2))
+    grid = Directions(np.array([-0.5, 0.0, 0.5]), np.array([0.0, 1.0]))
+    found = evaluate(model, [model, d1, d2], grid, [(inputs, labels)], device="cpu").logits
+    for (x, y), logits in zip(grid.positions, found, strict=True):
+        weight, bias = (
+            (p.detach() + x * d1[name] + y * d2[name]).numpy()
+            for name, p in model.named_parameters()
+        )
+        np.testing.assert_allclose(logits, inputs.numpy() @ weight.T + bias, rtol=1e-5, atol=1e-5)
+    assert all(not tensor.requires_grad for tensor in d1.values())
+
+
+def test_errors_say_what_is_wrong() -> None:
+    with pytest.raises(ConfigError, match=r"(?s)no normalisation 'filters'.*did you mean 'filter'"):
+        random_direction(weights(), generator(), normalize="filters")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="one of zero, norm"):
+        random_direction(weights(), generator(), one_dimensional="one")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="no parameters to draw a direction for"):
+        random_direction({"ids": torch.arange(3)}, generator())
+    with pytest.raises(ConfigError, match=r"(?s)'b' is not the same.*no such tensor"):
+        difference({"b": torch.ones(2)}, {"a": torch.ones(2)})
+    with pytest.raises(ConfigError, match=r"(?s)expected: shape \(2,\).*found: shape \(3,\)"):
+        difference({"b": torch.ones(2)}, {"b": torch.ones(3)})
+    with pytest.raises(ConfigError, match="no directions"):
+        orthogonal([])
+    ones, twos = {"a": torch.ones(3)}, {"a": 2 * torch.ones(3)}
+    with pytest.raises(ConfigError, match=r"(?s)depends on those before it.*directions\[1\]"):
+        orthogonal([ones, twos])
+    with pytest.raises(ConfigError, match=r"(?s)or is zero.*directions\[0\]"):
+        orthogonal([{"a": torch.zeros(3)}, ones])

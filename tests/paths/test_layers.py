@@ -1,0 +1,162 @@
+"""Groups of parameters against the modules that own them, and models made of two."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import landscape
+from landscape.checkpoints import WeightCache, build_model, load_population
+from landscape.core.errors import ConfigError
+from landscape.paths.layers import hybrid, parameter_groups
+from tests.conftest import KINDS
+from tests.tiny import LABELS, make_model
+
+ENCODER = {
+    "bert": "bert.encoder",
+    "roberta": "roberta.encoder",
+    "distilbert": "distilbert.transformer",
+}
+
+
+def owned(model: nn.Module, *modules: nn.Module) -> set[str]:
+    """The names of the parameters that these modules hold."""
+    ids = {id(p) for module in modules for p in module.parameters()}
+    return {name for name, p in model.named_parameters() if id(p) in ids}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_groups_are_the_modules_parameters(kind: str) -> None:
+    model = make_model(kind, seed=0)
+    names = [name for name, _ in model.named_parameters()]
+    groups = {group: set(members) for group, members in parameter_groups(names).items()}
+    base = getattr(model, kind)
+    layers = list(model.get_submodule(ENCODER[kind]).layer)  # type: ignore[arg-type]
+    inside = [(name, m) for layer in layers for name, m in layer.named_modules()]
+    linear = [(name, m) for name, m in inside if isinstance(m, nn.Linear)]
+    norms = [m for m in model.modules() if isinstance(m, nn.LayerNorm)]
+    assert groups == {
+        "embeddings": owned(model, base.embeddings),
+        "lower half": owned(model, layers[0]),
+        "upper half": owned(model, layers[1]),
+        "layer 0": owned(model, layers[0]),
+        "layer 1": owned(model, layers[1]),
+        "attention": owned(model, *[m for name, m in linear if name.startswith("attention.")]),
+        "feed-forward": owned(model, *[m for n, m in linear if not n.startswith("attention.")]),
+        "LayerNorm": owned(model, *norms),
+        "head": set(names) - owned(model, base.embeddings, *layers),
+    }
+    assert all(groups.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n_layers", [None, 2])
+def test_partitions_hold_every_parameter_once(kind: str, n_layers: int | None) -> None:
+    names = list(make_model(kind, seed=0).state_dict())
+    groups = parameter_groups(names, n_layers)
+    for partition in (
+        ("embeddings", "layer 0", "layer 1", "head"),
+        ("embeddings", "lower half", "upper half", "head"),
+    ):
+        members = list(chain.from_iterable(groups[group] for group in partition))
+        assert sorted(members) == sorted(names)
+    kinds = [set(groups[group]) for group in ("attention", "feed-forward", "LayerNorm")]
+    assert sum(map(len, kinds)) == len(set.union(*kinds))
+
+
+def test_halves_of_an_odd_number_of_layers() -> None:
+    names = [f"bert.encoder.layer.{i}.output.dense.weight" for i in (2, 10, 0, 1, 4, 3)]
+    groups = parameter_groups(names)
+    assert groups["lower half"] == (names[0], names[2], names[3], names[4], names[5])
+    assert groups["upper half"] == (names[1],)
+    assert "layer 7" not in groups
+    first = [name for name in names if "10" not in name]
+    assert parameter_groups(first)["lower half"] == (names[2], names[3])
+    assert parameter_groups(first, 8)["lower half"] == (names[0], names[2], names[3], names[5])
+    assert "head" not in parameter_groups(first)
+    with pytest.raises(ConfigError, match=r"does not have[\s\S]*layer\.10\.[\s\S]*layers 0 to 5"):
+        parameter_groups(names, 6)
+
+
+def test_unknown_names_are_listed() -> None:
+    strange = ["transformer.h.0.attn.c_attn.weight", "bert.encoder.layer.0.adapter.weight"]
+    with pytest.raises(ConfigError, match=r"2 of 3 parameters") as caught:
+        parameter_groups([*strange, "classifier.weight"])
+    assert all(name in str(caught.value) for name in strange)
+    with pytest.raises(ConfigError, match=r"x9 and 5 more"):
+        parameter_groups([f"x{i}" for i in range(15)])
+    with pytest.raises(ConfigError, match=r"LayerNorm\.weight"):
+        parameter_groups(["cls.predictions.LayerNorm.weight"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_line_to_a_hybrid_moves_one_group(kind: str, populations: dict[str, Path]) -> None:
+    population = load_population([f"{populations[kind]}/member-*"], LABELS)
+    a, b = population.checkpoints[:2]
+    chosen = parameter_groups(a.params)["attention"]
+    model = build_model(a)
+    inputs = {
+        "input_ids": torch.randint(4, 16, (5, 7), generator=torch.Generator().manual_seed(0)),
+        "attention_mask": torch.ones(5, 7, dtype=torch.int64),
+    }
+    batches = [(inputs, torch.zeros(5, dtype=torch.int64))]
+    line = landscape.Line(points=3)
+    found = landscape.evaluate(model, [a, hybrid(a, b, chosen)], line, batches)
+    for t, logits in zip(line.positions, found.logits, strict=True):
+        weights = {
+            name: torch.lerp(a.params[name], b.params[name], float(t)) if name in chosen else value
+            for name, value in a.params.items()
+        }
+        expected = landscape.evaluate(model, [weights], np.ones((1, 1)), batches).logits[0]
+        np.testing.assert_allclose(logits, expected, atol=1e-6)
+    assert not np.allclose(found.logits[0], found.logits[2])
+
+
+def test_a_hybrid_is_what_checkpoints_give(populations: dict[str, Path]) -> None:
+    folder = populations["bert"]
+    turned = load_population([f"{folder}/member-*"], LABELS[::-1]).checkpoints
+    a, b = (member.params for member in turned[:2])
+    assert a.rows  # the head's rows stand in another order than in the file
+    mixed = hybrid(turned[0], turned[1], ["classifier.weight"])
+    assert torch.equal(mixed["classifier.weight"], b["classifier.weight"])
+    assert torch.equal(mixed["classifier.bias"], a["classifier.bias"])
+    assert mixed.shapes == a.shapes
+    assert mixed.n_bytes == a.n_bytes
+    table = "bert.embeddings.word_embeddings.weight"
+    fewer = mixed.with_rows({table: [3, 1]})
+    assert torch.equal(fewer[table], a[table][[3, 1]])
+    with WeightCache(10 * a.n_bytes, rows={table: [3, 1]}) as cache:
+        kept = cache.get(turned[0].with_params(mixed))
+    assert torch.equal(kept[table], a[table][[3, 1]])
+    assert torch.equal(kept["classifier.weight"], b["classifier.weight"])
+
+
+def test_a_hybrid_reads_only_when_asked() -> None:
+    class Asked(dict[str, torch.Tensor]):
+        reads: list[str] = []
+
+        def __getitem__(self, name: str) -> torch.Tensor:
+            self.reads.append(name)
+            return super().__getitem__(name)
+
+    a, b = ({f"{i}": torch.full((2,), float(v)) for i in range(3)} for v in (1, 2))
+    second = Asked(b)
+    mixed = hybrid(a, second, ["1"])
+    second.reads.clear()
+    assert [float(mixed[name][0]) for name in mixed] == [1, 2, 1]
+    assert second.reads == ["1"]
+
+
+def test_hybrids_of_models_that_do_not_fit() -> None:
+    a = {"w": torch.zeros(2), "v": torch.zeros(3)}
+    with pytest.raises(ConfigError, match=r"second model lacks 1 [\s\S]*found: v"):
+        hybrid(a, {"w": torch.zeros(2)}, ["v"])
+    with pytest.raises(ConfigError, match=r"first model lacks 1 [\s\S]*found: u"):
+        hybrid(a, a, ["u"])
+    with pytest.raises(ConfigError, match=r"'w'[\s\S]*expected: \(2,\)[\s\S]*found: \(5,\)"):
+        hybrid(a, {"w": torch.zeros(5)}, ["w"])

@@ -1,0 +1,275 @@
+"""Calls to workers, wherever they are: each task once, whatever happens to the workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landscape.core.errors import ConfigError, LandscapeError
+from landscape.run.executors import LocalExecutor, ProcessExecutor, WorkerLost, stream
+from landscape.run.executors.stream import ExecutorError
+from tests.workers import Worker
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[ProcessExecutor]:
+    executor = ProcessExecutor([partial(Worker, tmp_path)] * 2)
+    yield executor
+    executor.shutdown()
+
+
+def test_in_this_process_in_order_with_a_look_ahead(tmp_path: Path) -> None:
+    executor = LocalExecutor(partial(Worker, tmp_path))
+    results = list(stream(executor, Worker.square, [3, 4, 5]))
+    assert results == [
+        (i, (task**2, os.getpid(), following))
+        for i, (task, following) in enumerate([(3, 4), (4, 5), (5, None)])
+    ]
+    assert executor.worker.seen == [3, 4, 5]
+
+
+def test_processes_share_the_tasks_and_give_what_one_gives(
+    tmp_path: Path, processes: ProcessExecutor
+) -> None:
+    tasks = list(range(20))
+    results = dict(stream(processes, Worker.meet, tasks))
+    assert {index: value[0] for index, value in results.items()} == {i: i * i for i in tasks}
+    assert len({pid for _, pid, _ in results.values()}) == 2
+    assert os.getpid() not in {pid for _, pid, _ in results.values()}
+    assert len(list(tmp_path.iterdir())) == len(tasks)  # each once
+    again = dict(stream(processes, Worker.square, tasks))
+    assert {p for _, p, _ in again.values()} <= {p for _, p, _ in results.values()}  # the same
+
+
+def test_who_has_nothing_left_takes_from_the_others(processes: ProcessExecutor) -> None:
+    done = Counter(pid for _, pid in stream(processes, Worker.slow, list(range(40))))
+    few, many = sorted(done.values())  # one of the processes sits over the first task
+    assert few + many == 40
+    assert many > 22
+
+
+def test_a_killed_worker_is_replaced_and_nothing_is_lost_or_done_twice(
+    processes: ProcessExecutor,
+) -> None:
+    lines: list[str] = []
+    name = "task {}".format
+    results = list(
+        stream(processes, Worker.die_once, list(range(12)), name=name, report=lines.append)
+    )
+    assert sorted(results) == [(i, i * i) for i in range(12)]
+    assert len(lines) == 1
+    assert "lost at task 5" in lines[0]
+
+
+@pytest.fixture
+def memory_group() -> Iterator[tuple[Path, Path]]:
+    """A control group of 1 GiB, of either version, and the file that counts its kills."""
+    root = Path("/sys/fs/cgroup")
+    old = root / "memory" / "landscape-test"
+    new = root / "landscape-test"
+    limits = {
+        old: (("memory.limit_in_bytes",), "memory.oom_control"),
+        new: (("memory.max", "memory.swap.max"), "memory.events"),
+    }
+    for group, (files, events) in limits.items():
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        if (group / files[0]).exists():
+            for file in files:
+                (group / file).write_text("0" if "swap" in file else str(1 << 30))
+            yield group, group / events
+            group.rmdir()
+            return
+        group.rmdir()
+    pytest.skip("no control group with a memory limit can be made here")
+
+
+def test_a_worker_that_the_system_kills_for_memory_is_replaced(
+    processes: ProcessExecutor, tmp_path: Path, memory_group: tuple[Path, Path]
+) -> None:
+    group, events = memory_group
+    for worker in range(2):
+        processes.start(worker).result()
+    for pool in processes._pools:
+        assert pool is not None
+        for pid in pool._processes:
+            (group / "cgroup.procs").write_text(str(pid))
+    results = list(stream(processes, Worker.take_memory, list(range(12))))
+    assert sorted(results) == [(i, i * i) for i in range(12)]
+    assert int(events.read_text().split("oom_kill ")[1].split()[0]) >= 1
+    assert (tmp_path / "died").exists()
+    processes.shutdown()
+
+
+def test_three_deaths_at_one_task_are_enough(processes: ProcessExecutor) -> None:
+    with pytest.raises(ExecutorError, match=r"(?s)3 workers died at the same task.*task 5.*fewer"):
+        list(stream(processes, Worker.die, list(range(12)), name=lambda t: f"task {t}"))
+
+
+def test_an_error_comes_back_as_it_was_raised(processes: ProcessExecutor) -> None:
+    with pytest.raises(ConfigError, match=r"(?s)This cannot be\..*task 0.*ask for something else"):
+        list(stream(processes, Worker.refuse, [0]))
+
+
+def test_a_worker_that_cannot_be_made_says_why() -> None:
+    executor = ProcessExecutor([partial(Worker)])  # without its folder
+    with pytest.raises(TypeError, match="folder"):
+        list(stream(executor, Worker.square, [1]))
+    executor.shutdown()
+
+
+def test_workers_end_with_a_driver_that_is_killed(tmp_path: Path) -> None:
+    code = (
+        "from functools import partial; from pathlib import Path; import time\n"
+        "from landscape.run.executors import ProcessExecutor, stream\n"
+        "from tests.workers import Worker\n"
+        "if __name__ == '__main__':\n"
+        f"    e = ProcessExecutor([partial(Worker, Path({str(tmp_path)!r}))] * 2)\n"
+        "    print(*{p for _, (_, p, _) in stream(e, Worker.square, list(range(9)))}, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    script = tmp_path / "driver.py"
+    script.write_text(code)
+    driver = subprocess.Popen(
+        [sys.executable, script],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert driver.stdout is not None
+    pids = [int(pid) for pid in driver.stdout.readline().split()]
+    driver.stdout.close()
+    assert pids
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    for _ in range(100):
+        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"still there: {pids}")
+
+
+class Flaky:
+    """An executor whose workers are lost as a script says, without processes."""
+
+    def __init__(self, n_workers: int, ahead: int, losses: list[bool]) -> None:
+        self.n_workers, self.ahead, self._losses = n_workers, ahead, losses
+        self._up = [False] * n_workers
+        self._at = 0
+        self.calls: list[tuple[int, int]] = []
+        self.results: Counter[int] = Counter()
+        self._waiting: list[list[tuple[Future[Any], Callable[[], Any]]]] = [[] for _ in self._up]
+
+    def _lost(self) -> bool:
+        self._at += 1
+        return self._at - 1 < len(self._losses) and self._losses[self._at - 1]
+
+    def start(self, worker: int) -> Future[None]:
+        future: Future[None] = Future()
+        self._up[worker] = True
+        future.set_result(None)
+        return future
+
+    def submit(self, worker: int, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        assert self._up[worker]
+        if self._lost():
+            future.set_exception(WorkerLost("as the script says"))
+        else:
+            self.calls.append((worker, args[0]))
+            future.set_result(function(None, *args))
+        return future
+
+    def shutdown(self) -> None:
+        pass
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    n_tasks=st.integers(0, 30),
+    n_workers=st.integers(1, 5),
+    ahead=st.integers(1, 3),
+    losses=st.lists(st.booleans(), max_size=40),
+)
+def test_whoever_is_lost_each_task_comes_back_once(
+    n_tasks: int, n_workers: int, ahead: int, losses: list[bool]
+) -> None:
+    executor = Flaky(n_workers, ahead, losses)
+    found = []
+    try:
+        call = lambda _, task, following: task + 100  # noqa: E731
+        for index, result in stream(executor, call, list(range(n_tasks))):
+            found.append(index)
+            assert result == index + 100
+    except ExecutorError:
+        assert sum(losses) >= 3  # only after three deaths at one task
+    else:
+        assert sorted(found) == list(range(n_tasks))
+    assert len(set(found)) == len(found)
+
+
+class Gone(Flaky):
+    """Worker 1 dies at its first call and never comes back."""
+
+    def start(self, worker: int) -> Future[None]:
+        if worker == 1 and self._at:
+            return Future()  # waits for a machine for ever
+        return super().start(worker)
+
+    def submit(self, worker: int, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        self._at += 1
+        if worker == 0 or args[0] == -1:
+            return super().submit(worker, function, *args)
+        self._late: Future[Any] = Future()
+        self._held = [*getattr(self, "_held", []), self._late]
+        return self._late
+
+
+def test_what_a_lost_worker_held_goes_to_who_has_nothing_left() -> None:
+    """It is lost after the others are done, and no machine is there for another."""
+    executor = Gone(2, 2, [])
+    found: list[int] = []
+
+    def call(_: Any, task: int, following: int | None) -> int:
+        found.append(task)
+        if task == 0:  # the last that worker 0 does of its own: now the other one is lost
+
+            def lose() -> None:
+                time.sleep(0.2)
+                for future in executor._held:
+                    future.set_exception(WorkerLost("its node is gone"))
+
+            Thread(target=lose).start()
+        return task
+
+    results = stream(executor, call, [0, 1, 2, 3])
+    assert sorted(index for index, _ in results) == [0, 1, 2, 3]
+    assert sorted(found) == [0, 1, 2, 3]
+
+
+def test_no_more_than_asked_for_is_under_way(tmp_path: Path) -> None:
+    """A slow caller is not flooded with results."""
+    executor = LocalExecutor(partial(Worker, tmp_path))
+    results = stream(executor, Worker.square, list(range(10)))
+    next(results)
+    assert len(executor.worker.seen) <= 2
+    assert isinstance(ExecutorError("x"), LandscapeError)

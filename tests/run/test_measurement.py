@@ -1,0 +1,218 @@
+"""Points that are chosen and certified, against the whole grid in full precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from landscape.analysis.barriers import convexity_gap
+from landscape.core.errors import ConfigError, LandscapeError
+from landscape.evaluation import Evaluation, Evaluator
+from landscape.records.store import Results, StoreWriter, read_store
+from landscape.run.inputs import open_experiment
+from landscape.run.measurement.adaptive import PILOT_PAIRS
+from landscape.run.measurement.pair import measure_pair
+from landscape.run.pipeline import run_experiment
+from tests.tiny import save_population, write_experiment
+
+POINTS = 17
+
+
+def quiet(line: str) -> None:
+    """Take a report and say nothing."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, task_file: Path) -> tuple[Path, Results]:
+    """A population of six, and its store on the whole grid in fp32."""
+    folder = tmp_path_factory.mktemp("whole")
+    population = save_population(folder / "p", "bert", 6)
+    return population, run(folder, population, task_file, {})
+
+
+def run(folder: Path, population: Path, task_file: Path, changes: dict[str, Any]) -> Results:
+    config = write_experiment(folder / "c.yaml", population, task_file)
+    content = yaml.safe_load(config.read_text())
+    content["path"] = {"points": POINTS, **changes.get("path", {})}
+    content["evaluate"] = {**content.get("evaluate", {}), **changes.get("evaluate", {})}
+    content["analysis"] = {**content.get("analysis", {}), **changes.get("analysis", {})}
+    config.write_text(yaml.safe_dump(content))
+    return read_store(run_experiment(config, root=task_file.parent, report=quiet))
+
+
+def gaps(contents: Results) -> np.ndarray:
+    """The convexity gap of each pair's exact points, one pair at a time."""
+    losses = contents.datasets["dev"].losses.mean(-1, dtype=np.float64)
+    return np.array(
+        [
+            convexity_gap(curve[known], contents.positions[known])
+            for curve, known in zip(losses, contents.exact, strict=True)
+        ]
+    )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_chosen_points_give_the_gap_of_the_whole_grid(
+    tmp_path: Path,
+    whole: tuple[Path, Results],
+    task_file: Path,
+    precision: str,
+    adaptive: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Evaluator, "fast_precision", lambda self, anchors: "bf16")
+    population, full = whole
+    tolerance = float(gaps(full).max()) / 4  # random weights: curves far from smooth
+    changes = {
+        "path": {"adaptive": adaptive, "tolerance": tolerance},
+        "evaluate": {"precision": precision},
+    }
+    chosen = run(tmp_path, population, task_file, changes)
+    missed = gaps(full) - gaps(chosen)
+    assert missed.min() > -1e-6
+    assert (missed <= chosen.tolerance + 1e-6).all()
+    assert chosen.largest_tolerance <= tolerance
+    dev, reference = chosen.datasets["dev"], full.datasets["dev"]
+    np.testing.assert_allclose(dev.losses[chosen.exact], reference.losses[chosen.exact], atol=2e-6)
+    np.testing.assert_allclose(dev.model_losses, reference.model_losses, atol=2e-6)
+    if adaptive:
+        assert chosen.evaluated.sum() < full.evaluated.sum()
+    else:
+        assert chosen.evaluated.all()
+    if precision == "auto":
+        assert not chosen.exact.all()
+        both = np.isfinite(dev.difference)
+        assert (both == (chosen.exact & np.isfinite(dev.screened))).all()
+        means = np.abs(dev.screened - reference.losses.mean(-1, dtype=np.float64))
+        assert 0 < np.nanmax(means) < 0.05
+        assert (means[both] <= dev.difference[both] + 1e-6).all()
+    else:
+        assert (chosen.exact == chosen.evaluated).all()
+        assert np.isnan(dev.screened).all()
+
+
+def test_a_pilot_whose_losses_overflow_teaches_nothing(
+    tmp_path: Path,
+    whole: tuple[Path, Results],
+    task_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        StoreWriter, "curves", lambda self, dataset, pairs: np.full((len(pairs), POINTS), np.inf)
+    )
+    chosen = run(tmp_path, whole[0], task_file, {"path": {"adaptive": True}})
+    assert chosen.exact.all()
+
+
+def test_the_formats_are_compared_once_a_run_not_once_a_pair(
+    tmp_path: Path,
+    whole: tuple[Path, Results],
+    task_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reading every pair for each pair would make large populations quadratic in pairs."""
+    monkeypatch.setattr(Evaluator, "fast_precision", lambda self, anchors: "bf16")
+    compare = StoreWriter.screening_error
+    answers: list[tuple[list[int], float]] = []
+
+    def counted(self: StoreWriter, dataset: str, pairs: Sequence[int]) -> float:
+        answers.append((list(pairs), compare(self, dataset, pairs)))
+        return answers[-1][1]
+
+    monkeypatch.setattr(StoreWriter, "screening_error", counted)
+    run(tmp_path, whole[0], task_file, {"evaluate": {"precision": "auto"}})
+    assert [len(pairs) for pairs, _ in answers] == [0, PILOT_PAIRS]  # of models; of pilot pairs too
+    assert answers[1][1] >= answers[0][1] > 0
+
+
+def test_without_a_faster_format_auto_is_fp32(
+    tmp_path: Path,
+    whole: tuple[Path, Results],
+    task_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Evaluator, "fast_precision", lambda self, anchors: None)
+    chosen = run(tmp_path, whole[0], task_file, {"evaluate": {"precision": "auto"}})
+    assert chosen.exact.all()
+    np.testing.assert_allclose(gaps(chosen), gaps(whole[1]), atol=1e-6)
+
+
+def test_a_rule_that_more_points_can_lower_is_refused(
+    tmp_path: Path, whole: tuple[Path, Results], task_file: Path
+) -> None:
+    changes = {"path": {"adaptive": True}, "analysis": {"rule": "area_above_minimum"}}
+    with pytest.raises(ConfigError, match="More points can lower the rule 'area_above_minimum'"):
+        run(tmp_path, whole[0], task_file, changes)
+
+
+def test_points_chosen_for_one_rule_do_not_serve_another(
+    tmp_path: Path, whole: tuple[Path, Results], task_file: Path
+) -> None:
+    run(tmp_path, whole[0], task_file, {"path": {"adaptive": True}})
+    other = {"path": {"adaptive": True}, "analysis": {"rule": "barrier_height"}}
+    with pytest.raises(LandscapeError, match=r"analysis\.rule: convexity_gap -> barrier_height"):
+        run(tmp_path, whole[0], task_file, other)
+
+
+def test_a_memory_budget_with_no_room_for_a_pair_is_refused(
+    tmp_path: Path, whole: tuple[Path, Results], task_file: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"(?s)memory budget is too small.*at least"):
+        run(tmp_path, whole[0], task_file, {"evaluate": {"memory_budget": "1MB"}})
+
+
+POSITIONS = np.linspace(0, 1, 9)
+CURVE = 1 + 0.5 * np.sin(np.pi * POSITIONS) ** 2
+
+
+def outputs(points: list[int], off: np.ndarray) -> dict[str, Evaluation]:
+    """Two examples whose mean loss is the curve, in the fast format off by so much."""
+    losses = (CURVE + off)[points][:, None] + np.array([-0.25, 0.25])
+    return {"dev": Evaluation(np.empty(0), losses.astype("f4"), np.zeros((len(points), 2)))}
+
+
+@pytest.mark.parametrize("error", [0.001, 0.03])
+def test_a_format_further_off_than_thought_is_noticed(error: float) -> None:
+    """Screening hides the peak by .02; a first guess of .001 is raised as soon as it shows."""
+    off = np.where(np.arange(9) == 4, -0.02, 0.01)
+    asked: list[tuple[int, str]] = []
+
+    def run(points: list[int], precision: str) -> dict[str, Evaluation]:
+        asked.extend((point, precision) for point in points)
+        return outputs(points, off if precision == "bf16" else 0 * off)
+
+    pair = measure_pair(
+        run,
+        CURVE[[0, -1]],
+        POSITIONS,
+        dataset="dev",
+        rule="convexity_gap",
+        tolerance=0.001,
+        formats=("fp32", "bf16"),
+        error=error,
+    )
+    assert len(asked) == len(set(asked))  # nothing is evaluated twice in one format
+    exact = np.concatenate([[True], pair.formats == 1, [True]])
+    assert exact[4]
+    assert convexity_gap(CURVE[exact], POSITIONS[exact]) == pytest.approx(0.5)
+    means, differences = pair.screened["dev"]
+    np.testing.assert_allclose(means, (CURVE + off)[1:-1], atol=1e-6)
+    np.testing.assert_allclose(differences[3], 0.02, atol=1e-6)
+    assert np.isnan(differences[pair.formats != 1]).all()
+
+
+def test_check_says_what_cannot_be_done(
+    tmp_path: Path, whole: tuple[Path, Results], task_file: Path
+) -> None:
+    config = write_experiment(
+        tmp_path / "c.yaml", whole[0], task_file, evaluate={"precision": "tf32", "device": "cpu"}
+    )
+    with pytest.raises(ConfigError, match="TF32 is a number format of NVIDIA GPUs"):
+        run_experiment(config, root=task_file.parent, report=quiet)
+    assert open_experiment(config, root=task_file.parent).gap_dataset == "dev"

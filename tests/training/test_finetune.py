@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from transformers import AutoModel, AutoModelForSequenceClassification
+
+from landscape.checkpoints import load_checkpoint
+from landscape.core.errors import LandscapeError
+from landscape.training.finetune import batch_rows, finetune, load_finetune_config
+from tests.tiny import LABELS, make_model, make_tokenizer
+
+
+@pytest.fixture
+def config(tmp_path: Path, task_file: Path) -> Path:
+    """Two seeds of a tiny encoder without a head."""
+    encoder = make_model("bert", seed=7).bert
+    encoder.save_pretrained(tmp_path / "encoder")
+    make_tokenizer().save_pretrained(tmp_path / "encoder")
+    content = {
+        "name": "tiny", "base": "encoder", "task": str(task_file), "out": "members",
+        "data_root": str(task_file.parent), "seeds": 2, "steps": 30, "batch_size": 8,
+        "learning_rate": 0.01,
+    }  # fmt: skip
+    path = tmp_path / "finetune.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def train(config: Path, **options: float) -> list[Path]:
+    settings = load_finetune_config(config)
+    assert settings.data_root is not None
+    return finetune(settings, config.parent, lambda line: None, Path(settings.data_root), **options)
+
+
+def test_members_are_ordinary_directories_that_differ_by_seed(config: Path) -> None:
+    members = train(config)
+    assert [member.name for member in members] == ["seed-00", "seed-01"]
+    states = []
+    for i, member in enumerate(members):
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            member, output_loading_info=True
+        )
+        assert not info["missing_keys"]
+        assert model.config.id2label == dict(enumerate(LABELS))
+        notes = json.loads((member / "landscape.json").read_text())
+        assert notes["seed"] == i
+        assert load_checkpoint(member).notes == notes
+        states.append(model.state_dict())
+    start = AutoModel.from_pretrained(config.parent / "encoder").state_dict()
+    moved = [max((s[f"bert.{k}"] - start[k]).abs().max() for k in start) for s in states]
+    assert all(distance > 1e-3 for distance in moved)
+    assert (states[0]["classifier.weight"] - states[1]["classifier.weight"]).abs().max() > 1e-3
+
+
+def test_training_learns_and_repeats_itself(config: Path) -> None:
+    first = train(config)[0]
+    loss = json.loads((first / "landscape.json").read_text())["train_loss"]
+    assert loss < 0.69  # the two labels by chance
+    weights = dict(load_checkpoint(first).params)
+    content = yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump({**content, "out": "again", "seeds": [0]}))
+    again = load_checkpoint(train(config)[0]).params
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+
+
+def test_killed_training_goes_on_to_the_same_weights(config: Path) -> None:
+    whole = load_checkpoint(train(config)[0]).params
+    content = yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump({**content, "out": "killed", "seeds": [0]}))
+    code = (
+        "import sys; from pathlib import Path; from tests.training.test_finetune import train;"
+        f"train(Path({str(config)!r}), save_seconds=0)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
+    state = config.parent / "killed" / ".seed-00.partial" / "state.pt"
+    while not state.is_file() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    lines: list[str] = []
+    settings = load_finetune_config(config)
+    if not (config.parent / "killed" / "seed-00").exists():  # it may have been too quick for us
+        finetune(settings, config.parent, lines.append, Path(settings.data_root or ""))
+        assert any("going on from step" in line for line in lines)
+    resumed = load_checkpoint(config.parent / "killed" / "seed-00").params
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_finished_members_are_kept_and_another_recipe_is_refused(config: Path) -> None:
+    members = train(config)
+    stamps = [(m / "model.safetensors").stat().st_mtime_ns for m in members]
+    assert [(m / "model.safetensors").stat().st_mtime_ns for m in train(config)] == stamps
+    content = yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump({**content, "learning_rate": 0.02}))
+    with pytest.raises(LandscapeError, match=r"another recipe(?s:.*)0.02(?s:.*)0.01"):
+        train(config)
+
+
+def test_an_epoch_holds_every_row_once_in_batches_of_like_length() -> None:
+    lengths = np.random.default_rng(0).integers(1, 60, size=1000)
+    source = batch_rows(lengths, 10, seed=3)
+    epochs = [[next(source) for _ in range(100)] for _ in range(2)]
+    for epoch in epochs:
+        assert sorted(np.concatenate(epoch)) == list(range(1000))
+    assert not np.array_equal(epochs[0][0], epochs[1][0])
+    longest = sum(lengths[rows].max() for rows in epochs[0])
+    blind = sum(lengths[i : i + 10].max() for i in range(0, 1000, 10))
+    assert longest < 0.7 * blind
+    again = next(batch_rows(lengths, 10, seed=3))
+    assert np.array_equal(again, epochs[0][0])
+    assert not np.array_equal(next(batch_rows(lengths, 10, seed=4)), again)

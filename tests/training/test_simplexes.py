@@ -1,0 +1,332 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from landscape.core.errors import ConfigError
+from landscape.evaluation import evaluate
+from landscape.training import training
+from landscape.training.simplexes import Base, Complex, SimplexFit, fit_vertex
+from tests.tiny import make_model
+
+seeds = st.integers(0, 2**32 - 1)
+SHAPES = {"weight": (2, 3), "bias": (4,)}
+BATCH = (torch.ones(1), torch.zeros(1, dtype=torch.long))
+
+
+class Valley(nn.Module):
+    """Its logits are its weights: with ``bowl``, the loss is a quadratic form of them."""
+
+    def __init__(self, n=3):
+        super().__init__()
+        self.theta = nn.Parameter(torch.zeros(n))
+
+    def forward(self, x):
+        return x[:, None] * self.theta
+
+
+def bowl(*curvatures):
+    k = torch.tensor(curvatures)
+    return lambda logits, labels: 0.5 * (k.to(logits.dtype) * logits.square()).sum(-1)
+
+
+def point(*values):
+    return {"theta": torch.tensor(values, dtype=torch.float64)}
+
+
+def random_state(rng):
+    return {name: torch.tensor(rng.normal(size=shape)) for name, shape in SHAPES.items()}
+
+
+def flat(state):
+    return np.concatenate([tensor.numpy().ravel() for tensor in state.values()])
+
+
+def simplex_volume(states):
+    """By the product of the edges' singular values: another way than inner products."""
+    rows = np.array([flat(state) for state in states])
+    edges = rows[1:] - rows[0]
+    return np.linalg.svd(edges, compute_uv=False).prod() / math.factorial(len(edges))
+
+
+@settings(deadline=None)
+@given(seeds, st.integers(1, 5))
+def test_the_gradient_of_the_log_volume_is_that_of_finite_differences(seed, n_base):
+    rng = np.random.default_rng(seed)
+    states = [random_state(rng) for _ in range(n_base + 1)]
+    base, vertex = Base(states[:-1]), states[-1]
+    foot = base.foot(vertex)
+    assert foot.log_volume == pytest.approx(math.log(simplex_volume(states)), abs=1e-9)
+    found = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in SHAPES.items()}
+    base.add_gradient(vertex, foot, found, 2.0)
+    step, expected = 1e-5 * math.sqrt(foot.square), []
+    for name, tensor in vertex.items():
+        for i in range(tensor.numel()):
+            ends = []
+            for sign in (1, -1):
+                moved = {n: t.clone() for n, t in vertex.items()}
+                moved[name].view(-1)[i] += sign * step
+                ends.append(math.log(simplex_volume([*states[:-1], moved])))
+            expected.append(2 * (ends[0] - ends[1]) / (2 * step))
+    scale = 1 / math.sqrt(foot.square)
+    np.testing.assert_allclose(flat(found), expected, atol=1e-5 * scale)
+    assert np.linalg.norm(flat(found)) == pytest.approx(2 * scale)
+
+
+def test_the_log_volume_of_two_vertices_is_the_log_of_their_distance():
+    base = Base([point(1.0, 2.0, 2.0)])
+    vertex = point(4.0, 2.0, 6.0)
+    foot = base.foot(vertex)
+    assert foot.at.shape == (0,)
+    assert foot.log_volume == pytest.approx(math.log(5))
+    grad = point(0.0, 0.0, 0.0)
+    base.add_gradient(vertex, foot, grad, 1.0)
+    np.testing.assert_allclose(grad["theta"], np.array([3, 0, 4]) / 25)
+    whole = Complex((point(1.0, 2.0, 2.0), vertex), ((0, 1), (0,)))
+    assert whole.volume(0) == pytest.approx(5)
+    assert whole.volume(1) == 1
+
+
+def test_a_vertex_on_its_base_has_no_volume():
+    # in numbers that are rounded
+    base = Base([point(0.3, 0.1), point(0.9, 0.7)])
+    assert base.foot(point(0.7, 0.5)).log_volume == -math.inf
+    assert Base([point(0.3, 0.1)]).foot(point(0.3, 0.1)).log_volume == -math.inf
+    # without weight it is no obstacle
+    result = fitted(LINE, 0.0, (1.0, 1.0), point(0.3, 0.0), steps=20)
+    assert (result.log_volumes == -math.inf).all()
+    assert np.isfinite(result.losses).all()
+
+
+def test_volumes_in_blocks_are_those_of_whole_tensors(monkeypatch):
+    rng = np.random.default_rng(0)
+    states = [random_state(rng) for _ in range(4)]
+    # a tensor that does not lie in order
+    states[1]["weight"] = states[1]["weight"].T.contiguous().T
+    whole = Base(states[:-1]).foot(states[-1])
+    monkeypatch.setattr("landscape.training.simplexes._COLUMNS", 3)
+    parts = Base(states[:-1]).foot(states[-1])
+    np.testing.assert_allclose(parts.at, whole.at)
+    assert parts.square == pytest.approx(whole.square)
+
+
+def fitted(complex, weight, curvatures, start, **changes):
+    options = {
+        "steps": 300,
+        "samples_per_step": 32,
+        "learning_rate": 0.1,
+        "clip": None,
+        "precision": "fp64",
+        **changes,
+    }
+    return fit_vertex(
+        Valley(len(curvatures)),
+        complex,
+        [BATCH],
+        SimplexFit(volume_weight=weight, **options),
+        loss=bowl(*curvatures),
+        start=start,
+    )
+
+
+def test_a_segment_from_the_minimum_grows_as_far_as_its_weight_pays():
+    # E over the segment of k (u h)^2 / 2 is k h^2 / 6, u even on [0, 1]: least with - lambda
+    # log h at h = sqrt(3 lambda / k), along the direction of least curvature
+    lengths = []
+    for weight in (0.01, 0.04, 0.16):
+        result = fitted(
+            Complex((point(0.0, 0.0, 0.0),), ((0,),)), weight, (1.0, 4.0, 9.0), point(0.1, 0.1, 0.1)
+        )
+        lengths.append(result.complex.volume(0))
+        assert lengths[-1] == pytest.approx(math.sqrt(3 * weight), rel=0.05)
+        theta = result.complex.vertices[1]["theta"].numpy()
+        assert abs(theta[1:]).max() < 0.05 * lengths[-1]
+        assert result.log_volumes[0] == pytest.approx(math.log(0.1 * math.sqrt(3)))
+        assert result.log_volumes[-1] == pytest.approx(math.log(lengths[-1]), abs=1e-3)
+    assert lengths == sorted(lengths)
+
+
+def test_a_triangle_over_a_valley_is_as_high_as_its_weight_pays():
+    # E of u^2 for one of three flat Dirichlet coordinates is 1 / 6: k y^2 / 12 - lambda log y
+    ends = Complex((point(0.0, 0.0), point(3.0, 0.0)), ((0, 1),))
+    for weight in (0.02, 0.2):
+        result = fitted(ends, weight, (0.0, 2.0), point(1.0, 0.3))
+        height = math.sqrt(6 * weight / 2)
+        assert result.complex.simplexes == ((0, 1, 2),)
+        assert abs(result.complex.vertices[2]["theta"][1]) == pytest.approx(height, rel=0.05)
+        assert result.complex.volume(0) == pytest.approx(3 * height / 2, rel=0.05)
+        assert result.losses.shape == (300, 32)
+        assert result.losses[-100:].mean() == pytest.approx(height**2 * 2 / 12, rel=0.1)
+
+
+def test_without_weight_the_vertex_goes_where_the_loss_is_least():
+    # E of (u_1 x + u_2)^2 over three flat Dirichlet coordinates: x^2/6 + 2 x/12 + 1/6
+    ends = Complex((point(0.0, 0.0), point(1.0, 0.0)), ((0, 1),))
+    result = fitted(ends, 0.0, (1.0, 1.0), point(1.0, 1.0), steps=500)
+    np.testing.assert_allclose(result.complex.vertices[2]["theta"], [-0.5, 0.0], atol=0.02)
+
+
+def test_one_vertex_connects_two_checkpoints():
+    # K is both segments, V(K) = l_1 + l_2; where both are as long, the mean loss's gradient is
+    # v / 3 and that of log V(K) is v / l^2: l^2 = 3 lambda
+    two = Complex((point(-1.0, 0.0), point(1.0, 0.0)), ((0,), (1,)))
+    result = fitted(
+        two, 1.0, (1.0, 1.0), point(0.3, 0.5), steps=600, samples_per_step=64, learning_rate=0.03
+    )
+    assert result.complex.simplexes == ((0, 2), (1, 2))
+    np.testing.assert_allclose(result.complex.volumes, math.sqrt(3), rtol=0.05)
+    x, y = result.complex.vertices[2]["theta"].numpy()
+    assert x == pytest.approx(0, abs=0.05)
+    assert y == pytest.approx(math.sqrt(2), rel=0.05)
+    before = math.hypot(1.3, 0.5) + math.hypot(0.7, 0.5)
+    assert result.log_volumes[0] == pytest.approx(math.log(before))
+    one = fit_vertex(
+        Valley(2),
+        result.complex,
+        [BATCH],
+        SimplexFit(steps=1, precision="fp64"),
+        simplexes=[1],
+        loss=bowl(0.0, 1.0),
+    )
+    assert one.complex.simplexes == ((0, 2), (1, 2, 3))
+    with pytest.raises(ConfigError, match="numbers of vertices cannot be compared"):
+        one.complex.sample(3, np.random.default_rng(0))
+
+
+def test_points_are_even_over_the_whole_complex():
+    # two triangles of areas 1 and 3 beside each other
+    corners = Complex(
+        (point(0.0, 0.0), point(0.0, 2.0), point(1.0, 0.0), point(-3.0, 0.0)),
+        ((0, 1, 2), (0, 1, 3)),
+    )
+    np.testing.assert_allclose(corners.volumes, [1, 3])
+    n = 20_000
+    rows = corners.sample(n, np.random.default_rng(0))
+    assert rows.shape == (n, 4)
+    np.testing.assert_allclose(rows.sum(1), 1)
+    assert (rows >= 0).all()
+    right = rows[:, 3] == 0
+    assert right.mean() == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / n))
+    # the third of a triangle nearest to a corner holds a ninth of its area
+    assert (rows[right, 2] > 2 / 3).mean() == pytest.approx(1 / 9, abs=0.02)
+    points = rows @ np.array([flat(vertex) for vertex in corners.vertices])
+    np.testing.assert_allclose(points[right].mean(0), [1 / 3, 2 / 3], atol=0.02)
+    np.testing.assert_allclose(points[~right].mean(0), [-1, 2 / 3], atol=0.03)
+    result = evaluate(
+        Valley(2), corners.vertices, rows[:500], [BATCH], loss=bowl(1.0, 2.0), precision="fp64"
+    )
+    expected = 0.5 * (points[:500] ** 2 @ [1, 2])
+    np.testing.assert_allclose(result.losses[:, 0], expected, atol=1e-12)
+
+
+def batches_of_tokens():
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(3):
+        ids = torch.tensor(rng.integers(4, 16, size=(4, 6)))
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        found.append((inputs, torch.tensor(rng.integers(0, 2, size=4))))
+    return found
+
+
+@pytest.mark.parametrize("strategy", ["loop", "vmap"])
+def test_a_killed_fit_goes_on_to_the_same_vertex(tmp_path, monkeypatch, strategy):
+    monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
+    model, batches = make_model("bert", 0), batches_of_tokens()
+    ends = Complex((make_model("bert", 1), make_model("bert", 2)), ((0, 1),))
+    fit = SimplexFit(
+        steps=6, samples_per_step=2, learning_rate=1e-2, volume_weight=0.1, strategy=strategy
+    )
+    whole = fit_vertex(model, ends, batches, fit)
+    assert np.isfinite(whole.losses).all()
+    assert np.isfinite(whole.log_volumes).all()
+    assert whole.log_volumes[-1] > whole.log_volumes[0]
+
+    def until(step):
+        if step == 4:
+            raise KeyboardInterrupt
+        return batches[int(np.random.default_rng([0, step // 3]).permutation(3)[step % 3])]
+
+    state = tmp_path / "vertex.pt"
+    with pytest.raises(KeyboardInterrupt):
+        fit_vertex(model, ends, until, fit, state=state)
+    said = []
+    rest = fit_vertex(model, ends, batches, fit, state=state, report=said.append)
+    assert said[0] == "vertex: going on from step 4 of 6"
+    np.testing.assert_array_equal(rest.losses, whole.losses)
+    np.testing.assert_array_equal(rest.log_volumes, whole.log_volumes)
+    for name, tensor in whole.complex.vertices[2].items():
+        assert torch.equal(rest.complex.vertices[2][name], tensor)
+    # a state of other checkpoints is not taken for this one's
+    others = Complex((make_model("bert", 1), make_model("bert", 3)), ((0, 1),))
+    with pytest.raises(ConfigError, match="belongs to another training"):
+        fit_vertex(model, others, batches, fit, state=state)
+
+
+def test_the_anchors_stay_and_the_vertex_begins_beside_their_centre():
+    a, b = make_model("bert", 1), make_model("bert", 2)
+    before = [{n: p.detach().clone() for n, p in m.named_parameters()} for m in (a, b)]
+    fit = SimplexFit(steps=1, learning_rate=1e-12, offset=0.1, seed=3)
+    result = fit_vertex(make_model("bert", 0), Complex((a, b), ((0, 1),)), batches_of_tokens(), fit)
+    for model, kept in zip((a, b), before, strict=True):
+        assert all(torch.equal(p, kept[n]) for n, p in model.named_parameters())
+    for name, tensor in result.complex.vertices[2].items():
+        centre = (before[0][name] + before[1][name]) / 2
+        share = float((tensor - centre).norm() / centre.norm())
+        assert share == pytest.approx(0.1, rel=4 / math.sqrt(tensor.numel()))
+        assert tensor.grad is None
+
+
+@settings(deadline=None)
+@given(seeds)
+def test_the_volume_does_not_depend_on_the_order_of_vertices(seed):
+    rng = np.random.default_rng(seed)
+    states = tuple(random_state(rng) for _ in range(4))
+    orders = list(itertools.permutations(range(4)))[::5]
+    volumes = Complex(states, tuple(orders)).volumes
+    np.testing.assert_allclose(volumes, simplex_volume(states), rtol=1e-9)
+
+
+LINE = Complex((point(0.0, 0.0), point(1.0, 0.0)), ((0, 1),))
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda: Complex((point(0.0),), ((0, 1),)), "different vertices of its complex"),
+        (lambda: Complex((point(0.0),), ((0, 0),)), "indices below 1, at least one, none twice"),
+        (lambda: Complex((point(0.0),), ((),)), r"simplexes\[0\]"),
+        (lambda: Complex((point(0.0),), ()), "at least one simplex"),
+        (lambda: SimplexFit(steps=0), "steps must be above 0"),
+        (lambda: SimplexFit(offset=0.0), "offset must be above 0"),
+        (lambda: SimplexFit(volume_weight=-1.0), "weight must be at least 0"),
+        (lambda: Base([point(0.0, 1.0), point(0.0, 1.0)]), "it has no volume"),
+        (lambda: fitted(LINE, 0.1, (1.0, 1.0), point(0.3, 0.0)), "lies on its base"),
+        (
+            lambda: fit_vertex(Valley(2), LINE, [BATCH], simplexes=[1]),
+            "different simplexes of the complex",
+        ),
+        (
+            lambda: fit_vertex(
+                Valley(2), Complex(LINE.vertices, ((0, 1), (0,))), [BATCH], loss=bowl(1.0, 1.0)
+            ),
+            "one size at a time",
+        ),
+        (
+            lambda: Complex((point(0.0), point(0.0)), ((0, 1),)).sample(
+                1, np.random.default_rng(0)
+            ),
+            "No simplex of the complex has a volume",
+        ),
+    ],
+)
+def test_refusals(act, message):
+    with pytest.raises(ConfigError, match=message):
+        act()
