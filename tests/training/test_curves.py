@@ -10,7 +10,7 @@ from torch import nn
 import landscape
 from landscape.core.errors import ConfigError
 from landscape.paths import Bezier, PolyChain
-from landscape.training import Fit, Neb, find_path, fit_curve, training
+from landscape.training import Fit, Neb, find_path, fit_curve, loop
 
 
 class Point(nn.Module):
@@ -111,7 +111,7 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_a_killed_fit_goes_on_and_ends_the_same(tmp_path: Path, monkeypatch, optimizer) -> None:
-    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
     fit = Fit(**SETTINGS | {"steps": 40, "optimizer": optimizer})
     rng = np.random.default_rng(0)
     batches = [(torch.tensor(rng.normal(size=(3, 1))), torch.tensor(rng.normal(size=3)))] * 2
@@ -124,7 +124,7 @@ def test_a_killed_fit_goes_on_and_ends_the_same(tmp_path: Path, monkeypatch, opt
         asked.append(step)
         if len(asked) == 25:
             raise Killed
-        return training.batch_at(batches, step, fit.seed)
+        return loop.batch_at(batches, step, fit.seed)
 
     with pytest.raises(Killed):
         fit_curve(Point(), ENDS, Bezier(), until, fit, state=state, **settings)
@@ -148,7 +148,7 @@ def test_a_killed_fit_goes_on_and_ends_the_same(tmp_path: Path, monkeypatch, opt
 
 def test_a_pickle_in_the_place_of_a_state_is_not_run(tmp_path: Path) -> None:
     state = tmp_path / "state.pt"
-    torch.save({"recipe": training.SavedState(None, {})}, state)
+    torch.save({"recipe": loop.SavedState(None, {})}, state)
     with pytest.raises(ConfigError, match="cannot be read"):
         fit_curve(Point(), ENDS, Bezier(), BATCH, Fit(steps=1), state=state, loss=ring)
 
@@ -180,7 +180,7 @@ def test_autoneb_finds_the_path_of_minimum_energy() -> None:
 
 
 def test_a_killed_search_goes_on(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
     neb = Neb(cycles=((20, 0.03), (20, 0.03)), precision="fp64", insert_above=0.01)
     state = tmp_path / "state.pt"
     settings = {"loss": two_basins, "device": "cpu", "state": state}
@@ -219,8 +219,8 @@ def test_what_cannot_be_fitted_is_refused() -> None:
 def test_convergence_tells_a_fall_from_noise() -> None:
     rng = np.random.default_rng(0)
     noise = rng.normal(size=400) * 0.1
-    flat = training.convergence(1 + noise)
-    falling = training.convergence(1 + noise + np.linspace(1, 0, 400))
+    flat = loop.convergence(1 + noise)
+    falling = loop.convergence(1 + noise + np.linspace(1, 0, 400))
     assert flat.converged
     assert not falling.converged
     assert falling.before - falling.last == pytest.approx(0.25, abs=0.05)
@@ -229,7 +229,7 @@ def test_convergence_tells_a_fall_from_noise() -> None:
 
 def test_batches_come_in_a_new_order_each_epoch_and_the_same_again() -> None:
     batches = [(k, k) for k in range(20)]
-    order = [training.batch_at(batches, step, 3)[0] for step in range(40)]
+    order = [loop.batch_at(batches, step, 3)[0] for step in range(40)]
     assert sorted(order[:20]) == sorted(order[20:]) == list(range(20))
     assert order[:20] != order[20:]
-    assert order == [training.batch_at(batches, step, 3)[0] for step in range(40)]
+    assert order == [loop.batch_at(batches, step, 3)[0] for step in range(40)]

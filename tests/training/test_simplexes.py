@@ -12,7 +12,7 @@ from torch import nn
 
 from landscape.core.errors import ConfigError
 from landscape.evaluation import evaluate
-from landscape.training import training
+from landscape.training import loop
 from landscape.training.simplexes import Base, Complex, SimplexFit, fit_vertex
 from tests.tiny import make_model
 
@@ -238,7 +238,7 @@ def batches_of_tokens():
 
 @pytest.mark.parametrize("strategy", ["loop", "vmap"])
 def test_a_killed_fit_goes_on_to_the_same_vertex(tmp_path, monkeypatch, strategy):
-    monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", -1.0)
     model, batches = make_model("bert", 0), batches_of_tokens()
     ends = Complex((make_model("bert", 1), make_model("bert", 2)), ((0, 1),))
     fit = SimplexFit(

@@ -22,7 +22,7 @@ from landscape.run.export import export_stored
 from landscape.run.inputs import open_experiment
 from landscape.run.pipeline import measure, run_experiment
 from landscape.tasks.batches import make_batches, tokenize
-from landscape.training import training
+from landscape.training import loop
 from tests.tiny import LABELS, write_experiment
 
 FIT = {"steps": 6, "batch_size": 8, "learning_rate": 0.01}
@@ -218,7 +218,7 @@ class Killed(BaseException):
 def test_a_killed_run_goes_on_with_its_ways(
     tmp_path: Path, populations, task_file, monkeypatch
 ) -> None:
-    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
     ways = [WAYS[1]]
     surface = [SURFACES[0]]
     settings = {"ways": ways, "surface": surface}
