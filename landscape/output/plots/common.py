@@ -24,6 +24,8 @@ STYLE = Path(__file__).with_name("landscape.mplstyle")
 COLUMN_WIDTH = 3.25  # inches; a two-column paper's column and full text width
 TEXT_WIDTH = 6.75
 
+_TITLE = 40  # characters over a column's axes
+
 _BLACK, _ORANGE, _SKY, _GREEN, _YELLOW, _BLUE, _VERMILLION, _PURPLE = mpl.color_sequences[
     "okabe_ito"
 ]
@@ -130,6 +132,13 @@ def role_of(analysis: Analysis, column: str) -> str:
         return "challenge"
     dataset = analysis.contents.datasets.get(dataset_of(analysis, column))
     return "challenge" if dataset is not None and dataset.role == "challenge" else "in-domain"
+
+
+def panel_title(analysis: Analysis, column: str) -> str:
+    """What a panel shows and its role, on two lines where one would be too long for a column."""
+    name, role = shorten(column, _TITLE), role_of(analysis, column)
+    space = " " if len(name) + len(role) < _TITLE else "\n"
+    return f"{plain(name)}{space}({role})"
 
 
 def path_name(analysis: Analysis) -> str:

@@ -111,7 +111,8 @@ def ways(analysis: Analysis) -> Figure:
         for ax, pair in zip(row, pairs, strict=True):
             plot_ways(analysis, ax=ax, column=column, models=pair, legend=False)
             if len(pairs) > 1:
-                ax.set_title(f"{ax.get_title(loc='left')}, {' to '.join(pair)}")
+                ends = common.plain(" to ".join(common.shorten(name, 20) for name in pair))
+                ax.set_title(f"{ax.get_title(loc='left')}\n{ends}")
             ax.label_outer()
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", handlelength=3.2)

@@ -113,8 +113,7 @@ def plot_loss_curves(
             label=f"{family.label} ({n} {noun})",
         )
     ax.set(xlim=(positions[0], positions[-1]), xlabel="position t", ylabel="loss (nats)")
-    role = common.role_of(analysis, name)
-    ax.set_title(f"{common.plain(common.shorten(name, 48))} ({role})")
+    ax.set_title(common.panel_title(analysis, name))
     if not families:
         ax.text(0.5, 0.5, "no measured pair", transform=ax.transAxes, ha="center", va="center")
     ax.autoscale_view(scalex=False)

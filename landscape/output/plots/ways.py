@@ -77,8 +77,7 @@ def plot_ways(
             label=_label(way),
         )
     ax.set(xlim=(0, 1), xlabel="share of the way's length", ylabel="loss (nats)")
-    title = common.plain(common.shorten(column or analysis.dataset, 48))
-    ax.set_title(f"{title} ({common.role_of(analysis, column or analysis.dataset)})")
+    ax.set_title(common.panel_title(analysis, column or analysis.dataset))
     if legend:
         ax.legend()
     return ax
@@ -164,8 +163,7 @@ def plot_layers(
     ax.set_yticks(range(len(groups)), [common.plain(group) for group in groups])
     ax.invert_yaxis()
     ax.set_xlabel("loss above the start's (nats)")
-    title = common.plain(common.shorten(column, 48))
-    ax.set_title(f"{title} ({common.role_of(analysis, column)})")
+    ax.set_title(common.panel_title(analysis, column))
     if legend:
         ax.legend()
     return ax
