@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 from landscape.analysis.analysis import Analysis
-from landscape.analysis.barriers.contributions import LINEAR_RULES, population_contributions
-from landscape.analysis.basins.partitions import Source, compare_partitions, matrix_agreement
+from landscape.analysis.barriers import RULES
+from landscape.analysis.barriers.contributions import population_contributions
+from landscape.analysis.basins.partitions import compare_partitions, matrix_agreement
 from landscape.analysis.basins.structure import climbs, clustering, count_triangles, directed_links
 from landscape.analysis.details import Details
+from landscape.analysis.sources import Source
 from landscape.analysis.statistics import explain, pair_regression
 from landscape.output.plots import figures
 from landscape.output.report import render_report
@@ -144,7 +146,7 @@ def make_details(analysis: Analysis, seed: int = 0) -> Details:
         if explained
         else None,
         contributions=population_contributions(analysis.contents, analysis.dataset, analysis.rule)
-        if analysis.rule in LINEAR_RULES and not data.aggregated
+        if RULES[analysis.rule].linear and not data.aggregated
         else None,
     )
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from landscape.analysis.barriers import bootstrap_gaps
-from landscape.analysis.statistics import group_rows
 from landscape.core.errors import ConfigError
 from landscape.paths.lengths import path_mean
+from landscape.tasks.groups import group_rows
 
 if TYPE_CHECKING:
     from landscape.records.store import Results, StoredPath

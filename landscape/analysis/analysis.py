@@ -15,10 +15,11 @@ from landscape.analysis.basins.active import find_basins_actively, gaps_and_erro
 from landscape.analysis.basins.membership import find_membership
 from landscape.analysis.basins.spectral import two_sides
 from landscape.analysis.basins.structure import fill_unmeasured
-from landscape.analysis.statistics import Relation, group_rows, pair_kinds, relate, score_groups
+from landscape.analysis.statistics import Relation, pair_kinds, relate, score_groups
 from landscape.core.errors import ConfigError, require_known
 from landscape.records.store import MEASURED, Results, StoredDataset
 from landscape.records.store.read import largest
+from landscape.tasks.groups import group_rows
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from landscape.analysis.barriers import RULES
 from landscape.core.errors import ConfigError, require_known
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
-
-AVERAGING_RULES = (
-    "convexity_gap",
-    "barrier_height",
-    "max_endpoint_barrier",
-    "bump_height",
-    "signed_deviation",
-)
-"""Rules that are 0 or less where there is no barrier."""
 
 
 @dataclass(frozen=True)
@@ -163,10 +155,10 @@ def _check(analysis: Analysis, names: tuple[str, ...], tolerance: float) -> None
         raise ConfigError(
             "Averaging needs two models or more, each named once.", found=", ".join(names)
         )
-    if analysis.rule not in AVERAGING_RULES:
+    if not RULES[analysis.rule].is_zero_without:
         raise ConfigError(
             f"The rule '{analysis.rule}' is not 0 where there is no barrier.",
-            expected=f"one of {', '.join(AVERAGING_RULES)}",
+            expected=f"one of {', '.join(name for name in RULES if RULES[name].is_zero_without)}",
             fix="analyze the store by one of these",
         )
     if not tolerance >= 0:

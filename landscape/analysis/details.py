@@ -9,18 +9,15 @@ import numpy as np
 import pandas as pd
 
 from landscape.analysis.analysis import Analysis
+from landscape.analysis.barriers import RULES
 from landscape.analysis.barriers.contributions import (
-    LINEAR_RULES,
     PopulationContributions,
     population_contributions,
 )
 from landscape.analysis.basins.partitions import (
-    Source,
     compare_partitions,
     functional_distances,
     matrix_agreement,
-    partition_sources,
-    sources_sentence,
 )
 from landscape.analysis.basins.structure import (
     Climbs,
@@ -31,6 +28,7 @@ from landscape.analysis.basins.structure import (
     count_triangles,
     directed_links,
 )
+from landscape.analysis.sources import Source, partition_sources, sources_sentence
 from landscape.analysis.statistics import (
     Explanation,
     explain,
@@ -97,7 +95,7 @@ def examine(analysis: Analysis, *, seed: int = 0) -> Details:
     partitions = compare_partitions({source.name: source.labels for source in whole}, rng=rng)
     predictors = _predictors(analysis)
     challenge = analysis.scores[list(analysis.challenge_columns)]
-    summable = analysis.rule in LINEAR_RULES and not contents.datasets[analysis.dataset].aggregated
+    summable = RULES[analysis.rule].linear and not contents.datasets[analysis.dataset].aggregated
     return Details(
         triangles=triangles,
         clustering=clustering(estimate, rng=rng),

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from landscape.analysis.statistics import group_rows
 from landscape.core.errors import ConfigError, require_known
 from landscape.run.config import ExperimentConfig, load_config
-from landscape.run.measurement.adaptive import GROWING
+from landscape.run.measurement.adaptive import growing_rules
 from landscape.tasks import Examples, Task, data_root, load_examples, load_task, sample_examples
+from landscape.tasks.groups import group_rows
 
 
 @dataclass(frozen=True)
@@ -109,11 +109,11 @@ def _check_analysis(
         if value is not None:
             require_known(what, value, known, where=f"analysis.{what} of {path}")
     chosen = config.path.adaptive or config.evaluate.precision == "auto"
-    if chosen and config.analysis.rule not in GROWING:
+    if chosen and config.analysis.rule not in growing_rules():
         raise ConfigError(
             f"More points can lower the rule '{config.analysis.rule}': none may be left out.",
             where=f"analysis.rule of {path}",
-            expected=f"with path.adaptive or precision auto, one of {', '.join(GROWING)}",
+            expected=f"with path.adaptive or precision auto, one of {', '.join(growing_rules())}",
             found=config.analysis.rule,
         )
 

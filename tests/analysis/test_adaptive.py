@@ -12,10 +12,10 @@ from landscape.analysis.barriers import RULES, convexity_gap
 from landscape.core.errors import ConfigError
 from landscape.records.store import read_store
 from landscape.run.measurement.adaptive import (
-    GROWING,
     PILOT_PAIRS,
     Smoothness,
     bounds,
+    growing_rules,
     highest,
     learn_smoothness,
     refine,
@@ -23,6 +23,7 @@ from landscape.run.measurement.adaptive import (
 
 FIGURES = Path(__file__).parents[2] / "figures"
 STORES = sorted(FIGURES.glob("*.h5"))
+GROWING = growing_rules()
 GRID = np.linspace(0, 1, 11)
 
 seeds = st.integers(0, 2**32 - 1)

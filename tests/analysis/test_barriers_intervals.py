@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom, bootstrap, norm
 from scipy.stats import t as student
 
-from landscape.analysis.barriers import RULES, bootstrap_gaps, convexity_gap, intervals, null_curve
+from landscape.analysis.barriers import RULES, bootstrap_gaps, convexity_gap, intervals
 from landscape.analysis.barriers.resamples import Resamples, interval
 from landscape.analysis.simulation import simulate_losses
 from landscape.core.errors import ConfigError
@@ -91,7 +91,7 @@ def test_bias_and_null_are_those_of_a_loop_over_resamples(rule):
     means = resampled_means(losses, 50, 5)
     for k, pair in enumerate(losses):
         mean = pair.mean(1)
-        estimate, flat = RULES[rule](mean), null_curve(rule, mean)
+        estimate, flat = RULES[rule](mean), RULES[rule].without_barrier(mean)
         errors = [(RULES[rule](mean + 1.5 * (own - mean)) - estimate) / 1.5 for own in means[:, k]]
         null = [RULES[rule](flat / 6 + own - mean) for own in means[:, k]]
         assert found.bias[k] == pytest.approx(np.mean(errors), abs=1e-12)

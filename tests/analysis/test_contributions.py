@@ -14,7 +14,6 @@ from scipy.stats import spearmanr
 
 from landscape.analysis.barriers import RULES, barrier_height, convexity_gap
 from landscape.analysis.barriers.contributions import (
-    LINEAR_RULES,
     concentration,
     contributions,
     population_contributions,
@@ -23,6 +22,7 @@ from landscape.core.errors import ConfigError
 from landscape.records.store import Results
 from tests.analyses import make_contents, thin_out
 
+LINEAR_RULES = [name for name, rule in RULES.items() if rule.linear]
 SMALL = (0.0, 0.1, 1.0, 0.9)
 
 

@@ -17,26 +17,23 @@ from scipy.stats import entropy, hypergeom, spearmanr
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from landscape.analysis.analysis import Analysis
-from landscape.analysis.averaging import AVERAGING_RULES
-from landscape.analysis.barriers import bootstrap_gaps
+from landscape.analysis.barriers import RULES, bootstrap_gaps
 from landscape.analysis.basins import find_basins
 from landscape.analysis.basins.partitions import (
-    Source,
     adjusted_mutual_information,
     adjusted_rand,
     compare_partitions,
     functional_distances,
     matrix_agreement,
-    partition_sources,
     rand_p_value,
-    sources_sentence,
     variation_of_information,
 )
-from landscape.analysis.basins.partitions.sources import _gap_matrix
+from landscape.analysis.sources import Source, _gap_matrix, partition_sources, sources_sentence
 from landscape.core.errors import ConfigError, DataError
 from tests.analyses import make_analysis
 
 PLACES = (0.0, 0.1, 0.05, 0.95, 1.0, 1.05, 0.02)
+AVERAGING_RULES = [name for name, rule in RULES.items() if rule.is_zero_without]
 LABELS = [0, 0, 0, 1, 1, 1, 0]
 
 three_partitions = st.integers(1, 12).flatmap(

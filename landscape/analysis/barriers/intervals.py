@@ -17,7 +17,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from landscape.analysis.barriers.null_curves import null_curve
 from landscape.analysis.barriers.resamples import (
     BIAS_STEP,
     FAR_STEP,
@@ -25,13 +24,12 @@ from landscape.analysis.barriers.resamples import (
     interval,
     stretched,
 )
-from landscape.analysis.barriers.rules import RULES, Array, Rule
+from landscape.analysis.barriers.rule import RULES, Array, BarrierRule
 from landscape.core.errors import ConfigError, require_known
 
 Method = Literal["directional", "percentile", "basic", "bca"]
 
 _METHODS = ("directional", "percentile", "basic", "bca")
-_SIGNED = ("saddle", "signed_deviation")
 _VALUES_AT_ONCE = 1 << 21  # resampled losses held at a time: 16 MB
 
 
@@ -46,14 +44,15 @@ class GapIntervals:
         standard_error: (...,) nats, of the estimate: the standard deviation over the resamples.
         bias: (...,) nats, by how much noise is thought to raise the estimate: the mean of the
             directional errors with step 1.5.
-        corrected: (...,) nats, the estimate less the bias; not below 0 if the rule never is.
+        corrected: (...,) nats, the estimate less the bias; not below the rule's ``least``.
         null_bias: (...,) nats, the mean gap of a curve that has none under the same noise: the
-            ``null_curve``, bent a sixth as much, since noise alone bends a straight one.
+            rule's ``without_barrier``, bent a sixth as much, since noise alone bends a straight
+            one.
         confidence: Nominal coverage in (0, 1).
         n_resamples: How many resamples of the examples.
         draws: (n_resamples, ...) float32 nats, plausible true gaps, or None: the resamples' gaps
             moved to the corrected estimate and stretched on either side of it so that the interval
-            holds ``confidence`` of them; not below 0 if the rule never is. A row is one resample,
+            holds ``confidence`` of them; not below the rule's ``least``. A row is one resample,
             the same for all pairs.
         null: (n_resamples, ...) float32 nats, or None: the gaps behind ``null_bias``. A row is the
             resample that it is in ``draws``.
@@ -129,7 +128,7 @@ def bootstrap_gaps(
     weights = generator.multinomial(n_examples, shares, size=n_resamples) / n_examples
     rows = n_resamples + (n_examples if method in ("directional", "bca") else 0)
     chunk = max(1, _VALUES_AT_ONCE // (rows * n_points))
-    floor = -np.inf if rule in _SIGNED else 0.0
+    floor = RULES[rule].least
     result = np.full((7, len(flat)), np.nan)
     kept = np.full((2, n_resamples * keep_draws, len(flat)), np.nan, dtype=np.float32)
     for start in range(0, len(flat), chunk):
@@ -146,7 +145,7 @@ def bootstrap_gaps(
         bias = found.errors(BIAS_STEP).mean(0)
         corrected = np.maximum(found.estimate - bias, floor)
         # a straight curve looks bent by its own noise: its bends count the less the larger the step
-        null = apply(_null_curves(rule, found.mean, t, at) / FAR_STEP + found.deviations)
+        null = apply(_null_curves(RULES[rule], found.mean, t, at) / FAR_STEP + found.deviations)
         if keep_draws:
             true = stretched(found, corrected, low, high, confidence)
             kept[:, :, where] = np.maximum(true, floor), null
@@ -170,7 +169,9 @@ def bootstrap_gaps(
     )
 
 
-def _at_points(rule: Rule, curves: Array, positions: ArrayLike, points: NDArray[np.bool_]) -> Array:
+def _at_points(
+    rule: BarrierRule, curves: Array, positions: ArrayLike, points: NDArray[np.bool_]
+) -> Array:
     """A rule on curves (..., n_curves, n_points), each at its own points (n_curves, n_points)."""
     if points.all():
         return rule(curves, positions)
@@ -181,12 +182,14 @@ def _at_points(rule: Rule, curves: Array, positions: ArrayLike, points: NDArray[
     return values
 
 
-def _null_curves(rule: str, mean: Array, positions: Array, points: NDArray[np.bool_]) -> Array:
-    """``null_curve`` of (n_curves, n_points), each at its own points; 0 at the others."""
+def _null_curves(
+    rule: BarrierRule, mean: Array, positions: Array, points: NDArray[np.bool_]
+) -> Array:
+    """Curves (n_curves, n_points) without their barrier, each at its own points; 0 at others."""
     curves = np.zeros_like(mean)
     for mask in np.unique(points, axis=0):
         rows, columns = np.ix_((points == mask).all(axis=1), mask)
-        curves[rows, columns] = null_curve(rule, mean[rows, columns], positions[mask])
+        curves[rows, columns] = rule.without_barrier(mean[rows, columns], positions[mask])
     return curves
 
 

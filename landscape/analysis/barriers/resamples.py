@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from landscape.analysis.barriers.rules import Array
+from landscape.analysis.barriers.rule import Array
 
 Apply = Callable[[Array], Array]
 

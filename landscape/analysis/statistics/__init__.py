@@ -3,7 +3,7 @@
 from landscape.analysis.statistics.distances import pair_regression, principal_coordinates
 from landscape.analysis.statistics.explanation import Explanation, explain
 from landscape.analysis.statistics.relation import Relation, relate
-from landscape.analysis.statistics.scores import group_rows, pair_kinds, score_groups
+from landscape.analysis.statistics.scores import pair_kinds, score_groups
 from landscape.analysis.statistics.sentence import explanation_sentence
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "Relation",
     "explain",
     "explanation_sentence",
-    "group_rows",
     "pair_kinds",
     "pair_regression",
     "principal_coordinates",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from landscape.core.errors import ConfigError, DataError
+from landscape.tasks.groups import group_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,32 +59,6 @@ def score_groups(
     rows = group_rows(groups, len(truth), name)
     score = _accuracy if metric == "accuracy" else _matthews
     return pd.DataFrame({column: score(guesses[:, r], truth[r]) for column, r in rows.items()})
-
-
-def group_rows(
-    groups: dict[str, NDArray[Any]], n_examples: int, name: str
-) -> dict[str, NDArray[np.bool_]]:
-    """Which examples (n_examples,) each column of ``score_groups`` scores, by its name.
-
-    Raises:
-        DataError: A grouping of another length.
-    """
-    rows = {name: np.ones(n_examples, dtype=bool)}
-    for grouping, values in groups.items():
-        cells = np.asarray(values)
-        if cells.shape != (n_examples,):
-            raise DataError(
-                "A grouping does not match the labels.",
-                where=f"{name}: {grouping}",
-                expected=f"({n_examples},)",
-                found=f"{cells.shape}",
-            )
-        for value in np.unique(cells[cells != ""]):
-            column, chosen = f"{name}: {value}", cells == value
-            if column in rows and not np.array_equal(rows[column], chosen):
-                column += f" ({grouping})"
-            rows[column] = chosen
-    return rows
 
 
 def pair_kinds(scores: ArrayLike, pairs: ArrayLike, share: float = 1 / 3) -> NDArray[np.str_]:

@@ -187,11 +187,11 @@ def contributions_of(analysis: Analysis) -> PopulationContributions:
 
 def _summable(analysis: Analysis) -> bool:
     """Whether there are gaps that are sums over examples."""
-    from landscape.analysis.barriers.contributions import LINEAR_RULES
+    from landscape.analysis.barriers import RULES
 
     data = analysis.contents.datasets[analysis.dataset]
     largest = np.nanmax(np.asarray(analysis.gaps.estimate), initial=0.0)
-    return analysis.rule in LINEAR_RULES and not data.aggregated and bool(largest > 0)
+    return RULES[analysis.rule].linear and not data.aggregated and bool(largest > 0)
 
 
 def figures_of(analysis: Analysis) -> list[str]:

@@ -10,6 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap, Normalize, PowerNorm
 from matplotlib.patches import Patch
 
+from landscape.analysis.barriers import RULES
 from landscape.analysis.basins import order_by_basin
 from landscape.output.plots import common
 from landscape.output.plots.tree import agrees, branches, contiguous_order, leaves_of
@@ -123,8 +124,8 @@ def _norm(gaps: np.ndarray, rule: str) -> tuple[Normalize, str]:
     largest = float(found.max(initial=0.0))
     if largest == 0.0:
         return Normalize(0.0, 1.0), ""
-    if rule == "saddle" and (smallest := float(found.min())) < largest:
-        # a saddle is a loss, not a rise: counted from zero, all of them would look alike
+    if RULES[rule].is_level and (smallest := float(found.min())) < largest:
+        # a loss, not a rise: counted from zero, all of them would look alike
         return Normalize(smallest, largest), ""
     if largest > _HEAVY_TAIL * float(np.median(found)):
         # a logarithm would have no place for gaps of exactly zero

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landscape.analysis.averaging import AVERAGING_RULES, will_average
+from landscape.analysis.averaging import will_average
+from landscape.analysis.barriers import RULES
 from landscape.output.plots import common
 from landscape.output.plots.captions import count, percent
 from landscape.output.plots.centroid_distance import relation_row
@@ -41,7 +42,7 @@ def answer(analysis: Analysis) -> list[str]:
 
 def _averaging_sentences(analysis: Analysis) -> list[str]:
     """Whether the models of each basin average."""
-    if analysis.rule not in AVERAGING_RULES:
+    if not RULES[analysis.rule].is_zero_without:
         return []
     labels = np.asarray(analysis.basins.labels)
     if analysis.basins.n_basins == 1:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from landscape.analysis.barriers import RULES
 from landscape.output.plots import common
 from landscape.output.plots.captions import coverage, percent
 from landscape.output.report.terms import JUNEJA, Source, Term, terms_of
@@ -15,45 +16,9 @@ if TYPE_CHECKING:
     from landscape.analysis.details import Details
 
 
-_ENTEZARI = Source("Entezari et al. 2022", "2110.06296")
-_RULES = {
-    "barrier_height": (
-        "The largest rise of the loss curve over the straight line between its two ends, "
-        "and 0 where it stays below.",
-        (_ENTEZARI, JUNEJA),
-    ),
-    "convexity_gap": (
-        "The largest barrier height over every sub-segment of the line: how far the loss curve "
-        "rises above its own convex envelope. It is at least the barrier height, and 0 for a "
-        "convex curve.",
-        (JUNEJA,),
-    ),
-    "mean_endpoint_barrier": (
-        "The curve's maximum less the mean loss of its two ends.",
-        (Source("Frankle et al. 2020", "1912.05671"),),
-    ),
-    "max_endpoint_barrier": ("The curve's maximum less the higher loss of its two ends.", ()),
-    "saddle": (
-        "The largest loss along the curve.",
-        (Source("Draxler et al. 2018", "1803.00885"),),
-    ),
-    "signed_deviation": (
-        "The largest deviation of the curve from the mean loss of its two ends, with its sign: "
-        "positive for a barrier, negative for a valley.",
-        (Source("Yang et al. 2021", "2107.11228"),),
-    ),
-    "area_above_minimum": ("The area between the curve and its minimum.", ()),
-    "bump_height": (
-        "The largest rise of the curve over the lowest losses on both sides of it.",
-        (Source("Lucas et al. 2021", "2104.11044"),),
-    ),
-}
-
-
 def definitions(analysis: Analysis, details: Details) -> list[Term]:
     """The terms that this analysis and its details use."""
-    rule = common.rule_name(analysis)
-    text, sources = _RULES.get(analysis.rule, ("", ()))
+    rule = RULES[analysis.rule]
     covered = " ".join(coverage(analysis))
     known = bool(np.isfinite(analysis.gaps.low[tuple(analysis.pairs.T)]).any())
     terms = [
@@ -76,7 +41,11 @@ def definitions(analysis: Analysis, details: Details) -> list[Term]:
             if covered
             else []
         ),
-        Term(rule, text, sources),
+        Term(
+            common.rule_name(analysis),
+            rule.text,
+            tuple(Source(*paper) for paper in rule.sources),
+        ),
         *(
             [
                 Term(

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from landscape.analysis.analysis import Analysis
-    from landscape.analysis.basins.partitions import Source
     from landscape.analysis.details import Details
+    from landscape.analysis.sources import Source
 
 _PARTITIONS = ("adjusted_rand", "variation_of_information", "p_value")
 _MATRICES = ("spearman", "p_value")

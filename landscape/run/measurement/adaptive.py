@@ -10,27 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from landscape.analysis.barriers import RULES
+from landscape.analysis.barriers.rule import Bound
 from landscape.core.errors import ConfigError, require_known
 
 Array = NDArray[np.float64]
 Measure = Callable[[Sequence[int], bool], ArrayLike]
 
-# The rules that more points can only raise: on some points of a grid, lower bounds of the grid's.
-GROWING = (
-    "convexity_gap",
-    "barrier_height",
-    "mean_endpoint_barrier",
-    "max_endpoint_barrier",
-    "saddle",
-    "bump_height",
-)
 # Chosen on the 222 pairs of the four stores under figures/, where these miss no gap, whether the
 # pilot crosses barriers or not; factors of 1 or 2.5, or a pilot of four, miss up to 1 % of them.
 PILOT_PAIRS = 6
@@ -77,6 +67,11 @@ class Refined:
     tolerance: float
 
 
+def growing_rules() -> tuple[str, ...]:
+    """The rules that more points can only raise: on some of a grid, lower bounds of the grid's."""
+    return tuple(name for name, rule in RULES.items() if rule.grows)
+
+
 def learn_smoothness(
     curves: ArrayLike, positions: ArrayLike, rule: str = "convexity_gap"
 ) -> Smoothness:
@@ -85,14 +80,14 @@ def learn_smoothness(
     Args:
         curves: (n_curves, n_points) nats, of ``PILOT_PAIRS`` pairs or more.
         positions: (n_points,) ascending.
-        rule: The gap's, a name in ``GROWING``.
+        rule: The gap's, one that grows.
 
     Returns:
         The assumption for the other pairs.
 
     Raises:
         ConfigError: Fewer than two curves, shapes that do not fit, losses that are negative or
-            not finite, or a rule that is not in ``GROWING``.
+            not finite, or a rule that does not grow.
     """
     values, t = np.asarray(curves, np.float64), _ascending(positions)
     if values.ndim != 2 or len(values) < 2 or values.shape[1] != len(t):
@@ -199,46 +194,16 @@ def highest(
         low: (n_points,) nats.
         high: (n_points,) nats, at least ``low``.
         positions: (n_points,) ascending.
-        rule: A name in ``GROWING``.
+        rule: One that grows.
 
     Returns:
         Nats, and ascending indices of points; none where no curve has a gap above 0.
 
     Raises:
-        ConfigError: A rule that is not in ``GROWING``, or positions that do not ascend.
+        ConfigError: A rule that does not grow, or positions that do not ascend.
     """
-    _check_rule(rule)
     t, least, most = _ascending(positions), np.asarray(low, float), np.asarray(high, float)
-    if rule == "saddle":
-        top = int(most.argmax())
-        return float(most[top]), (top,)
-    points = _triples(len(t), rule in ("convexity_gap", "bump_height"))
-    i, k, j = points
-    if rule in ("convexity_gap", "barrier_height"):
-        base = least[i] + (t[k] - t[i]) / (t[j] - t[i]) * (least[j] - least[i])
-    elif rule == "mean_endpoint_barrier":
-        base = (least[i] + least[j]) / 2
-    else:
-        base = np.maximum(least[i], least[j])
-    rise = most[k] - base
-    upper = 0.0
-    deciding: tuple[int, ...] = ()
-    if rise.size and rise.max() > 0:
-        upper, deciding = float(rise.max()), tuple(points[:, rise.argmax()].tolist())
-    if rule == "mean_endpoint_barrier":  # an end can be the maximum
-        tilt = max(most[0] - least[-1], most[-1] - least[0]) / 2
-        if tilt > upper:
-            upper, deciding = float(tilt), (0, len(t) - 1)
-    return upper, deciding
-
-
-@lru_cache(maxsize=8)
-def _triples(n_points: int, every: bool) -> NDArray[np.intp]:
-    """(3, n_triples) ascending points: all, or those that begin and end with the ends."""
-    if every:
-        return np.array(list(combinations(range(n_points), 3)), np.intp).reshape(-1, 3).T
-    inner = np.arange(1, n_points - 1)
-    return np.stack([np.zeros_like(inner), inner, np.full_like(inner, n_points - 1)])
+    return _bound_of(rule)(least, most, t)
 
 
 def refine(
@@ -258,7 +223,7 @@ def refine(
             point is asked for twice in one format, and the ends never.
         ends: (2,) nats, exact.
         positions: (n_points,) ascending.
-        rule: A name in ``GROWING``; any in ``RULES`` where all points are evaluated exactly.
+        rule: One that grows; any in ``RULES`` where all points are evaluated exactly.
         tolerance: Nats; by how much the gap on the exact points may fall short.
         smoothness: What is assumed between points; None evaluates every point in some format.
         error: Nats; what a screened mean loss may be off by. None evaluates exactly only.
@@ -273,7 +238,7 @@ def refine(
     _check_numbers(tolerance, error)
     require_known("barrier rule", rule, RULES)
     if smoothness is not None or error is not None:
-        _check_rule(rule)
+        _bound_of(rule)
     exact, screened = np.full(len(t), np.nan), np.full(len(t), np.nan)
     exact[[0, -1]] = ends
     is_exact, is_screened = np.isin(np.arange(len(t)), (0, len(t) - 1)), np.zeros(len(t), bool)
@@ -316,14 +281,15 @@ def _ascending(positions: ArrayLike) -> Array:
     return t
 
 
-def _check_rule(rule: str) -> None:
+def _bound_of(rule: str) -> Bound:
     require_known("barrier rule", rule, RULES)
-    if rule not in GROWING:
+    if (bound := RULES[rule].bound) is None:
         raise ConfigError(
             f"The {rule} of some points does not bound that of the whole grid.",
-            expected=f"one of {', '.join(GROWING)}",
+            expected=f"one of {', '.join(growing_rules())}",
             fix="Evaluate every point exactly, or choose another rule.",
         )
+    return bound
 
 
 def _check_numbers(tolerance: float, error: float | None) -> None:

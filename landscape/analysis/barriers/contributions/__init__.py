@@ -10,12 +10,10 @@ from landscape.analysis.barriers.contributions.population import (
     PopulationContributions,
     population_contributions,
 )
-from landscape.analysis.barriers.contributions.rise import LINEAR_RULES
 from landscape.analysis.barriers.contributions.single import Contributions, contributions
 from landscape.analysis.barriers.contributions.spread import Concentration, concentration
 
 __all__ = [
-    "LINEAR_RULES",
     "Concentration",
     "Contributions",
     "PopulationContributions",

@@ -17,9 +17,9 @@ from landscape.analysis.barriers.contributions.spread import (
     percent,
     sentence,
 )
-from landscape.analysis.statistics import group_rows
 from landscape.core.errors import ConfigError
 from landscape.records.store import Results, StoredDataset
+from landscape.tasks.groups import group_rows
 
 Array = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ class PopulationContributions:
 
     Attributes:
         dataset: The data set's name.
-        rule: ``convexity_gap`` or ``barrier_height``.
+        rule: A linear one.
         pairs: (n_used,) rows of ``Results.pairs`` that have a finite gap.
         gaps: (n_used,) nats.
         mean: (n_examples,) nats, mean contribution over these pairs; its mean is the mean gap.
@@ -96,7 +96,7 @@ def population_contributions(
     Args:
         contents: A store; of each pair only its exact points are seen.
         dataset: The data set whose losses make the gaps.
-        rule: ``convexity_gap`` or ``barrier_height``.
+        rule: A linear one.
 
     Raises:
         ConfigError: Another rule, no such data set, one of which only means are known, or no pair

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from landscape.analysis.barriers import RULES
 from landscape.analysis.barriers.contributions.spread import SLACK
 from landscape.core.errors import ConfigError, require_known
 from landscape.records.store import Results, StoredDataset
 
 Array = NDArray[np.float64]
-
-LINEAR_RULES = ("convexity_gap", "barrier_height")
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,9 @@ def rise_of(contents: Results, data: StoredDataset, pair: int, rule: str) -> Ris
 
 def _largest_rise(curve: Array, t: Array, rule: str) -> tuple[list[int], Array, float]:
     """The triple (i, k, j), the weights of i and j in the line at k, and the rise; 0 if none."""
-    # the lowest line below a point joins two neighbors on the lower convex hull
-    hull = _lower_hull(curve, t) if rule == "convexity_gap" else [0, len(t) - 1]
+    corners = RULES[rule].corners
+    assert corners is not None  # ``checked`` refuses other rules
+    hull = corners(curve, t)
     height = curve - np.interp(t, t[hull], curve[hull])
     k = int(height.argmax())
     if k in hull or height[k] <= SLACK * np.abs(curve).max():
@@ -71,20 +71,6 @@ def _largest_rise(curve: Array, t: Array, rule: str) -> tuple[list[int], Array, 
     i, j = hull[after - 1], hull[after]
     share = (t[k] - t[i]) / (t[j] - t[i])
     return [i, k, j], np.array([1 - share, share]), float(height[k])
-
-
-def _lower_hull(curve: Array, t: Array) -> list[int]:
-    """Indices of the lower convex hull's corners, from left to right (Andrew 1979)."""
-    hull: list[int] = []
-    for k in range(len(t)):
-        while len(hull) > 1:
-            i, middle = hull[-2:]
-            rise = (curve[middle] - curve[i]) * (t[k] - t[i])
-            if rise < (curve[k] - curve[i]) * (t[middle] - t[i]):
-                break
-            hull.pop()
-        hull.append(k)
-    return hull
 
 
 def gap_without(rise: Rise, left_out: NDArray[np.int64], rule: str) -> float:
@@ -99,11 +85,12 @@ def checked(contents: Results, dataset: str, rule: str) -> StoredDataset:
     Raises:
         ConfigError: They are not, or there is no such data set.
     """
-    if rule not in LINEAR_RULES:
+    require_known("barrier rule", rule, RULES)
+    if not RULES[rule].linear:
         raise ConfigError(
             "Only a gap that is linear in the losses is a sum over examples.",
             where="rule",
-            expected=" or ".join(LINEAR_RULES),
+            expected=" or ".join(name for name, known in RULES.items() if known.linear),
             found=rule,
         )
     require_known("data set", dataset, contents.datasets)

@@ -25,7 +25,7 @@ class Contributions:
 
     Attributes:
         dataset: The data set's name.
-        rule: ``convexity_gap`` or ``barrier_height``.
+        rule: A linear one.
         pair: (2,) names of the models.
         values: (n_examples,) nats; their mean is the gap. All 0 where the gap is 0.
         triple: Positions (t_i, t_k, t_j) where the rise is largest, t_i < t_k < t_j; of several,
@@ -68,8 +68,7 @@ def contributions(
         contents: A store; of the pair only its exact points are seen.
         dataset: The data set whose losses make the gap.
         pair: A row of ``contents.pairs``.
-        rule: ``convexity_gap`` (Juneja et al. 2023, arXiv 2205.12411) or ``barrier_height``
-            (Entezari et al. 2022, arXiv 2110.06296).
+        rule: A linear one: ``convexity_gap`` or ``barrier_height``.
 
     Raises:
         ConfigError: Another rule, no such data set or pair, a data set of which only means are

@@ -8,17 +8,13 @@ from landscape.analysis.basins.partitions.compare import (
     variation_of_information,
 )
 from landscape.analysis.basins.partitions.matrices import functional_distances, matrix_agreement
-from landscape.analysis.basins.partitions.sources import Source, partition_sources, sources_sentence
 
 __all__ = [
-    "Source",
     "adjusted_mutual_information",
     "adjusted_rand",
     "compare_partitions",
     "functional_distances",
     "matrix_agreement",
-    "partition_sources",
     "rand_p_value",
-    "sources_sentence",
     "variation_of_information",
 ]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from landscape.analysis.averaging import AVERAGING_RULES
 from landscape.analysis.barriers import RULES
 from landscape.analysis.basins import find_basins
 from landscape.analysis.basins.partitions.compare import adjusted_rand, rand_p_value
@@ -62,9 +61,10 @@ def partition_sources(
 ) -> tuple[Source, ...]:
     """Everything in a store that could define basins, and the basins that it gives.
 
-    These are the gaps by every rule of ``AVERAGING_RULES`` on every data set (of the mean losses at
-    each pair's exact points, not below 0), the share of examples of each data set on which two
-    models predict differently, and the distance between their weights where the store has it.
+    These are the gaps by every rule that is 0 without a barrier on every data set (of the mean
+    losses at each pair's exact points, not below 0), the share of examples of each data set on
+    which two models predict differently, and the distance between their weights where the store
+    has it.
 
     The analysis' own gaps keep its basins, which know their noise, unless their number was asked
     for; other gaps are clustered without noise, at its tolerance. Disagreement and distance are not
@@ -81,7 +81,7 @@ def partition_sources(
         *(
             _source(analysis, rule, name, _gap_matrix(analysis, rule, name), seed)
             for name in contents.datasets
-            for rule in AVERAGING_RULES
+            for rule in _distance_rules()
         ),
         *(
             _source(analysis, "disagreement", name, disagreement(data.model_predictions), seed)
@@ -114,7 +114,7 @@ def sources_sentence(analysis: Analysis, sources: Sequence[Source], table: pd.Da
         ConfigError: No such source, or no such row of the table.
     """
     datasets = analysis.contents.datasets
-    rule = analysis.rule if analysis.rule in AVERAGING_RULES else AVERAGING_RULES[0]
+    rule = analysis.rule if RULES[analysis.rule].is_zero_without else "convexity_gap"
     in_domain = [name for name, data in datasets.items() if data.role == "in_domain"]
     own = analysis.dataset if analysis.dataset in in_domain else in_domain[0]
     base = next((s for s in sources if (s.kind, s.dataset) == (rule, own)), None)
@@ -188,7 +188,7 @@ def _many(n_basins: int) -> str:
 
 def _source(analysis: Analysis, kind: str, dataset: str, matrix: Array, seed: int) -> Source:
     name = kind.replace("_", " ") + (f" on {dataset}" if dataset else "")
-    if kind in AVERAGING_RULES:
+    if kind in RULES:
         matrix = fill_unmeasured(matrix, analysis.contents.pairs)
     if missing := int(np.triu(np.isnan(matrix), 1).sum()):
         none = np.empty(0, dtype=np.intp)
@@ -197,7 +197,7 @@ def _source(analysis: Analysis, kind: str, dataset: str, matrix: Array, seed: in
         return Source(name, matrix, 0, none, none, kind, dataset, note)
     basins, note = analysis.basins, ""
     options: dict[str, Any] = {}
-    if kind not in AVERAGING_RULES:
+    if kind not in RULES:
         options, note = {"tolerance": 0.0}, "not in nats: no tolerance"
     else:
         options["tolerance"] = basins.evidence.tolerance
@@ -232,6 +232,10 @@ def _gap_matrix(analysis: Analysis, rule: str, dataset: str) -> Array:
     # a signed rule is negative where there is no barrier: no distance is less than none
     matrix[i, j] = matrix[j, i] = np.maximum(gaps, 0)
     return matrix
+
+
+def _distance_rules() -> list[str]:
+    return [name for name, rule in RULES.items() if rule.is_zero_without]
 
 
 def _weight_distances(contents: Results) -> list[Array]:
