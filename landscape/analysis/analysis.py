@@ -358,6 +358,7 @@ def _active_basins(
             basins.evidence,
             verdict="groups" if found.n_basins > 1 else "no groups",
             reason=found.reason,
+            why="",
         ),
     )
 

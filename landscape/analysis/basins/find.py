@@ -14,8 +14,8 @@ from landscape.analysis.basins.membership import Membership, find_membership
 from landscape.analysis.basins.noise import make_noise
 from landscape.analysis.basins.number import Evidence, decide
 from landscape.analysis.basins.spectral import choose_delta, cluster, embed, two_sides
-from landscape.analysis.basins.words import reason
 from landscape.core.errors import ConfigError
+from landscape.core.wording import basins_sentence, why_basins
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.intp]
@@ -148,8 +148,29 @@ def find_basins(
         delta_rule=rule,
         merge_tree=linkage(squareform(matrix, checks=False), method="single"),
         gaps=matrix,
-        evidence=replace(evidence, reason=reason(evidence, matrix, k)),
+        evidence=_in_words(evidence, matrix, k),
     )
+
+
+def _in_words(evidence: Evidence, gaps: Array, n_basins: int) -> Evidence:
+    silhouette = np.nan
+    if np.isfinite(evidence.null_quantile):
+        best = int(np.flatnonzero(evidence.null_quantiles == evidence.null_quantile)[0])
+        silhouette = float(evidence.silhouettes[best])
+    why = why_basins(
+        evidence.verdict,
+        n_basins,
+        n_models=len(gaps),
+        n_barriers=evidence.n_barriers,
+        tolerance=evidence.tolerance,
+        beyond_noise=bool(np.isfinite(evidence.noise)),
+        sharp=evidence.sharp,
+        largest_gap=float(gaps.max()),
+        silhouette=silhouette,
+        null_quantile=evidence.null_quantile,
+    )
+    reason = basins_sentence(n_basins, why, evidence.verdict == "asked")
+    return replace(evidence, why=why, reason=reason)
 
 
 def leaf_order(merge_tree: ArrayLike) -> Labels:

@@ -62,6 +62,8 @@ class Evidence:
         noise: Median standard error of a gap in nats, NaN when none was given.
         tolerance: Nats that a gap must exceed to count.
         reason: One plain sentence.
+        why: The part of it that says on what the number rests; "" where it was only asked for,
+            and where the pairs were chosen while measuring.
     """
 
     verdict: Verdict
@@ -82,6 +84,7 @@ class Evidence:
     noise: float
     tolerance: float
     reason: str
+    why: str
 
 
 def decide(
@@ -167,6 +170,7 @@ def decide(
         noise=np.nan if noise is None else noise.error,
         tolerance=float(tolerance),
         reason="",
+        why="",
     )
     return evidence, chosen
 

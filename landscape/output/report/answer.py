@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ from landscape.output.report.words import (
     listed,
     number,
     ranked_pairs,
-    sentence,
 )
 
 if TYPE_CHECKING:
@@ -89,13 +87,12 @@ def _basin_sentences(analysis: Analysis) -> list[str]:
         else:
             held = f"{listed(sizes)} {'model' if sizes[-1] == 1 else 'models'}"
         place = f"{in_words(basins.n_basins)} basins, of {held}"
-    # the reason begins with the number of basins, which the sentence has said already
-    found = re.fullmatch(r"\w+ basins?(, as asked)?(?:: (.*?))?\.?", basins.evidence.reason.strip())
-    if found is None:
-        return [f"The {n} lie in {place}.", sentence(basins.evidence.reason)]
-    asked, why = found.groups()
-    verb = "were put, as asked, into" if asked else "lie in"
-    return [f"The {n} {verb} {place}{': ' if why else ''}{why or ''}."]
+    evidence = basins.evidence
+    if evidence.verdict == "asked":
+        return [f"The {n} were put, as asked, into {place}{evidence.why and ': '}{evidence.why}."]
+    if not evidence.why:
+        return [f"The {n} lie in {place}.", evidence.reason]
+    return [f"The {n} lie in {place}: {evidence.why}."]
 
 
 def _gap_sentences(analysis: Analysis) -> list[str]:
