@@ -15,6 +15,7 @@ from landscape.analysis.basins.active import find_basins_actively, gaps_and_erro
 from landscape.analysis.basins.membership import find_membership
 from landscape.analysis.basins.spectral import two_sides
 from landscape.analysis.basins.structure import fill_unmeasured
+from landscape.analysis.gaps import square
 from landscape.analysis.statistics import Relation, pair_kinds, relate, score_groups
 from landscape.core.errors import ConfigError, require_known
 from landscape.records.store import MEASURED, Results, StoredDataset
@@ -70,6 +71,7 @@ class Curves:
 
 
 _ALONG_THE_PATH = ("losses", "low", "high", "accuracy")
+_OF_PAIRS = ("estimate", "low", "high", "standard_error", "bias", "corrected", "null_bias")
 _DRAWS = 400  # resamples that the number of basins is held against
 
 
@@ -177,7 +179,7 @@ def analyze(
         basins = find_basins(filled, n_basins, delta=delta, **noise, rng=rng)
         basins = replace(basins, gaps=heights)
     if tolerance > 0 and not chosen:
-        more = _square(contents.tolerance, contents.pairs, len(heights))
+        more = square(contents.tolerance, contents.pairs, len(heights))
         highest = filled + np.where(np.isnan(heights), 0, more)
         other = find_basins(highest, n_basins, delta=delta, **noise, rng=again)
         settled = np.array_equal(other.labels, basins.labels)
@@ -307,15 +309,8 @@ def _intervals(
     if not data.aggregated:
         return found
     unknown = np.full_like(found.estimate, np.nan)
-    return replace(
-        found,
-        low=unknown,
-        high=unknown,
-        standard_error=unknown,
-        bias=unknown,
-        corrected=unknown,
-        null_bias=unknown,
-    )
+    nothing: dict[str, Any] = dict.fromkeys(_OF_PAIRS[1:], unknown)
+    return replace(found, **nothing)
 
 
 def _active_basins(
@@ -371,7 +366,7 @@ def _noise(
         return {}
     n = len(contents.models)
     upper = np.triu_indices(n, 1)
-    place = _square(np.arange(len(contents.pairs)), contents.pairs, n)[upper]
+    place = square(np.arange(len(contents.pairs), dtype=float), contents.pairs, n)[upper]
     measured = ~np.isnan(place)
     order = place[measured].astype(np.intp)
     draws = np.tile(filled[upper], (min(_DRAWS, len(intervals.draws)), 1))
@@ -410,24 +405,8 @@ def _focus_curves(focus: str, contents: Results) -> Curves:
 
 
 def _matrices(intervals: GapIntervals, pairs: np.ndarray, n: int) -> GapIntervals:
-    return replace(
-        intervals,
-        estimate=_square(intervals.estimate, pairs, n),
-        low=_square(intervals.low, pairs, n),
-        high=_square(intervals.high, pairs, n),
-        standard_error=_square(intervals.standard_error, pairs, n),
-        bias=_square(intervals.bias, pairs, n),
-        corrected=_square(intervals.corrected, pairs, n),
-        null_bias=_square(intervals.null_bias, pairs, n),
-        draws=None,
-        null=None,
-    )
-
-
-def _square(values: np.ndarray, pairs: np.ndarray, n: int) -> np.ndarray:
-    """From one value a pair to a symmetric matrix (n, n), zero on the diagonal."""
-    matrix = np.full((n, n), np.nan)
-    np.fill_diagonal(matrix, 0)
-    matrix[pairs[:, 0], pairs[:, 1]] = values
-    matrix[pairs[:, 1], pairs[:, 0]] = values
-    return matrix
+    """What is one number a pair as matrices (n, n)."""
+    matrices: dict[str, Any] = {
+        name: square(getattr(intervals, name), pairs, n) for name in _OF_PAIRS
+    }
+    return replace(intervals, **matrices, draws=None, null=None)

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landscape.analysis.barriers import RULES
-from landscape.analysis.basins import find_basins
+from landscape.analysis.basins import cut_into, find_basins
 from landscape.analysis.basins.partitions.compare import adjusted_rand, rand_p_value
 from landscape.analysis.basins.partitions.matrices import disagreement
 from landscape.analysis.basins.structure import fill_unmeasured
+from landscape.analysis.gaps import gap_matrix
 from landscape.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def partition_sources(
     seed = int(np.random.default_rng(0 if rng is None else rng).integers(2**31))
     return (
         *(
-            _source(analysis, rule, name, _gap_matrix(analysis, rule, name), seed)
+            _source(analysis, rule, name, _gaps(analysis, rule, name), seed)
             for name in contents.datasets
             for rule in _distance_rules()
         ),
@@ -213,25 +214,16 @@ def _source(analysis: Analysis, kind: str, dataset: str, matrix: Array, seed: in
             note = "without noise"
         found = find_basins(matrix, rng=seed, **options)
     k = max(2, basins.n_basins)
-    forced = found if found.n_basins == k else find_basins(matrix, k, rng=seed, **options)
-    return Source(name, matrix, found.n_basins, found.labels, forced.labels, kind, dataset, note)
+    forced = found.labels
+    if found.n_basins != k:
+        forced = cut_into(matrix, k, delta=options.get("delta", "median"), rng=seed)
+    return Source(name, matrix, found.n_basins, found.labels, forced, kind, dataset, note)
 
 
-def _gap_matrix(analysis: Analysis, rule: str, dataset: str) -> Array:
-    """(n_models, n_models) nats by the rule at each pair's exact points, not below 0."""
-    contents = analysis.contents
-    curves = analysis.curves[dataset].losses
-    gaps = np.empty(len(curves))
-    for points in np.unique(contents.exact, axis=0):
-        alike = (contents.exact == points).all(axis=1)
-        gaps[alike] = RULES[rule](curves[alike][:, points], contents.positions[points])
-    n = len(contents.models)
-    matrix = np.full((n, n), np.nan)
-    np.fill_diagonal(matrix, 0.0)
-    i, j = contents.pairs.T
+def _gaps(analysis: Analysis, rule: str, dataset: str) -> Array:
     # a signed rule is negative where there is no barrier: no distance is less than none
-    matrix[i, j] = matrix[j, i] = np.maximum(gaps, 0)
-    return matrix
+    curves = analysis.curves[dataset].losses
+    return np.maximum(gap_matrix(analysis.contents, curves, rule), 0)
 
 
 def _distance_rules() -> list[str]:

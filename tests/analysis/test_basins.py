@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import squareform
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from landscape.analysis.basins import find_basins, leaf_order, order_by_basin
+from landscape.analysis.basins import cut_into, find_basins, order_by_basin
 from landscape.analysis.basins.null import additive_null, null_silhouettes
 from landscape.analysis.basins.silhouette import cuts, silhouette
 from landscape.core.errors import ConfigError
@@ -240,7 +240,6 @@ def test_the_merge_tree_has_the_heights_of_the_spanning_tree():
     basins = find_basins(gaps)
     spanning = np.sort(minimum_spanning_tree(gaps).data)
     np.testing.assert_allclose(basins.merge_tree[:, 2], spanning)
-    assert leaf_order(basins.merge_tree).tolist() == leaves_list(basins.merge_tree).tolist()
     order = order_by_basin(basins)
     assert sorted(order) == list(range(10))
     assert (np.diff(basins.labels[order]) >= 0).all()
@@ -286,3 +285,11 @@ def test_equal_barriers_between_all_are_named_as_such() -> None:
     basins = find_basins(gaps)
     assert basins.n_basins == 1
     assert basins.evidence.reason.endswith("though 28 of 28 gaps exceed .02 nats.")
+
+
+@pytest.mark.parametrize("delta", ["median", 0.3])
+def test_a_cut_has_the_labels_of_basins_that_were_asked_for(delta) -> None:
+    gaps = squareform(np.random.default_rng(3).gamma(1, 0.1, 45))
+    for k in (1, 2, 5, 9):
+        asked = find_basins(gaps, k, delta=delta, rng=4)
+        np.testing.assert_array_equal(cut_into(gaps, k, delta=delta, rng=4), asked.labels)

@@ -17,7 +17,7 @@ from scipy.stats import entropy, hypergeom, spearmanr
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from landscape.analysis.analysis import Analysis
-from landscape.analysis.barriers import RULES, bootstrap_gaps
+from landscape.analysis.barriers import RULES
 from landscape.analysis.basins import find_basins
 from landscape.analysis.basins.partitions import (
     adjusted_mutual_information,
@@ -28,7 +28,8 @@ from landscape.analysis.basins.partitions import (
     rand_p_value,
     variation_of_information,
 )
-from landscape.analysis.sources import Source, _gap_matrix, partition_sources, sources_sentence
+from landscape.analysis.gaps import gap_matrix, largest_gap
+from landscape.analysis.sources import Source, partition_sources, sources_sentence
 from landscape.core.errors import ConfigError, DataError
 from tests.analyses import make_analysis
 
@@ -226,19 +227,21 @@ def test_every_source_of_a_store_is_there(analysis: Analysis, sources: tuple[Sou
 
 @pytest.mark.parametrize("thin", [False, True])
 def test_gaps_of_every_rule_are_those_at_the_exact_points(thin: bool) -> None:
-    analysis = make_analysis(PLACES, thin=thin)
-    contents = analysis.contents
+    contents = make_analysis(PLACES, thin=thin).contents
     assert contents.exact.all() != thin
-    for name, data in contents.datasets.items():
-        for rule in AVERAGING_RULES:
-            expected = bootstrap_gaps(
-                data.losses, rule, contents.positions, points=contents.exact, n_resamples=2
-            )
-            found = _gap_matrix(analysis, rule, name)
-            np.testing.assert_allclose(
-                found[tuple(contents.pairs.T)], np.maximum(expected.estimate, 0), atol=1e-9
-            )
-            np.testing.assert_array_equal(found, found.T)
+    means = contents.datasets["hans"].losses.mean(-1, dtype=np.float64)
+    for rule in RULES:
+        found = gap_matrix(contents, means, rule)
+        for (i, j), curve, seen in zip(contents.pairs, means, contents.exact, strict=True):
+            expected = RULES[rule](curve[seen], contents.positions[seen])
+            assert found[i, j] == pytest.approx(expected, abs=1e-12)
+        np.testing.assert_array_equal(found, found.T)
+
+
+def test_the_pair_with_the_largest_gap_is_that_of_the_analysis(analysis: Analysis) -> None:
+    i, j = largest_gap(analysis.contents)
+    assert i < j
+    assert analysis.gaps.estimate[i, j] == np.nanmax(analysis.gaps.estimate)
 
 
 def test_a_loss_that_is_not_finite_leaves_a_source_without_basins(analysis: Analysis) -> None:

@@ -1,6 +1,6 @@
 """Gap matrix to basins: affinity, spectral embedding, labels, how many, and how sure."""
 
-from landscape.analysis.basins.find import Basins, find_basins, leaf_order, order_by_basin
+from landscape.analysis.basins.find import Basins, cut_into, find_basins, order_by_basin
 from landscape.analysis.basins.membership import Membership
 from landscape.analysis.basins.mixture import Mixture
 from landscape.analysis.basins.number import Evidence
@@ -10,7 +10,7 @@ __all__ = [
     "Evidence",
     "Membership",
     "Mixture",
+    "cut_into",
     "find_basins",
-    "leaf_order",
     "order_by_basin",
 ]

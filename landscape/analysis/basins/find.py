@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
 from landscape.analysis.basins.checks import check_gaps
@@ -126,8 +126,8 @@ def find_basins(
     generator = np.random.default_rng(0 if rng is None else rng)
     seed = int(generator.integers(2**31))
     known = make_noise(matrix, noise, draws, null, generator)
-    affinity = np.exp(-0.5 * (matrix / scale) ** 2)
-    most = max(2, min(_MOST_BASINS, n // 2), n_basins or 1)
+    affinity = _affinity(matrix, scale)
+    most = _most_basins(n, n_basins)
     embedding = embed(affinity, most, seed)
     candidates = {k: cluster(embedding[:, :k], k, seed) for k in range(2, most + 1)}
     evidence, labels = decide(matrix, known, tolerance, candidates, affinity, n_basins, generator)
@@ -173,11 +173,30 @@ def _in_words(evidence: Evidence, gaps: Array, n_basins: int) -> Evidence:
     return replace(evidence, why=why, reason=reason)
 
 
-def leaf_order(merge_tree: ArrayLike) -> Labels:
-    """The merge tree's leaves from left to right, (n_models,)."""
-    return leaves_list(np.asarray(merge_tree, dtype=np.float64)).astype(np.intp)
+def cut_into(
+    gaps: ArrayLike,
+    n_basins: int,
+    *,
+    delta: float | str = "median",
+    rng: np.random.Generator | int | None = None,
+) -> Labels:
+    """The labels (n_models,) that ``find_basins`` gives for this number, without any evidence."""
+    matrix = check_gaps(gaps)
+    seed = int(np.random.default_rng(0 if rng is None else rng).integers(2**31))
+    affinity = _affinity(matrix, choose_delta(matrix, delta)[0])
+    embedding = embed(affinity, _most_basins(len(matrix), n_basins), seed)
+    return cluster(embedding[:, :n_basins], n_basins, seed)
 
 
 def order_by_basin(basins: Basins) -> Labels:
     """Models (n_models,) basin by basin, from the first side's core to the second's."""
     return np.lexsort((basins.centroid_distance, basins.labels))
+
+
+def _affinity(gaps: Array, delta: float) -> Array:
+    return np.asarray(np.exp(-0.5 * (gaps / delta) ** 2))
+
+
+def _most_basins(n_models: int, n_basins: int | None) -> int:
+    """The largest number of basins that is tried."""
+    return max(2, min(_MOST_BASINS, n_models // 2), n_basins or 1)

@@ -48,11 +48,13 @@ def measure_surfaces(
     surfaces = experiment.config.surface
     if not surfaces:
         return
-    contents = read_store(writer.path)
-    analysis = analyze(contents, **analysis_options(contents))
+    corners: list[int] = []
+    if any(s.through == "two_basins" and s.kind != "pca" for s in surfaces):
+        contents = read_store(writer.path)
+        corners = _two_basins(analyze(contents, **analysis_options(contents)))
     for surface in surfaces:
         name = surface_name(surface)
-        chosen = chosen_models(surface, analysis)
+        chosen = chosen_models(surface, population.names, corners)
         recipe = {
             "surface": surface.model_dump(mode="json"),
             "through": [population.names[i] for i in chosen],
@@ -65,15 +67,16 @@ def measure_surfaces(
             _refine(writer, name, plan, evaluate, surface.tolerance, report)
 
 
-def chosen_models(surface: SurfaceConfig, analysis: Analysis) -> list[int]:
-    """Indices of the models that the surface goes through."""
+def chosen_models(
+    surface: SurfaceConfig, models: Sequence[str], corners: Sequence[int]
+) -> list[int]:
+    """Indices of the models that the surface goes through; corners are those of two basins."""
     through = surface.through
     if surface.kind == "pca":
-        return list(range(len(analysis.models)))
+        return list(range(len(models)))
     if through == "two_basins":
-        corners = _two_basins(analysis)
-        return corners if surface.kind == "plane" else corners[:1]
-    return [index_of(name, analysis.models, "surface.through") for name in through]
+        return list(corners) if surface.kind == "plane" else list(corners[:1])
+    return [index_of(name, models, "surface.through") for name in through]
 
 
 def _two_basins(analysis: Analysis) -> list[int]:

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from landscape.analysis.analysis import Analysis, analysis_options, analyze
+from landscape.analysis.gaps import largest_gap
 from landscape.checkpoints import Population, build_model, load_tokenizer
 from landscape.checkpoints.gram_matrix import gram
 from landscape.core.errors import ConfigError, StoreError, require_known
@@ -22,7 +22,7 @@ from landscape.core.progress import bar
 from landscape.evaluation import Evaluation
 from landscape.paths import Bezier, Line, PolyChain, arc_lengths, distances
 from landscape.paths.layers import hybrid, parameter_groups
-from landscape.records.store import StoredPath, StoreWriter, read_store
+from landscape.records.store import Results, StoredPath, StoreWriter, read_store
 from landscape.run.config import FitConfig, WayConfig
 from landscape.run.inputs import Experiment
 from landscape.tasks import load_examples, sample_examples
@@ -83,9 +83,8 @@ def measure_ways(
     if not ways:
         return
     contents = read_store(writer.path)
-    analysis = analyze(contents, **analysis_options(contents))
     for way in ways:
-        pair = chosen_pair(way.between, analysis)
+        pair = chosen_pair(way.between, contents)
         for name, plan in _plans(way, pair, experiment, population, writer, report):
             measure_points(writer, name, plan, evaluate)
 
@@ -117,14 +116,13 @@ def record(
     return np.array(means, dtype=np.float64).reshape(len(indices), -1)
 
 
-def chosen_pair(between: str | tuple[str, str], analysis: Analysis) -> tuple[int, int]:
+def chosen_pair(between: str | tuple[str, str], contents: Results) -> tuple[int, int]:
     """The two models' indices."""
     if between == "largest_gap":
-        if len(analysis.models) < 2:
+        if len(contents.models) < 2:
             raise ConfigError("A way needs two models.", where="ways", found="one checkpoint")
-        i, j = np.unravel_index(np.nanargmax(analysis.gaps.estimate), analysis.gaps.estimate.shape)
-        return int(min(i, j)), int(max(i, j))
-    return tuple(index_of(name, analysis.models, "ways.between") for name in between)  # type: ignore[return-value]
+        return largest_gap(contents)
+    return tuple(index_of(name, contents.models, "ways.between") for name in between)  # type: ignore[return-value]
 
 
 def refuse_unknown(experiment: Experiment, population: Population) -> None:
