@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from landscape.checkpoints import Checkpoint
 from landscape.checkpoints.gram_matrix import gram
+from landscape.checkpoints.read import Checkpoint
 from landscape.core.progress import Track, silent
 
 _BYTES_AT_ONCE = 1 << 28  # of all checkpoints' blocks, twice in float64 and once as they are
@@ -20,9 +20,8 @@ def weight_distances(checkpoints: Sequence[Checkpoint], track: Track[Any] = sile
 
     They come from inner products of the differences from the first checkpoint, summed in float64
     over blocks of every tensor, so that memory is bounded however many checkpoints there are and
-    however large a tensor is. The square of a distance is a difference of such products: a
-    distance is off by less than about 1e-7 of the largest distance from the first checkpoint (a
-    part in 1e10 of a distance as large as that), and what cancels to less than 0 is 0.
+    however large a tensor is. A distance is off by less than about 1e-7 of the largest distance
+    from the first checkpoint.
 
     Args:
         checkpoints: Of one architecture, as ``load_population`` gives them.
@@ -48,7 +47,7 @@ class _Blocks(Mapping[str, Tensor]):
     """A checkpoint's tensors in pieces of at most ``size`` values, read when asked for."""
 
     def __init__(self, checkpoint: Checkpoint, size: int, track: Track[Any] = silent) -> None:
-        self._params, self._size, self._track = checkpoint.params, size, track
+        self._weights, self._size, self._track = checkpoint.params, size, track
         self._place = {
             f"{name} {shape} from {start}": (name, start)
             for name, shape in checkpoint.params.shapes.items()
@@ -57,10 +56,7 @@ class _Blocks(Mapping[str, Tensor]):
 
     def __getitem__(self, key: str) -> Tensor:
         name, start = self._place[key]
-        return self._params[name].reshape(-1)[start : start + self._size]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._place  # the default would read the tensor
+        return self._weights[name].reshape(-1)[start : start + self._size]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._track(list(self._place), "block"))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from landscape.checkpoints.anchors import Anchor, Params, as_params
 from landscape.core.errors import ConfigError
 
-Anchor = nn.Module | Mapping[str, Tensor] | Any
-Rows = Mapping[str, np.ndarray]
+Rows = Mapping[str, Sequence[int] | np.ndarray]
+"""Of some parameters, the only rows that are used."""
 
 # a last layer with fewer outputs is a classification head: its rounding is the logits' own
 _HEAD_OUTPUTS = 32
@@ -43,33 +43,27 @@ class Mixer:
     ) -> None:
         # mixing in fp32 costs little and keeps bf16's rounding to one step
         self.mix_dtype = torch.float64 if dtype == torch.float64 else torch.float32
-        self.device = device
-        self._shapes = {name: tensor.shape for name, tensor in model.named_parameters()}
-        self._buffers = {
-            name: tensor.shape
-            for name, tensor in model.named_buffers()
-            if tensor.is_floating_point()
-        }
-        self.n_parameters = sum(shape.numel() for shape in self._shapes.values())
+        self.device, self.n_points = device, n_points
+        parameters = {name: tensor.shape for name, tensor in model.named_parameters()}
+        self.n_parameters = sum(shape.numel() for shape in parameters.values())
+        self._parameters = list(parameters)
+        self._buffers = [name for name, t in model.named_buffers() if t.is_floating_point()]
+        self._shapes = {**parameters, **{n: t.shape for n, t in model.named_buffers()}}
         self._rows = {
             name: torch.as_tensor(np.asarray(used), dtype=torch.int64, device=device)
             for name, used in (rows or {}).items()
-            if name in self._shapes
+            if name in parameters
         }
         precise = _head(model) if dtype == torch.bfloat16 else set()
-        self._dtypes = {name: self.mix_dtype if name in precise else dtype for name in self._shapes}
-        self._dtypes |= dict.fromkeys(self._buffers, dtype)
-        self.n_points = n_points
-        self.weights: dict[str, Tensor] = {
-            name: self._empty(name, shape) for name, shape in self._shapes.items()
-        }
-        self._own = {
+        self._dtypes = {n: self.mix_dtype if n in precise else dtype for n in self._shapes}
+        self._models = {
             name: tensor.to(device).expand(n_points, *tensor.shape)
             for name, tensor in model.named_buffers()
             if not tensor.is_meta
         }
-        self.weights |= self._own
-        largest = max((self._height(name) for name in self._shapes), default=0)
+        self.weights: dict[str, Tensor] = {name: self._empty(name) for name in parameters}
+        self.weights |= self._models
+        largest = max((self._mixed_shape(name).numel() for name in parameters), default=0)
         self._scratch = torch.empty(largest, dtype=self.mix_dtype, device=device)
 
     def load(self, anchors: Sequence[Anchor]) -> list[dict[str, Tensor]]:
@@ -83,14 +77,17 @@ class Mixer:
         states = [_state(anchor) for anchor in anchors]
         mixed = [name for name in self._buffers if all(name in state for state in states)]
         for name in self._buffers:
-            if name in mixed and self.weights.get(name) is self._own.get(name):
-                self.weights[name] = self._empty(name, self._buffers[name])
-            elif name not in mixed and name in self._own:
-                self.weights[name] = self._own[name]
-        names = [*self._shapes, *mixed]
-        return [self._load(state, number, names) for number, state in enumerate(states)]
+            if name in mixed and self.weights.get(name) is self._models.get(name):
+                self.weights[name] = self._empty(name)
+            elif name not in mixed and name in self._models:
+                self.weights[name] = self._models[name]
+        names = [*self._parameters, *mixed]
+        return [
+            {name: self._load(state, number, name) for name in names}
+            for number, state in enumerate(states)
+        ]
 
-    def mix(self, anchors: list[dict[str, Tensor]], matrix: np.ndarray) -> dict[str, Tensor]:
+    def mix(self, anchors: Sequence[Params], matrix: np.ndarray) -> dict[str, Tensor]:
         """Set ``weights`` to (n_points, n_anchors) coefficients, and return as many points."""
         used = [
             [(float(c), anchor) for c, anchor in zip(row, anchors, strict=True) if c]
@@ -113,51 +110,44 @@ class Mixer:
             add_up(terms, out)
             return
         else:
-            shape = out.shape if rows is None else torch.Size((len(rows), *out.shape[1:]))
+            shape = self._mixed_shape(name)
             mixed = add_up(terms, self._scratch[: shape.numel()].view(shape))
         if rows is None:
             out.copy_(mixed)
         else:
             out.index_copy_(0, rows, mixed.to(out.dtype))
 
-    def _empty(self, name: str, shape: torch.Size) -> Tensor:
+    def _empty(self, name: str) -> Tensor:
         # rows that are never mixed stay zero: on a CPU, pages that are never touched
         make = torch.zeros if name in self._rows else torch.empty
-        return make((self.n_points, *shape), dtype=self._dtypes[name], device=self.device)
+        shape = (self.n_points, *self._shapes[name])
+        return make(shape, dtype=self._dtypes[name], device=self.device)
 
-    def _height(self, name: str) -> int:
+    def _mixed_shape(self, name: str) -> torch.Size:
+        """Of what is mixed of a tensor: its rows that are used, or all of it."""
+        shape, rows = self._shapes[name], self._rows.get(name)
+        return shape if rows is None else torch.Size((len(rows), *shape[1:]))
+
+    def _load(self, state: Params, number: int, name: str) -> Tensor:
         shape = self._shapes[name]
-        rows = self._rows.get(name)
-        return shape.numel() if rows is None else len(rows) * shape[1:].numel()
-
-    def _load(
-        self, state: Mapping[str, Tensor], number: int, names: list[str]
-    ) -> dict[str, Tensor]:
-        loaded = {}
-        for name in names:
-            shape = self._shapes[name] if name in self._shapes else self._buffers[name]
-            if name not in state:
-                raise ConfigError(
-                    f"An anchor lacks the parameter '{name}'.",
-                    where=f"anchors[{number}]",
-                    expected=f"a tensor of shape {tuple(shape)}",
-                    found=f"{len(state)} other tensors",
-                )
-            tensor = state[name].detach()
-            rows = self._rows.get(name)
-            if rows is not None:
-                if tensor.shape == shape:
-                    tensor = tensor[rows.to(tensor.device)]
-                shape = torch.Size((len(rows), *shape[1:]))
-            if tensor.shape != shape:
-                raise ConfigError(
-                    f"An anchor has the parameter '{name}' in another shape.",
-                    where=f"anchors[{number}]",
-                    expected=tuple(shape),
-                    found=tuple(tensor.shape),
-                )
-            loaded[name] = tensor.to(self.device, self.mix_dtype)
-        return loaded
+        if name not in state:
+            raise ConfigError(
+                f"An anchor lacks the parameter '{name}'.",
+                where=f"anchors[{number}]",
+                expected=f"a tensor of shape {tuple(shape)}",
+                found=f"{len(state)} other tensors",
+            )
+        tensor = state[name].detach()
+        if name in self._rows and tensor.shape == shape:
+            tensor = tensor[self._rows[name].to(tensor.device)]
+        if tensor.shape != self._mixed_shape(name):
+            raise ConfigError(
+                f"An anchor has the parameter '{name}' in another shape.",
+                where=f"anchors[{number}]",
+                expected=tuple(self._mixed_shape(name)),
+                found=tuple(tensor.shape),
+            )
+        return tensor.to(self.device, self.mix_dtype)
 
 
 def add_up(terms: list[tuple[float, Tensor]], out: Tensor) -> Tensor:
@@ -182,7 +172,8 @@ def _head(model: nn.Module) -> set[str]:
     return {f"{name}.{kind}" if name else kind for kind in ("weight", "bias")}
 
 
-def _state(anchor: Anchor) -> Mapping[str, Tensor]:
+def _state(anchor: Anchor) -> Params:
+    """An anchor's tensors by name, a module's buffers too."""
     if isinstance(anchor, nn.Module):
         return {**dict(anchor.named_parameters()), **dict(anchor.named_buffers())}
-    return getattr(anchor, "params", anchor)
+    return as_params(anchor)

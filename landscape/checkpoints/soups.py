@@ -6,7 +6,7 @@ A recipe only weighs; whether the result is any good is for ``evaluate`` to say.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from landscape.checkpoints.gram_matrix import Anchor, as_state
+from landscape.checkpoints.anchors import Anchor, as_params, side_by_side
 from landscape.checkpoints.mix import add_up
 from landscape.core.errors import ConfigError
 
@@ -29,14 +29,19 @@ class GreedySoup:
     Attributes:
         coefficients: (n_members,) equal for those in the soup, 0 for the others.
         order: (n_members,) the members as they were tried, the best score first.
-        accuracies: (n_members,) of the soup with each of them in it, in that order.
+        scores: (n_members,) of the soup with each of them in it, in that order.
         entered: (n_members,) bool: it stayed in the soup; in that order.
     """
 
     coefficients: np.ndarray
     order: np.ndarray
-    accuracies: np.ndarray
+    scores: np.ndarray
     entered: np.ndarray
+
+    @property
+    def members(self) -> list[int]:
+        """Those in the soup, as they entered."""
+        return [int(member) for member in self.order[self.entered]]
 
 
 def uniform(n: int) -> np.ndarray:
@@ -59,48 +64,52 @@ def weighted(weights: ArrayLike) -> np.ndarray:
     Raises:
         ConfigError: Not such weights.
     """
-    given = _vector(weights, "weighted(weights)")
-    if not given.sum() > 0:
+    row = _vector(weights, "weighted(weights)")
+    if not row.sum() > 0:
         raise ConfigError(
             "The weights of a soup must have a positive sum.",
             where="weighted(weights)",
-            found=f"{given.tolist()}, of the sum {given.sum():g}",
+            found=f"{row.tolist()}, of the sum {row.sum():g}",
         )
-    return given / given.sum()
+    return row / row.sum()
 
 
-def greedy(scores: ArrayLike, accuracy_of: Callable[[np.ndarray], float]) -> GreedySoup:
+def greedy(
+    n: int, score: Callable[[np.ndarray], float], *, alone: ArrayLike | None = None
+) -> GreedySoup:
     """The greedy soup: a member stays where the soup with it is at least as good as before.
 
-    Members are tried from the best score down (of equals, the first one first), each in the
-    uniform soup with those that stayed. Wortsman et al. 2022, arXiv 2203.05482, recipe 1.
+    Members are tried from the best one down (of equals, the first one first), each in the uniform
+    soup with those that stayed. Wortsman et al. 2022, arXiv 2203.05482, recipe 1.
 
     Args:
-        scores: (n_members,) each member's own, held out; they only decide the order.
-        accuracy_of: From coefficients (n_members,) to the accuracy of that point on the same
-            held-out examples, by ``evaluate`` as a rule; called once a member.
+        n: How many members.
+        score: From coefficients (n_members,) to a score of that point, higher is better: accuracy
+            on held-out examples, by ``evaluate`` as a rule.
+        alone: (n_members,) the members' own scores, where they are measured already.
 
     Raises:
-        ConfigError: No members, or a score or an accuracy that is not finite.
+        ConfigError: No members, or a score that is not finite.
     """
-    order = np.argsort(-_vector(scores, "greedy(scores)"), kind="stable")
-    accuracies, entered = np.empty(len(order)), np.zeros(len(order), dtype=bool)
-    soup = np.zeros(len(order))
-    best = -math.inf
+    if alone is None:
+        alone = [score(row) for row in np.eye(n)]
+    order = np.argsort(-_vector(alone, "greedy(alone)"), kind="stable")
+    scores, entered = np.empty(len(order)), np.zeros(len(order), dtype=bool)
+    soup, best = np.zeros(len(order)), -math.inf
     for step, member in enumerate(order):
         inside = np.append(order[:step][entered[:step]], member)
         wider = np.zeros(len(order))
         wider[inside] = 1 / len(inside)
-        accuracies[step] = accuracy_of(wider.copy())
-        if not math.isfinite(accuracies[step]):
+        scores[step] = score(wider.copy())
+        if not math.isfinite(scores[step]):
             raise ConfigError(
-                "The accuracy of a soup is not finite.",
-                where=f"greedy(scores, accuracy_of), members {inside.tolist()}",
-                found=accuracies[step],
+                "The score of a soup is not finite.",
+                where=f"greedy(score), members {inside.tolist()}",
+                found=scores[step],
             )
-        if accuracies[step] >= best:
-            best, soup, entered[step] = accuracies[step], wider, True
-    return GreedySoup(soup, order, accuracies, entered)
+        if scores[step] >= best:
+            best, soup, entered[step] = scores[step], wider, True
+    return GreedySoup(soup, order, scores, entered)
 
 
 def task_arithmetic(n: int, scale: ArrayLike) -> np.ndarray:
@@ -170,16 +179,15 @@ def weight_angle(a: Anchor, b: Anchor) -> float:
         ConfigError: Parameters that differ in name or shape.
     """
     sums = np.zeros(3)
-    for _, first, second in _shared(a, b):
-        if first.is_floating_point():
-            sums += _products(first, second)
+    for _, (first, second) in side_by_side([a, b], "weight_angle(a, b)"):
+        sums += _products(first.cpu(), second.cpu())
     return _angle(*sums)
 
 
 def slerp_tensors(a: Anchor, b: Anchor, t: float) -> dict[str, Tensor]:
     """Weights at t of spherical interpolation tensor by tensor, as mergekit does it.
 
-    Each tensor turns by its own angle, so that the way is no linear combination of the two models:
+    Each tensor turns by its own angle, so that the path is no linear combination of the two models:
     the result is an anchor of its own. Nearly parallel tensors, and those of zeros, are mixed
     along the line; mergekit does so above a cosine of 0.9995, here only below 1e-6 radians.
 
@@ -196,19 +204,17 @@ def slerp_tensors(a: Anchor, b: Anchor, t: float) -> dict[str, Tensor]:
             directions, or a t that is not finite.
     """
     mixed = {}
-    for name, first, second in _shared(a, b):
-        if not first.is_floating_point():
-            mixed[name] = first.clone()
-            continue
+    for name, tensors in side_by_side([a, b], "slerp_tensors(a, b)"):
+        dtype = torch.promote_types(tensors[0].dtype, torch.float32)
+        first, second = (tensor.to("cpu", dtype) for tensor in tensors)
         try:
             (row,) = slerp(_angle(*_products(first, second)), t)
         except ConfigError as error:
             raise ConfigError(f"{error.what} (the tensor '{name}')") from None
-        dtype = torch.promote_types(first.dtype, torch.float32)
-        ends = (first.to(dtype), second.to(dtype))
-        terms = [(float(c), end) for c, end in zip(row, ends, strict=True) if c]
-        mixed[name] = add_up(terms, torch.empty_like(ends[0]))
-    return mixed
+        terms = [(float(c), end) for c, end in zip(row, (first, second), strict=True) if c]
+        mixed[name] = add_up(terms, torch.empty_like(first))
+    params = as_params(a)
+    return mixed | {name: params[name].clone() for name in params if name not in mixed}
 
 
 def _products(a: Tensor, b: Tensor) -> np.ndarray:
@@ -223,27 +229,10 @@ def _angle(aa: float, ad: float, dd: float) -> float:
     return math.atan2(math.sqrt(max(aa * dd - ad * ad, 0.0)), aa + ad)
 
 
-def _shared(a: Anchor, b: Anchor) -> Iterator[tuple[str, Tensor, Tensor]]:
-    first, second = as_state(a), as_state(b)
-    there = set(second)  # to ask a mapping that reads from disk would read the tensor
-    for name in first:
-        if name not in there:
-            raise ConfigError(
-                f"The second end lacks the parameter '{name}'.", found=f"{len(second)} tensors"
-            )
-        one, two = first[name].detach().cpu(), second[name].detach().cpu()
-        if one.shape != two.shape:
-            raise ConfigError(
-                f"The parameter '{name}' does not have the same shape at both ends.",
-                found=f"{tuple(one.shape)} and {tuple(two.shape)}",
-            )
-        yield name, one, two
-
-
-def _vector(values: ArrayLike | Sequence[float], where: str) -> np.ndarray:
-    given = np.asarray(values, dtype=np.float64)
-    if given.ndim != 1 or not len(given) or not np.isfinite(given).all():
+def _vector(values: ArrayLike, where: str) -> np.ndarray:
+    row = np.asarray(values, dtype=np.float64)
+    if row.ndim != 1 or not len(row) or not np.isfinite(row).all():
         raise ConfigError(
             "There must be one finite number or more, in one row.", where=where, found=values
         )
-    return given
+    return row

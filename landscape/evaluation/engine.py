@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landscape.checkpoints.mix import Anchor, Mixer, Rows
+from landscape.checkpoints.anchors import Anchor
+from landscape.checkpoints.mix import Mixer, Rows
 from landscape.core.errors import ConfigError
 from landscape.evaluation.calibrate import calibrate, is_worth_measuring
 from landscape.evaluation.forward import (

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from landscape.checkpoints.mix import Anchor, Mixer
+from landscape.checkpoints.anchors import Anchor
+from landscape.checkpoints.mix import Mixer
 from landscape.core.errors import ConfigError
 from landscape.evaluation.forward import arguments, eval_mode, logits_of, to_device
 from landscape.paths import as_coefficients

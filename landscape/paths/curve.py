@@ -1,4 +1,4 @@
-"""Curved ways between two ends, by control points between them."""
+"""Curved paths between two ends, by control points between them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike
 from scipy.special import comb
 
 from landscape.core.errors import ConfigError
-from landscape.paths.coefficients import way_positions
+from landscape.paths.coefficients import ParametricPath, spaced
 
 
 @dataclass(frozen=True)
-class Bezier:
+class Bezier(ParametricPath):
     """A Bezier curve, theta(t) = sum_i C(n, i) (1 - t)^(n - i) t^i anchor_i.
 
     Its anchors are the one end, ``degree - 1`` control points and the other end (Garipov et al.
@@ -29,12 +29,10 @@ class Bezier:
         ConfigError: A degree below 1, fewer than two points, or positions that do not ascend.
     """
 
-    points: int = 11
     degree: int = 2
-    at: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
-        way_positions(self.points, self.at, "curve")
+        super().__post_init__()
         if self.degree < 1:
             raise ConfigError("A Bezier curve's degree is at least 1.", found=self.degree)
 
@@ -43,24 +41,15 @@ class Bezier:
         """Ends and control points."""
         return self.degree + 1
 
-    @property
-    def positions(self) -> np.ndarray:
-        """(n_points,) values of t."""
-        return way_positions(self.points, self.at, "curve")
-
     def basis(self, t: ArrayLike) -> np.ndarray:
         """(len(t), degree + 1) Bernstein polynomials, at any positions."""
         t = np.asarray(t, dtype=np.float64)[:, None]
         i = np.arange(self.degree + 1)
         return comb(self.degree, i) * (1 - t) ** (self.degree - i) * t**i
 
-    def coefficients(self) -> np.ndarray:
-        """(n_points, degree + 1), rows that sum to 1."""
-        return self.basis(self.positions)
-
 
 @dataclass(frozen=True)
-class PolyChain:
+class PolyChain(ParametricPath):
     """A polygonal chain: straight from the one end over each bend to the other end.
 
     Its anchors are the one end, the bends and the other end (Garipov et al. 2018, arXiv
@@ -76,40 +65,29 @@ class PolyChain:
         ConfigError: Numbers out of range, or positions that do not ascend from 0 to 1.
     """
 
-    points: int = 11
     bends: int = 1
-    at: Sequence[float] | None = None
     knots: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
-        way_positions(self.points, self.at, "chain")
+        super().__post_init__()
         if self.bends < 0:
             raise ConfigError("A chain cannot have fewer than no bends.", found=self.bends)
         if self.knots is not None and len(self.knots) != self.n_anchors:
             raise ConfigError(
                 "A chain has a knot for each end and each bend.",
-                where="chain(knots=...)",
+                where="PolyChain(knots=...)",
                 expected=f"{self.n_anchors} of them",
                 found=self.knots,
             )
-        way_positions(self.n_anchors, self.knots, "chain")
+        spaced(self.n_anchors, self.knots, type(self).__name__)
 
     @property
     def n_anchors(self) -> int:
         """Ends and bends."""
         return self.bends + 2
 
-    @property
-    def positions(self) -> np.ndarray:
-        """(n_points,) values of t."""
-        return way_positions(self.points, self.at, "chain")
-
     def basis(self, t: ArrayLike) -> np.ndarray:
         """(len(t), bends + 2) hat functions, at any positions."""
         t = np.asarray(t, dtype=np.float64)
-        knots = way_positions(self.n_anchors, self.knots, "chain")
+        knots = spaced(self.n_anchors, self.knots, type(self).__name__)
         return np.stack([np.interp(t, knots, hat) for hat in np.eye(self.n_anchors)], axis=1)
-
-    def coefficients(self) -> np.ndarray:
-        """(n_points, bends + 2), rows that sum to 1, at most two of them not 0."""
-        return self.basis(self.positions)

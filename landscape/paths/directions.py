@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
-from landscape.checkpoints.gram_matrix import Anchor, as_state, gram
+from landscape.checkpoints.anchors import Anchor, as_params, shape_of, side_by_side
+from landscape.checkpoints.gram_matrix import gram
 from landscape.core.errors import ConfigError, require_known
 
 Normalize = Literal["filter", "layer", "none"]
@@ -57,7 +61,7 @@ def random_direction(
     """
     require_known("normalisation", normalize, get_args(Normalize), where="normalize")
     require_known("rule", one_dimensional, get_args(OneDimensional), where="one_dimensional")
-    state = as_state(params)
+    state = as_params(params)
     direction = {}
     for name in state:
         tensor = state[name].detach()
@@ -72,39 +76,55 @@ def random_direction(
     return direction
 
 
-def random_directions(
-    params: Anchor,
-    rng: torch.Generator,
-    n: int = 2,
-    *,
-    normalize: Normalize = "filter",
-    one_dimensional: OneDimensional = "zero",
-    orthogonalize: bool = False,
-) -> list[dict[str, Tensor]]:
-    """``n`` of ``random_direction``, one after the other; at a right angle if so asked.
+def difference(a: Anchor, b: Anchor) -> dict[str, Tensor]:
+    """The direction b - a: a step of 1 from ``a`` arrives at ``b``.
+
+    Raises:
+        ConfigError: ``b`` lacks a floating-point tensor of ``a`` or has it in another shape.
+    """
+    return {
+        name: end.to(start) - start for name, (start, end) in side_by_side([a, b], "difference")
+    }
+
+
+def read_direction(file: Path, like: Anchor) -> dict[str, Tensor]:
+    """A direction from a safetensors file, 0 in the parameters that the file does not hold.
 
     Args:
-        params: As in ``random_direction``.
-        rng: Draws the numbers.
-        n: How many.
-        normalize: As in ``random_direction``.
-        one_dimensional: As in ``random_direction``.
-        orthogonalize: Whether to pass them through ``orthogonal``; see there why not to.
+        file: Names and tensors; an eigenvector of the Hessian, for instance.
+        like: The centre of the slice, whose names and shapes the file's must be.
+
+    Raises:
+        ConfigError: No such file, a tensor that ``like`` lacks or has in another shape, or zeros
+            and numbers that are not finite.
     """
-    made = [
-        random_direction(params, rng, normalize=normalize, one_dimensional=one_dimensional)
-        for _ in range(n)
-    ]
-    return orthogonal(made) if orthogonalize else made
+    try:
+        tensors = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise ConfigError("The direction cannot be read.", where=file, found=error) from None
+    params = as_params(like)
+    for name, tensor in tensors.items():
+        require_known("parameter", name, params, where=file)
+        if tuple(tensor.shape) != shape_of(params, name):
+            raise ConfigError(
+                f"The direction has the parameter '{name}' in another shape.",
+                where=file,
+                expected=shape_of(params, name),
+                found=tuple(tensor.shape),
+            )
+    total = sum(float(tensor.double().square().sum()) for tensor in tensors.values())
+    if not 0 < total < np.inf:
+        raise ConfigError("A direction is finite, and not zero.", where=file)
+    direction = {name: torch.zeros_like(params[name]) for name in params}
+    direction |= {name: tensor.to(direction[name]) for name, tensor in tensors.items()}
+    return {name: tensor for name, tensor in direction.items() if tensor.is_floating_point()}
 
 
 def orthogonal(directions: Sequence[Anchor]) -> list[dict[str, Tensor]]:
     """The same directions at right angles: each less its shadows on those before it.
 
-    The first one and all norms stay (Gram and Schmidt). After filter normalisation the norms of
-    single filters do not stay exactly: taking the shadow away changes each filter by another
-    factor. Random directions of so many dimensions are nearly orthogonal anyway, so that this is
-    for given ones, or where exact angles matter more than exact filters.
+    The first one and all norms stay (Gram and Schmidt). Norms of single filters do not stay
+    exactly; random directions are nearly orthogonal anyway, so that this is for given ones.
 
     Args:
         directions: Each a mapping from name to tensor, all with the same names and shapes.
@@ -116,11 +136,10 @@ def orthogonal(directions: Sequence[Anchor]) -> list[dict[str, Tensor]]:
         ConfigError: No directions, one of zero, one that the others before it make up, or names
             and shapes that differ.
     """
-    states = [as_state(direction) for direction in directions]
+    states = [as_params(direction) for direction in directions]
     if not states:
         raise ConfigError("There are no directions.", where="orthogonal(directions)")
-    names = [name for name in states[0] if states[0][name].is_floating_point()]
-    zero = {name: states[0][name].new_zeros(()).expand(states[0][name].shape) for name in names}
+    zero = {name: torch.zeros_like(tensor) for name, tensor in states[0].items()}
     inner = gram([*states, zero], origin=len(states))[:-1, :-1]
     lengths = np.sqrt(inner.diagonal())
     rows = np.zeros_like(inner)  # of each result, in terms of the directions at unit length
@@ -140,40 +159,12 @@ def orthogonal(directions: Sequence[Anchor]) -> list[dict[str, Tensor]]:
             expected="directions that do not lie in one plane, line or point",
         )
     mixes = lengths[:, None] * rows / lengths[None]
-    return [
-        {name: _mixed([state[name] for state in states], mix) for name in names} for mix in mixes
-    ]
-
-
-def difference(a: Anchor, b: Anchor) -> dict[str, Tensor]:
-    """The direction b - a: a step of 1 from ``a`` arrives at ``b``.
-
-    Args:
-        a: A checkpoint, module, or mapping from name to tensor, read one tensor at a time.
-        b: The same, with at least the floating-point tensors of ``a``.
-
-    Raises:
-        ConfigError: ``b`` lacks a tensor of ``a`` or has it in another shape.
-    """
-    start, end = as_state(a), as_state(b)
-    direction = {}
-    for name in start:
-        tensor = start[name].detach()
-        if not tensor.is_floating_point():
-            continue
-        try:  # "name in end" would read the tensor once more
-            other = end[name].detach()
-        except KeyError:
-            other = None
-        if other is None or other.shape != tensor.shape:
-            raise ConfigError(
-                f"The parameter '{name}' is not the same in both.",
-                where="difference(a, b)",
-                expected=f"shape {tuple(tensor.shape)}",
-                found="no such tensor" if other is None else f"shape {tuple(other.shape)}",
-            )
-        direction[name] = other.to(tensor) - tensor
-    return direction
+    turned: list[dict[str, Tensor]] = [{} for _ in states]
+    for name, tensors in side_by_side(states, "orthogonal(directions)"):
+        for direction, mix in zip(turned, mixes, strict=True):
+            parts = [float(c) * t.double() for c, t in zip(mix, tensors, strict=True) if c]
+            direction[name] = torch.stack(parts).sum(0).to(tensors[0].dtype)
+    return turned
 
 
 def _scaled(drawn: Tensor, weights: Tensor, rule: str) -> Tensor:
@@ -183,16 +174,8 @@ def _scaled(drawn: Tensor, weights: Tensor, rule: str) -> Tensor:
         return drawn.zero_()
     rows = len(drawn) if rule == "filter" else 1
     flat, filters = drawn.reshape(rows, -1), weights.reshape(rows, -1)
-    size, own = (
+    norms = [
         torch.linalg.vector_norm(part, dim=1, keepdim=True, dtype=torch.float64)
         for part in (filters, flat)
-    )
-    return flat.mul_((size / own).to(flat.dtype)).reshape(weights.shape)
-
-
-def _mixed(tensors: Sequence[Tensor], mix: np.ndarray) -> Tensor:
-    total = torch.zeros_like(tensors[0], dtype=torch.float64)
-    for share, tensor in zip(mix, tensors, strict=True):
-        if share:
-            total += float(share) * tensor.detach()
-    return total.to(tensors[0].dtype)
+    ]
+    return flat.mul_((norms[0] / norms[1]).to(flat.dtype)).reshape(weights.shape)

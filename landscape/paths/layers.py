@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-
-from torch import Tensor
+from collections.abc import Iterable
 
 from landscape.checkpoints import Weights
-from landscape.checkpoints.gram_matrix import Anchor, as_state
+from landscape.checkpoints.anchors import Anchor, as_params, shape_of
 from landscape.core.errors import ConfigError
 
 # BERT, RoBERTa, ELECTRA: encoder.layer.<i>; DistilBERT: transformer.layer.<i>
@@ -20,9 +18,7 @@ _KINDS = {"attention": ("attention.",), "feed-forward": ("intermediate.", "outpu
 _LISTED = 10
 
 
-def parameter_groups(
-    names: Iterable[str], n_layers: int | None = None
-) -> dict[str, tuple[str, ...]]:
+def parameter_groups(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Groups of an encoder's parameters, by the names that BERT, RoBERTa and DistilBERT give them.
 
     ``embeddings``, ``layer 0``, ``layer 1``, ... and ``head`` (pooler, pre_classifier, classifier)
@@ -33,13 +29,12 @@ def parameter_groups(
 
     Args:
         names: Of parameters, or of a checkpoint's tensors.
-        n_layers: How many layers the encoder has; as many as are named, by default.
 
     Returns:
         From a group to its names, in the order given; groups without a parameter are left out.
 
     Raises:
-        ConfigError: Names that belong nowhere, by name; or a layer beyond ``n_layers``.
+        ConfigError: Names that belong nowhere, by name.
     """
     names = tuple(names)
     layers: dict[int, list[str]] = {}
@@ -66,13 +61,7 @@ def parameter_groups(
             expected="names as of BERT, RoBERTa or DistilBERT classifiers",
             found=", ".join(unknown[:_LISTED]) + more,
         )
-    count = max(layers, default=-1) + 1 if n_layers is None else n_layers
-    if layers and max(layers) >= count:
-        raise ConfigError(
-            "A parameter belongs to a layer that the encoder does not have.",
-            where=layers[max(layers)][0],
-            expected=f"layers 0 to {count - 1}",
-        )
+    count = max(layers, default=-1) + 1
     lower = [name for name in names for i in range(count // 2) if name in layers.get(i, ())]
     upper = [name for name in names for i in range(count // 2, count) if name in layers.get(i, ())]
     groups = {
@@ -98,7 +87,7 @@ def _kind(name: str, layer: re.Match[str] | None) -> str | None:
 def hybrid(a: Anchor, b: Anchor, names: Iterable[str]) -> Weights:
     """The weights of ``b`` under some names and of ``a`` elsewhere, read when they are asked for.
 
-    A ``Line`` with the anchors ``[a, hybrid(a, b, names)]`` is the way from ``a`` to ``b`` along
+    A ``Line`` with the anchors ``[a, hybrid(a, b, names)]`` is the path from ``a`` to ``b`` along
     these parameters alone.
 
     Args:
@@ -112,29 +101,21 @@ def hybrid(a: Anchor, b: Anchor, names: Iterable[str]) -> Weights:
     Raises:
         ConfigError: A name that either lacks, or tensors of different shapes.
     """
-    below, above, chosen = as_state(a), as_state(b), frozenset(names)
-    for end, state in (("first", below), ("second", above)):
-        if absent := sorted(chosen - set(state)):
+    below, above, chosen = as_params(a), as_params(b), frozenset(names)
+    for end, params in (("first", below), ("second", above)):
+        if absent := sorted(chosen - set(params)):
             raise ConfigError(
                 f"The {end} model lacks {len(absent)} of the chosen parameters.",
                 where="hybrid(a, b, names)",
                 found=", ".join(absent[:_LISTED]),
             )
-    shapes = {name: _shape(below, name) for name in below}
+    shapes = {name: shape_of(below, name) for name in below}
     for name in sorted(chosen):
-        if shapes[name] != _shape(above, name):
+        if shapes[name] != shape_of(above, name):
             raise ConfigError(
                 f"The parameter '{name}' does not have the same shape in both models.",
                 where="hybrid(a, b, names)",
                 expected=shapes[name],
-                found=_shape(above, name),
+                found=shape_of(above, name),
             )
-
-    def read(name: str) -> Tensor:
-        return (above if name in chosen else below)[name].detach()
-
-    return Weights(shapes, read)
-
-
-def _shape(state: Mapping[str, Tensor], name: str) -> tuple[int, ...]:
-    return state.shapes[name] if isinstance(state, Weights) else tuple(state[name].shape)
+    return Weights(shapes, lambda name: (above if name in chosen else below)[name].detach())

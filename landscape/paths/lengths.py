@@ -29,11 +29,11 @@ def distances(gram: ArrayLike, coefficients: ArrayLike | None = None) -> np.ndar
 
 
 def arc_lengths(gram: ArrayLike, coefficients: ArrayLike) -> np.ndarray:
-    """(n_points,) length of the way up to each point, straight from point to point.
+    """(n_points,) length of the path up to each point, straight from point to point.
 
     Args:
         gram: (n_anchors, n_anchors) inner products.
-        coefficients: (n_points, n_anchors), rows of one sum, in the order of the way.
+        coefficients: (n_points, n_anchors), rows of one sum, in the order of the path.
     """
     steps = np.diff(np.asarray(coefficients, np.float64), axis=0)
     squares = np.einsum("ik,kl,il->i", steps, _inner(gram), steps)
@@ -41,11 +41,11 @@ def arc_lengths(gram: ArrayLike, coefficients: ArrayLike) -> np.ndarray:
 
 
 def path_mean(values: ArrayLike, lengths: ArrayLike) -> np.ndarray:
-    """(...,) mean along a way by its arc length, by the trapezoidal rule.
+    """(...,) mean along a path by its arc length, by the trapezoidal rule.
 
     Args:
         values: (..., n_points), a loss for instance.
-        lengths: (n_points,) length of the way up to each point.
+        lengths: (n_points,) length of the path up to each point.
     """
     y, s = np.asarray(values, np.float64), np.asarray(lengths, np.float64)
     if s[-1] <= s[0]:

@@ -11,8 +11,41 @@ from landscape.core.errors import ConfigError
 from landscape.paths.coefficients import axis
 
 
+class Grid:
+    """Points row by row: all x of the lowest y first; of one axis, all x."""
+
+    x: np.ndarray
+    y: np.ndarray | None
+
+    def _set_axes(self) -> None:
+        # frozen, so that what was checked stays
+        for name in ("x", "y"):
+            if (values := getattr(self, name)) is not None:
+                object.__setattr__(self, name, axis(values, f"{type(self).__name__}({name})"))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_y, n_x) or (n_x,), for a surface's arrays."""
+        return (len(self.x),) if self.y is None else (len(self.y), len(self.x))
+
+    @property
+    def positions(self) -> np.ndarray:
+        """(n_points, 2) coordinates row by row, or (n_x, 1)."""
+        if self.y is None:
+            return self.x[:, None]
+        return np.stack([part.ravel() for part in np.meshgrid(self.x, self.y)], axis=1)
+
+    def basis(self, positions: ArrayLike) -> np.ndarray:
+        """(n_points, n_anchors) coefficients of any positions (n_points, n_axes)."""
+        raise NotImplementedError
+
+    def coefficients(self) -> np.ndarray:
+        """(n_points, n_anchors)."""
+        return self.basis(self.positions)
+
+
 @dataclass(frozen=True, eq=False)
-class Plane:
+class Plane(Grid):
     """The plane through three anchors, in coordinates of true lengths.
 
     Points lie row by row: all x of the lowest y first. Corners usually come from
@@ -49,32 +82,14 @@ class Plane:
                 where="Plane(corners)",
                 found=corners.tolist(),
             )
-        # frozen, so that what was checked stays
         object.__setattr__(self, "corners", corners)
-        object.__setattr__(self, "x", axis(self.x, "Plane(x)"))
-        object.__setattr__(self, "y", axis(self.y, "Plane(y)"))
+        self._set_axes()
 
     @classmethod
     def around(cls, corners: ArrayLike, points: int = 21, margin: float = 0.2) -> Plane:
-        """A grid that holds the three corners and ``margin`` of its width on each side.
-
-        Args:
-            corners: (3, 2), where the anchors lie.
-            points: Along the longer side; spacing is the same along both.
-            margin: A share of each side.
-        """
+        """A grid that holds the three corners; see ``grid_around``."""
         x, y = grid_around(corners, points, margin, "Plane.around")
         return cls(np.asarray(corners, dtype=np.float64), x, y)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(n_y, n_x), for a surface's arrays."""
-        return len(self.y), len(self.x)
-
-    @property
-    def positions(self) -> np.ndarray:
-        """(n_y n_x, 2) coordinates, row by row."""
-        return _grid(self.x, self.y)
 
     def basis(self, positions: ArrayLike) -> np.ndarray:
         """(n_points, 3) affine coordinates, rows that sum to 1, of any positions (n_points, 2)."""
@@ -83,13 +98,9 @@ class Plane:
         others = np.linalg.solve(sides.T, moved.T).T
         return np.column_stack([1 - others.sum(1), others])
 
-    def coefficients(self) -> np.ndarray:
-        """(n_y n_x, 3), rows that sum to 1."""
-        return self.basis(self.positions)
-
 
 @dataclass(frozen=True, eq=False)
-class Directions:
+class Directions(Grid):
     """A slice along one or two directions: theta(x, y) = centre + x d1 + y d2.
 
     Its anchors are the centre and the directions. Points lie row by row: all x of the lowest y
@@ -107,32 +118,16 @@ class Directions:
     y: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "x", axis(self.x, "Directions(x)"))
-        if self.y is not None:
-            object.__setattr__(self, "y", axis(self.y, "Directions(y)"))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(n_y, n_x) or (n_x,), for a surface's arrays."""
-        return (len(self.x),) if self.y is None else (len(self.y), len(self.x))
-
-    @property
-    def positions(self) -> np.ndarray:
-        """(n_points, 2) coordinates row by row, or (n_x, 1)."""
-        return self.x[:, None] if self.y is None else _grid(self.x, self.y)
+        self._set_axes()
 
     def basis(self, positions: ArrayLike) -> np.ndarray:
         """(n_points, n_anchors) rows (1, x, y), of any positions."""
-        given = np.asarray(positions, dtype=np.float64)
-        return np.column_stack([np.ones(len(given)), given])
-
-    def coefficients(self) -> np.ndarray:
-        """(n_points, 2 or 3)."""
-        return self.basis(self.positions)
+        steps = np.asarray(positions, dtype=np.float64)
+        return np.column_stack([np.ones(len(steps)), steps])
 
 
 @dataclass(frozen=True, eq=False)
-class Span:
+class Span(Grid):
     """A grid on two axes that are combinations of the anchors, as principal axes are.
 
     theta(x, y) = origin @ anchors + x axes[0] @ anchors + y axes[1] @ anchors. Points lie row by
@@ -169,26 +164,11 @@ class Span:
             )
         object.__setattr__(self, "origin", origin)
         object.__setattr__(self, "axes", axes)
-        object.__setattr__(self, "x", axis(self.x, "Span(x)"))
-        object.__setattr__(self, "y", axis(self.y, "Span(y)"))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(n_y, n_x), for a surface's arrays."""
-        return len(self.y), len(self.x)
-
-    @property
-    def positions(self) -> np.ndarray:
-        """(n_y n_x, 2) coordinates, row by row."""
-        return _grid(self.x, self.y)
+        self._set_axes()
 
     def basis(self, positions: ArrayLike) -> np.ndarray:
         """(n_points, n_anchors) coefficients of any positions (n_points, 2)."""
         return self.origin + np.asarray(positions, dtype=np.float64) @ self.axes
-
-    def coefficients(self) -> np.ndarray:
-        """(n_y n_x, n_anchors)."""
-        return self.basis(self.positions)
 
 
 def grid_around(
@@ -220,7 +200,3 @@ def grid_around(
     middle = (low + high) / 2
     x, y = (middle[k] + step * (np.arange(n[k]) - (n[k] - 1) / 2) for k in (0, 1))
     return x, y
-
-
-def _grid(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.stack([part.ravel() for part in np.meshgrid(x, y)], axis=1)

@@ -36,12 +36,7 @@ class Pca:
     off_plane: np.ndarray
 
     def span(self, points: int = 21, margin: float = 0.2) -> Span:
-        """A grid on the first two axes that holds all anchors' projections, evenly spaced.
-
-        Args:
-            points: Along the longer side; spacing is the same along both.
-            margin: A share of each side.
-        """
+        """A grid on the first two axes that holds all anchors' projections."""
         x, y = grid_around(self.coordinates[:, :2], points, margin, "Pca.span")
         return Span(self.origin, self.axes[:2], x, y)
 

@@ -7,7 +7,7 @@ what lies below a hundredth of a nat is not told apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise, product
 
@@ -30,31 +30,17 @@ class RefinedSurface:
     """What was measured of a grid.
 
     Attributes:
-        shape: (n_y, n_x); points lie row by row, all x of the lowest y first.
         values: (n_points, n_sets) mean losses in nats, NaN where not evaluated.
         evaluated: (n_points,) whether a point was measured, now or before.
-        cells: The rectangles that were not split any further.
     """
 
-    shape: tuple[int, int]
     values: Array = field(repr=False)
     evaluated: Mask = field(repr=False)
-    cells: tuple[Cell, ...] = field(repr=False)
 
     @property
     def saved(self) -> float:
         """The share of the points that were not evaluated."""
         return 1.0 - float(self.evaluated.mean())
-
-    def filled(self, values: ArrayLike | None = None, *, log: bool = True) -> Array:
-        """Values at all points: those measured as they are, the others interpolated.
-
-        Args:
-            values: (n_points, ...) of any quantity at the points evaluated; the losses by default.
-            log: Whether they are losses, to be interpolated in their logarithm.
-        """
-        given = self.values if values is None else values
-        return fill_surface(given, self.shape, self.evaluated, self.cells, log=log)
 
 
 def refine_surface(
@@ -113,51 +99,49 @@ def refine_surface(
         whole = set(cells) - set(due)
         cells = sorted(whole | {part for cell in due for part in _parts(cell)})
         due = [cell for cell in cells if _can_split(cell) and near_bend[_window(cell)].any()]
-    return RefinedSurface((shape[0], shape[1]), losses.values, losses.done, tuple(cells))
+    return RefinedSurface(losses.values, losses.done)
 
 
 def fill_surface(
     values: ArrayLike,
     shape: tuple[int, int],
     evaluated: ArrayLike | None = None,
-    cells: Sequence[Cell] | None = None,
     *,
     log: bool = False,
 ) -> Array:
-    """Interpolate a grid from some of its points, bilinearly in each cell.
+    """Interpolate a grid from some of its points, bilinearly in each cell of a refinement.
+
+    Where the points are not those of cells, as after an interruption, the interpolation is linear
+    between neighbours, and beyond them the nearest.
 
     Args:
         values: (n_points, ...), row by row; ignored where not evaluated.
         shape: (n_y, n_x).
         evaluated: (n_points,) bool; where no value is NaN, by default.
-        cells: Of a ``RefinedSurface``; found from ``evaluated`` by default. Where the points are
-            not those of cells, as after an interruption, the interpolation is linear between
-            neighbours, and beyond them the nearest.
         log: Whether the values are losses, to be interpolated in log(loss + 0.01).
 
     Returns:
         The shape of ``values``; evaluated values as they are, even if they are not finite.
     """
-    given = np.asarray(values, dtype=np.float64)
-    flat = given.reshape(len(given), -1)
+    array = np.asarray(values, dtype=np.float64)
+    flat = array.reshape(len(array), -1)
     done: Mask = np.asarray(~np.isnan(flat).any(1) if evaluated is None else evaluated, dtype=bool)
     heights = np.where(done[:, None], _to_log(flat) if log else flat, np.nan)
-    surface, known = heights.reshape(*shape, -1), done.reshape(*shape, 1)
-    if cells is None:
-        cells = _find_cells(known[..., 0])
+    surface, measured = heights.reshape(*shape, -1), done.reshape(*shape, 1)
+    cells = _find_cells(measured[..., 0])
     if cells is None:
         surface = _scattered(surface)
     else:
         # small ones last: a large cell does not see the points amid its edges
         for cell in sorted(cells, key=lambda c: (c[0] - c[1]) * (c[3] - c[2])):
             inside, window = _bilinear(surface, cell), _window(cell)
-            keep = known[window] | ~np.isfinite(inside)
+            keep = measured[window] | ~np.isfinite(inside)
             surface[window] = np.where(keep, surface[window], inside)
     filled = surface.reshape(flat.shape)
     if log:
         filled = np.maximum(np.exp(filled) - FLOOR, 0.0)
     filled[done] = flat[done]
-    return filled.reshape(given.shape)
+    return filled.reshape(array.shape)
 
 
 class _Losses:
@@ -174,21 +158,21 @@ class _Losses:
 
     def ask(self, points: Iterable[tuple[int, int]]) -> None:
         """Measure the points, (row, column), that are not known yet."""
-        wanted = {row * self._n_x + column for row, column in points}
-        new = sorted(index for index in wanted if not self.done[index])
+        indices = {row * self._n_x + column for row, column in points}
+        new = sorted(index for index in indices if not self.done[index])
         if not new:
             return
-        found = _checked(self._measure(new), "measure(indices)", len(new))
+        losses = _checked(self._measure(new), "measure(indices)", len(new))
         if not self.values.shape[1]:
-            self.values = np.full((len(self.values), found.shape[1]), np.nan)
-        if found.shape[1] != self.values.shape[1]:
+            self.values = np.full((len(self.values), losses.shape[1]), np.nan)
+        if losses.shape[1] != self.values.shape[1]:
             raise ConfigError(
                 "The number of data sets is not the same everywhere.",
                 where="measure(indices)",
                 expected=f"{self.values.shape[1]} losses a point",
-                found=found.shape[1],
+                found=losses.shape[1],
             )
-        self.values[new] = found
+        self.values[new] = losses
         self.done[new] = True
 
 
@@ -293,11 +277,12 @@ def _scattered(surface: Array) -> Array:
     """Linear interpolation of scattered points, in units of the grid's steps."""
     flat = surface.reshape(-1, surface.shape[-1])
     places = np.argwhere(np.ones(surface.shape[:2], dtype=bool))
-    known = np.isfinite(flat).all(1)
-    if not known.any():
+    measured = np.isfinite(flat).all(1)
+    if not measured.any():
         return surface
-    filled = griddata(places[known], flat[known], places, method="nearest")
-    if np.linalg.matrix_rank(places[known] - places[known][0]) == 2:
-        linear = griddata(places[known], flat[known], places, method="linear")
+    there, heights = places[measured], flat[measured]
+    filled = griddata(there, heights, places, method="nearest")
+    if np.linalg.matrix_rank(there - there[0]) == 2:
+        linear = griddata(there, heights, places, method="linear")
         filled = np.where(np.isfinite(linear), linear, filled)
     return np.asarray(filled).reshape(surface.shape)

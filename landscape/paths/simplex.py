@@ -1,8 +1,9 @@
-"""Convex combinations of any number of anchors."""
+"""Convex combinations of any number of anchors: grids on a simplex, samples of a complex."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
@@ -44,3 +45,46 @@ class Simplex:
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """(n, vertices) points drawn evenly from the simplex: flat Dirichlet coordinates."""
         return rng.dirichlet(np.ones(self.vertices), size=n)
+
+
+@dataclass(frozen=True)
+class SimplexSample:
+    """Points drawn evenly from simplexes that may share vertices: a simplicial complex.
+
+    Args:
+        simplexes: For each, the indices of its vertices among the anchors.
+        n_anchors: How many vertices there are in all.
+        volumes: (n_simplexes,) of each, in proportion to which it is drawn from.
+        points: How many.
+        seed: Of the draw.
+    """
+
+    simplexes: tuple[tuple[int, ...], ...]
+    n_anchors: int
+    volumes: np.ndarray = field(repr=False)
+    points: int = 100
+    seed: int = 0
+
+    def coefficients(self) -> np.ndarray:
+        """(points, n_anchors) barycentric coordinates."""
+        rng = np.random.default_rng(self.seed)
+        return draw(self.simplexes, self.volumes, self.n_anchors, self.points, rng)
+
+
+def draw(
+    simplexes: Sequence[Sequence[int]],
+    volumes: np.ndarray,
+    n_anchors: int,
+    n: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """(n, n_anchors) points drawn evenly from simplexes of one dimension.
+
+    A simplex is chosen in proportion to its volume, a point of it by flat Dirichlet coordinates.
+    """
+    rows = np.zeros((n, n_anchors))
+    numbers = rng.choice(len(simplexes), size=n, p=volumes / volumes.sum())
+    for row, number in zip(rows, numbers, strict=True):
+        members = simplexes[number]
+        row[list(members)] = Simplex(len(members)).sample(1, rng)[0]
+    return rows

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landscape.checkpoints.mix import Anchor
+from landscape.checkpoints.anchors import Anchor
 from landscape.core.errors import ConfigError
 from landscape.evaluation import Evaluator
 from landscape.evaluation.gradient import Gradients

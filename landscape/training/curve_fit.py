@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landscape.checkpoints.mix import Anchor
+from landscape.checkpoints.anchors import Anchor
 from landscape.core.errors import ConfigError
 from landscape.evaluation.gradient import Gradients
 from landscape.paths import Bezier, Line, PolyChain

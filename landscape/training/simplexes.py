@@ -17,8 +17,8 @@ import torch
 from scipy.special import logsumexp
 from torch import Tensor, nn
 
+from landscape.checkpoints.anchors import Anchor
 from landscape.checkpoints.gram_matrix import gram
-from landscape.checkpoints.mix import Anchor
 from landscape.core.errors import ConfigError
 from landscape.evaluation.gradient import Gradients
 from landscape.paths import Simplex, volume

@@ -66,7 +66,7 @@ def test_a_greedy_soup_is_what_souping_by_hand_gives() -> None:
         return float((done.predictions[0] == labels.numpy()).mean())
 
     scores = [accuracy_of(row) for row in np.eye(7)]
-    soup = greedy(scores, accuracy_of)
+    soup = greedy(7, accuracy_of)
 
     def by_hand(chosen: list[int]) -> float:
         mean = torch.stack([members[i]["weight"] for i in chosen]).mean(0)
@@ -81,8 +81,8 @@ def test_a_greedy_soup_is_what_souping_by_hand_gives() -> None:
     assert 1 < len(chosen) < 7  # some help, some do not
     np.testing.assert_array_equal(np.flatnonzero(soup.coefficients), sorted(chosen))
     np.testing.assert_allclose(soup.coefficients[chosen], 1 / len(chosen))
-    assert soup.order[soup.entered].tolist() == chosen
-    np.testing.assert_allclose(soup.accuracies, steps, atol=1e-6)
+    assert soup.members == chosen
+    np.testing.assert_allclose(soup.scores, steps, atol=1e-6)
     assert accuracy_of(soup.coefficients) >= max(scores)
 
 
@@ -95,20 +95,20 @@ def test_greedy_soups_never_get_worse(scores: list[float], seed: int) -> None:
     def accuracy_of(row: np.ndarray) -> float:
         return table.setdefault(row.tobytes(), float(rng.choice([0.2, 0.5, 0.5, 0.8])))
 
-    soup = greedy(scores, accuracy_of)
+    soup = greedy(len(scores), accuracy_of, alone=scores)
     assert sorted(soup.order) == list(range(len(scores)))
     assert (np.diff(np.array(scores)[soup.order]) <= 0).all()
     assert soup.entered[0]
-    assert (np.diff(soup.accuracies[soup.entered]) >= 0).all()
+    assert (np.diff(soup.scores[soup.entered]) >= 0).all()
     assert soup.coefficients.sum() == pytest.approx(1)
-    assert table[soup.coefficients.tobytes()] == soup.accuracies[soup.entered][-1]
+    assert table[soup.coefficients.tobytes()] == soup.scores[soup.entered][-1]
 
 
 def test_greedy_refuses_what_is_not_finite() -> None:
-    with pytest.raises(ConfigError, match=r"accuracy of a soup is not finite[\s\S]*members \[1\]"):
-        greedy([0.1, 0.9], lambda row: math.nan)
-    with pytest.raises(ConfigError, match=r"greedy\(scores\)"):
-        greedy([0.1, math.nan], lambda row: 1.0)
+    with pytest.raises(ConfigError, match=r"score of a soup is not finite[\s\S]*members \[1\]"):
+        greedy(2, lambda row: math.nan, alone=[0.1, 0.9])
+    with pytest.raises(ConfigError, match=r"greedy\(alone\)"):
+        greedy(2, lambda row: 1.0, alone=[0.1, math.nan])
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.4, 1.0, -0.5, [0.3, 0.0, -1.0]])
@@ -209,7 +209,7 @@ def test_slerp_by_tensors_turns_each_by_its_own_angle() -> None:
     ("b", "message"),
     [
         ({}, "lacks the parameter 'w'"),
-        ({"w": torch.ones(3)}, r"'w' does not have the same shape[\s\S]*\(2,\) and \(3,\)"),
+        ({"w": torch.ones(3)}, r"'w' does not have the same shape[\s\S]*\(2,\), \(3,\)"),
         ({"w": -torch.ones(2)}, r"opposite directions.*\(the tensor 'w'\)"),
     ],
 )

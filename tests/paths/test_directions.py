@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from landscape.core.errors import ConfigError
 from landscape.evaluation import evaluate
 from landscape.paths import Directions
-from landscape.paths.directions import difference, orthogonal, random_direction, random_directions
+from landscape.paths.directions import difference, orthogonal, random_direction, read_direction
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -151,8 +153,9 @@ def test_orthogonal_directions_are_those_of_a_qr_decomposition(seed: int, n: int
 
 def test_random_directions_are_nearly_at_right_angles_and_exactly_so_on_demand() -> None:
     params = {"weight": torch.randn(100, 400, generator=generator(9))}
-    near = random_directions(params, generator())
-    exact = random_directions(params, generator(), orthogonalize=True)
+    rng = generator()
+    near = [random_direction(params, rng) for _ in range(2)]
+    exact = orthogonal(near)
     cosines = [
         flat(a) @ flat(b) / np.linalg.norm(flat(a)) / np.linalg.norm(flat(b))
         for a, b in (near, exact)
@@ -160,10 +163,26 @@ def test_random_directions_are_nearly_at_right_angles_and_exactly_so_on_demand()
     assert 1e-5 < abs(cosines[0]) < 5 / np.sqrt(40_000)
     assert abs(cosines[1]) < 1e-8
     np.testing.assert_array_equal(flat(near[0]), flat(exact[0]))
-    # what it costs: a filter's norm is no longer exactly that of the weights
-    rows = exact[1]["weight"].norm(dim=1) / params["weight"].norm(dim=1)
-    assert 1e-6 < float((rows - 1).abs().max()) < 0.01
-    assert len(random_directions(params, generator(), n=3)) == 3
+
+
+def test_a_direction_is_read_from_a_file(tmp_path: Path) -> None:
+    params, vector = weights(), {"conv": torch.ones(2, 3, 5), "scale": torch.tensor(2.0)}
+    save_file(vector, tmp_path / "v.safetensors")
+    direction = read_direction(tmp_path / "v.safetensors", params)
+    assert list(direction) == [name for name in params if name != "position_ids"]
+    for name, tensor in direction.items():
+        torch.testing.assert_close(tensor, vector.get(name, torch.zeros_like(params[name])))
+    for wrong, message in (
+        ({"cnv": torch.ones(1)}, "did you mean 'conv'"),
+        ({"conv": torch.ones(2)}, r"(?s)expected: \(2, 3, 5\).*found: \(2,\)"),
+        ({"scale": torch.tensor(0.0)}, "not zero"),
+        ({"scale": torch.tensor(torch.nan)}, "finite"),
+    ):
+        save_file(wrong, tmp_path / "v.safetensors")
+        with pytest.raises(ConfigError, match=message):
+            read_direction(tmp_path / "v.safetensors", params)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_direction(tmp_path / "absent.safetensors", params)
 
 
 def test_a_difference_leads_from_one_to_the_other() -> None:
@@ -200,9 +219,9 @@ def test_errors_say_what_is_wrong() -> None:
         random_direction(weights(), generator(), one_dimensional="one")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="no parameters to draw a direction for"):
         random_direction({"ids": torch.arange(3)}, generator())
-    with pytest.raises(ConfigError, match=r"(?s)'b' is not the same.*no such tensor"):
+    with pytest.raises(ConfigError, match="lacks the parameter 'b'"):
         difference({"b": torch.ones(2)}, {"a": torch.ones(2)})
-    with pytest.raises(ConfigError, match=r"(?s)expected: shape \(2,\).*found: shape \(3,\)"):
+    with pytest.raises(ConfigError, match=r"(?s)'b'.*found: \[\(2,\), \(3,\)\]"):
         difference({"b": torch.ones(2)}, {"b": torch.ones(3)})
     with pytest.raises(ConfigError, match="no directions"):
         orthogonal([])
