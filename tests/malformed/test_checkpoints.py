@@ -1,0 +1,182 @@
+"""Checkpoint folders: configurations, tokenizers, references."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from landscape.checkpoints import load_checkpoint
+from landscape.core.errors import CheckpointError
+from tests.malformed.inputs import Inputs, edit_json, nested
+
+Refused = Callable[..., None]
+Command = Callable[..., str]
+CONFIG, SETTINGS, TOKENIZER = "config.json", "tokenizer_config.json", "tokenizer.json"
+FILES: dict[str, tuple[str, str | bytes | Callable[[Path], Any]]] = {
+    "nested 10,000 deep": (CONFIG, nested(10_000)),
+    "half of a JSON object": (CONFIG, '{"model_type": '),
+    "no UTF-8": (CONFIG, b"\xff\xfe{}"),
+    "a list": (CONFIG, "[1]"),
+    "100 MB": (CONFIG, b'{"a": "' + b"x" * 10**8 + b'"}'),
+    "a folder": (CONFIG, Path.mkdir),
+    "a pipe that nobody writes to": (CONFIG, os.mkfifo),
+    "no tokenizer": (TOKENIZER, lambda path: None),
+    "half a tokenizer": (TOKENIZER, '{"model": '),
+    "a tokenizer nested 100,000 deep": (TOKENIZER, nested(100_000)),
+    "a tokenizer that is a list": (TOKENIZER, "[]"),
+    "a tokenizer without a model": (TOKENIZER, "{}"),
+    "a tokenizer of an unknown model": (TOKENIZER, '{"model": {"type": "X"}}'),
+    "settings that are a list": (SETTINGS, "[]"),
+    "settings that are no JSON": (SETTINGS, "{"),
+}
+
+
+@pytest.mark.parametrize(("name", "content"), FILES.values(), ids=FILES)
+def test_files(
+    name: str,
+    content: str | bytes | Callable[[Path], Any],
+    inputs: Inputs,
+    refused: Refused,
+) -> None:
+    """Of one classifier of two."""
+    member, other = inputs.members()
+    (member / name).unlink()
+    if callable(content):
+        content(member / name)
+    else:
+        (member / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    refused("check", member, other, naming=("member-0", name.partition(".")[0].partition("_")[0]))
+
+
+def _labels(**names: object) -> dict[str, Any]:
+    return {"id2label": {key.removeprefix("_"): name for key, name in names.items()}}
+
+
+KEYS: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown architecture": ({"model_type": "gigaformer"}, "gigaformer"),
+    "no architecture": ({"model_type": None}, CONFIG),
+    "an architecture that is a list": ({"model_type": ["bert"]}, CONFIG),
+    "an architecture that is a path": ({"model_type": "../../x"}, CONFIG),
+    "an architecture without a classifier": ({"model_type": "clip"}, CONFIG),
+    "a width that is text": ({"hidden_size": "wide"}, CONFIG),
+    "a width of 0": ({"hidden_size": 0}, CONFIG),
+    "a negative width": ({"hidden_size": -16}, CONFIG),
+    "a width of 2^70": ({"hidden_size": 2**70}, CONFIG),
+    "a width of 10^9": ({"hidden_size": 10**9}, "embeddings"),
+    "a vocabulary of 10^15": ({"vocab_size": 10**15}, "member-0"),
+    "10^9 layers": ({"num_hidden_layers": 10**9}, "layers"),
+    "50,000 layers": ({"num_hidden_layers": 50_000}, "layers"),
+    "10^9 labels": ({"id2label": None, "num_labels": 10**9}, "labels"),
+    "more layers than tensors": ({"num_hidden_layers": 40}, "608"),
+    "labels by name": (_labels(no="0"), CONFIG),
+    "labels in a list": ({"id2label": ["no", "yes"]}, CONFIG),
+    "a label numbered with a superscript": ({"id2label": {"²": "no", "1": "yes"}}, CONFIG),
+    "a label numbered with 5,000 digits": ({"id2label": {"9" * 5000: "no", "1": "yes"}}, CONFIG),
+    "two labels of one number": (_labels(_0="no", _00="yes"), CONFIG),
+    "a label that is an object": (_labels(_0={"a": 1}, _1="yes"), CONFIG),
+    "a label that is no text": (_labels(_0="\ud800", _1="yes"), CONFIG),
+    "a label of 10 million letters": (_labels(_0="x" * 10**7, _1="yes"), CONFIG),
+}
+
+
+@pytest.mark.parametrize(("changes", "piece"), KEYS.values(), ids=KEYS)
+def test_keys(changes: dict[str, Any], piece: str, inputs: Inputs, refused: Refused) -> None:
+    """The same in both."""
+    for member in inputs.members():
+        edit_json(member / CONFIG, changes)
+    refused("check", "population/member-*", naming=("member-0", piece))
+
+
+SETTINGS_KEYS: dict[str, object] = {
+    "model_max_length": "long",
+    "model_max_length ": -1,
+    "padding_side": "up",
+    "model_input_names": ["x"],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), SETTINGS_KEYS.items(), ids=SETTINGS_KEYS)
+def test_tokenizer_settings(key: str, value: object, inputs: Inputs, refused: Refused) -> None:
+    config = inputs.config()
+    for member in inputs.members():
+        edit_json(member / SETTINGS, {key.strip(): value})
+    refused("check", config, naming="tokenizer")
+
+
+def test_a_token_beyond_the_rows_of_the_model(inputs: Inputs, refused: Refused) -> None:
+    config = inputs.config()
+    for member in inputs.members():
+        content = json.loads((member / TOKENIZER).read_text())
+        content["model"]["vocab"]["cat"] = 10**6
+        (member / TOKENIZER).write_text(json.dumps(content))
+    refused("check", config, naming=("member-0", "vocab_size"))
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"tokenizer_class": None}, {"tokenizer_class": "os.system"}]
+)
+@pytest.mark.parametrize("file", [CONFIG, SETTINGS])
+def test_code_beside_the_weights_is_never_run(
+    file: str, changes: dict[str, Any], inputs: Inputs, command: Command, refused: Refused
+) -> None:
+    """Where a tokenizer asks for it, its known class is used instead."""
+    config = inputs.config()
+    names = {"AutoConfig": "own.Own", "AutoModelForSequenceClassification": "own.Own"}
+    for member in inputs.members():
+        (member / "own.py").write_text(f"open({str(inputs.canary)!r}, 'w')\nclass Own: ...\n")
+        edit_json(member / file, {"auto_map": {**names, "AutoTokenizer": ["own.Own"] * 2}})
+        edit_json(member / SETTINGS, changes)
+    if file == SETTINGS:
+        command("check", config)
+    else:
+        refused("check", config, naming=("member-0", "own.Own"))
+
+
+@pytest.mark.parametrize("notes", [{"seed": "one"}, {"step": [1]}, {"seed": 10**400}])
+def test_notes_of_finetuning(notes: dict[str, Any], inputs: Inputs, refused: Refused) -> None:
+    config = inputs.config()
+    (inputs.members()[1] / "landscape.json").write_text(json.dumps(notes))
+    refused("run", config, naming=("landscape.json", *notes))
+
+
+REFERENCES: dict[str, str] = {
+    "a file": "../secret.txt",
+    "nowhere": "./nowhere",
+    "a NUL": "population/\0",
+    "10,000 letters": "x" * 10_000,
+    "nothing": "",
+    "a package with a path": "package:os/../../etc",
+    "a package that runs when it is looked for": "package:this.x/a",
+    "a hub id that leads out": "../..@../../secret",
+    "a URL": "https://example.org/model",
+    "a glob of no folder": "population/*.txt",
+    "a user who is not there": "~nobody-of-this-name/x",
+}
+
+
+@pytest.mark.parametrize("ref", REFERENCES.values(), ids=REFERENCES)
+def test_references(ref: str, inputs: Inputs, refused: Refused) -> None:
+    refused("check", ref, inputs.members()[0], naming=ref[:100].rstrip("\0"))
+
+
+def test_links_that_lead_nowhere_else_are_followed(population: Path, tmp_path: Path) -> None:
+    """Those of the hub's cache, to its blobs; and a folder that is itself a link."""
+    sound = load_checkpoint(population / "member-0")
+    cache = tmp_path / "models--lab--one"
+    snapshot, blobs = cache / "snapshots" / ("a" * 40), cache / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for number, file in enumerate(sound.path.iterdir()):
+        file.rename(blobs / str(number))
+        (snapshot / file.name).symlink_to(Path("../../blobs") / str(number))
+    (tmp_path / "link").symlink_to(snapshot)
+    for path in (snapshot, tmp_path / "link"):
+        assert load_checkpoint(path).params.shapes == sound.params.shapes
+    (snapshot / "merges.txt").symlink_to(population)
+    with pytest.raises(CheckpointError, match=r"merges\.txt"):
+        load_checkpoint(snapshot)

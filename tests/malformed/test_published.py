@@ -1,0 +1,160 @@
+"""What others published: pickles, logs, tables, predictions."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.malformed.inputs import Code, Inputs
+from tests.malformed.weights import doubled
+
+Refused = Callable[..., None]
+CURVES = "model_a,model_b,t,loss\na,b,0,1\na,b,0.5,2\na,b,1,1\n"
+LOG = """Euclidean distance between a and b: 1.5.
+Interpolating between a and b on dev
+[1.0, 0.0]
+point_num    loss    accuracy
+-----------  ------  ----------
+0            1.0     0.5
+[0.0, 1.0]
+point_num    loss    accuracy
+-----------  ------  ----------
+1            1.2     0.5
+"""
+
+
+def _array(shape: tuple[int, ...]) -> bytes:
+    """A dictionary from a pair to an array of this shape, of sixteen bytes."""
+    state = b"(K\1" + pickle.dumps(shape, 2)[2:-1] + b"cnumpy\ndtype\nX\2\0\0\0f8K\0K\1\x87R"
+    state += b"(K\3X\1\0\0\0<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x89C\x10" + bytes(16)
+    value = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85C\1b\x87R"
+    return b"\x80\x03}X\1\0\0\0aX\1\0\0\0b\x86" + value + state + b"tbs."
+
+
+def _repeated(depth: int) -> bytes:
+    """Lists that hold the one before ten times."""
+    lists = (
+        b"]r" + struct.pack("<I", k) + b"(" + (b"j" + struct.pack("<I", k - 1)) * 10 + b"e"
+        for k in range(1, depth)
+    )
+    return b"\x80\x02]q\0" + b"".join(lists) + b"."
+
+
+def _recursive() -> bytes:
+    value: dict[object, object] = {}
+    value["a", "b"] = [value]
+    return pickle.dumps(value)
+
+
+PICKLES: dict[str, bytes] = {
+    "a name with dots": b"\x80\x04\x8c\x0bcollections\x8c\x0fabc.sys.modules\x93.",
+    "a dictionary that holds itself": _recursive(),
+    "a key that takes for ever to hash": doubled(60),
+    "lists 100,000 deep": b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".",
+    "a few values repeated without end": _repeated(40),
+    "text of 2^60 letters": b"\x80\x04\x8d" + struct.pack("<Q", 2**60) + b"a.",
+    "a memo of 2^31 slots": b"\x80\x02Nr\xff\xff\xff\x7f.",
+    "10,000 digits": b"\x80\x02\x8b" + struct.pack("<i", 5000) + b"\1" * 5000 + b".",
+    "an array of 2^60 numbers": _array((2**30, 2**30)),
+    "an array longer than its bytes": _array((4,)),
+    "no dictionary": pickle.dumps([1, 2]),
+    "keys that are no pairs": pickle.dumps({"a": 1.0}),
+    "a value that is no curve": pickle.dumps({("a", "b"): "text"}),
+    "cut": pickle.dumps({("a", "b"): [1.0, 2.0, 1.0]})[:-9],
+    "something behind its end": pickle.dumps({("a", "b"): 1.0}) + b"x" * 9,
+}
+CALLS: dict[str, Callable[[Path], bytes]] = {
+    "os.system": lambda path: pickle.dumps(Code(os.system, f"touch {path}")),
+    "os.system in text": lambda path: pickle.dumps(Code(os.system, f"touch {path}"), protocol=0),
+    "eval": lambda path: pickle.dumps({("a", "b"): Code(eval, f"open({str(path)!r}, 'w')")}),
+}
+
+
+@pytest.mark.parametrize("content", PICKLES.values(), ids=PICKLES)
+def test_pickles(content: bytes, inputs: Inputs, refused: Refused) -> None:
+    path = inputs.write("x.pkl", content)
+    refused("import", path, "--out", inputs.out / "store.h5", "--dataset", "dev", naming="x.pkl")
+
+
+@pytest.mark.parametrize("content", CALLS.values(), ids=CALLS)
+def test_calls_in_pickles(
+    content: Callable[[Path], bytes], inputs: Inputs, refused: Refused
+) -> None:
+    path = inputs.write("x.pkl", content(inputs.canary))
+    refused("import", path, "--out", inputs.out / "store.h5", "--dataset", "dev", naming="x.pkl")
+
+
+TABLES: dict[str, str | bytes] = {
+    "a formula for a number": CURVES.replace("0.5,2", "0.5,\"=cmd|'/c calc'!A1\""),
+    "a position of 2": CURVES.replace("0.5", "2.0"),
+    "no pairs": "model_a,model_b,t,loss\na,a,0,1\n",
+    "losses of NaN": CURVES.replace(",1\n", ",nan\n"),
+    "ragged rows": f"{CURVES}a,b\n",
+    "a quote that does not close": f'{CURVES}"a,b,0,1\n',
+    "an enormous cell": f"{CURVES}a,b,0,{'9' * 10**6}\n",
+    "an enormous line": b"model_a" + b"," * 10**8,
+    "no UTF-8": CURVES.encode() + b"\xff\xfe,b,0,1\n",
+    "binary": bytes(range(256)) * 10,
+    "empty": "",
+    "no common positions": CURVES[:23]
+    + "".join(f"a{k % 100},b{k // 100},{k / 5000},1\n" for k in range(5000)),
+    "a model without a name": CURVES.replace("a,b", ",b"),
+    "a model of 10,000 letters": CURVES.replace("a,b", f"{'x' * 10_000},b"),
+    "an archive": b"PK\3\4" + bytes(100),
+}
+LOGS: dict[str, str] = {
+    "half a table": LOG[:200],
+    "words for numbers": LOG.replace("1.2 ", "much"),
+    "coefficients of 2": LOG.replace("[0.0, 1.0]", "[2.0, 1.0]"),
+    "a point number of 10^300": LOG.replace("\n1   ", "\n1e300"),
+    "a loss of NaN": LOG.replace("1.2 ", "nan "),
+    "a name with control characters": LOG.replace("between a", "between \x1b[2Ja"),
+    "4 MB of the first line": LOG[:41] * 10**5,
+    "25 million lines": LOG + "\n" * 25_000_000,
+}
+CASES = {f"table: {name}": ("x.csv", content) for name, content in TABLES.items()}
+CASES |= {f"log: {name}": ("x.log", content) for name, content in LOGS.items()}
+
+
+@pytest.mark.parametrize(("name", "content"), CASES.values(), ids=CASES)
+def test_curves(name: str, content: str | bytes, inputs: Inputs, refused: Refused) -> None:
+    path = inputs.write(name, content)
+    refused("import", path, "--out", inputs.out / "store.h5", "--dataset", "dev")
+
+
+@pytest.mark.parametrize("dataset", ["../x", "a\x1b[2J"])
+def test_names_of_data_sets(dataset: str, inputs: Inputs, refused: Refused) -> None:
+    path = inputs.write("x.csv", CURVES)
+    refused("import", path, "--out", inputs.out / "store.h5", "--dataset", dataset)
+
+
+@pytest.mark.parametrize("path", ["empty-folder", "/dev/zero", "nowhere"])
+def test_no_file(path: str, inputs: Inputs, refused: Refused) -> None:
+    (inputs.root / "in" / "empty-folder").mkdir()
+    refused("import", path, "--out", inputs.out / "store.h5", naming=path)
+
+
+SAMPLES = json.dumps({"samples": [{"sentence": "a", "label": 0, "probabilities": [0.4, 0.6]}] * 3})
+SCORES: dict[str, str | bytes] = {
+    "nested 100,000 deep": "[" * 100_000 + "]" * 100_000,
+    "half of an object": '{"samples": [{"label": 1',
+    "a probability of 2": SAMPLES.replace("0.6", "2.0"),
+    "a label beyond the probabilities": SAMPLES.replace('"label": 0', '"label": 7'),
+    "probabilities of NaN": SAMPLES.replace("0.6", "NaN"),
+    "no samples": '{"samples": []}',
+    "5,000 digits": SAMPLES.replace("0.6", "9" * 5000),
+    "70 MB of empty lists": b"[" + b"[]," * 23_000_000 + b"[]]",
+}
+
+
+@pytest.mark.parametrize("content", SCORES.values(), ids=SCORES)
+def test_scores(content: str | bytes, inputs: Inputs, refused: Refused) -> None:
+    curves, scores = inputs.write("x.csv", CURVES), inputs.write("a.json", content)
+    out = inputs.out / "store.h5"
+    refused("import", curves, "--scores", scores, "--out", out, "--dataset", "dev")
