@@ -122,7 +122,6 @@ def make_details(analysis: Analysis, seed: int = 0) -> Details:
             gaps,
             low=np.maximum(analysis.gaps.low, 0) if known else None,
             high=np.maximum(analysis.gaps.high, 0) if known else None,
-            rng=rng,
         ),
         clustering=clustering(gaps, n_draws=20, rng=rng),
         climbs=directed_links(

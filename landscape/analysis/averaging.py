@@ -8,13 +8,14 @@ lies on the barrier (Neyshabur et al. 2020, arXiv 2008.11687; Wortsman et al. 20
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from landscape.analysis.barriers import RULES
 from landscape.core.errors import ConfigError, require_known
+from landscape.core.sentences import Averages, averaging_sentence
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
@@ -37,10 +38,11 @@ class Averaging:
         n_pairs: How many pairs.
         n_beyond: How many of them are beyond noise: the interval neither includes 0 nor ends at
             the tolerance or below.
-        within_noise: No pair is beyond noise.
+        n_above: How many intervals lie above the tolerance; a loss that is not finite does.
+        n_possible: How many reach above it.
+        unknown: Points were left out that this rule or data set may need.
         verdict: ``yes`` where no interval reaches above the tolerance; ``no`` where one lies above
             it, or a loss is not finite; else ``unclear``.
-        reason: One plain sentence.
     """
 
     models: tuple[str, ...]
@@ -54,9 +56,30 @@ class Averaging:
     tolerance: float
     n_pairs: int
     n_beyond: int
-    within_noise: bool
-    verdict: Literal["yes", "no", "unclear"]
-    reason: str
+    n_above: int
+    n_possible: int
+    unknown: bool
+    verdict: Averages
+
+    @property
+    def reason(self) -> str:
+        """The verdict in one plain sentence."""
+        return averaging_sentence(
+            self.verdict,
+            self.models,
+            self.pair,
+            rule=self.rule,
+            dataset=self.dataset,
+            gap=self.gap,
+            low=self.low,
+            high=self.high,
+            confidence=self.confidence,
+            tolerance=self.tolerance,
+            n_pairs=self.n_pairs,
+            n_above=self.n_above,
+            n_possible=self.n_possible,
+            unknown=self.unknown,
+        )
 
 
 def will_average(
@@ -92,7 +115,8 @@ def will_average(
     failed = ~np.isfinite(estimate)
     clear = failed | (low > tolerance)
     worst = int(np.where(failed, np.inf, estimate).argmax())
-    found = Averaging(
+    verdict = Averages.YES if small.all() else Averages.NO if clear.any() else Averages.UNCLEAR
+    return Averaging(
         models=names,
         dataset=analysis.dataset,
         rule=analysis.rule,
@@ -104,47 +128,10 @@ def will_average(
         tolerance=float(tolerance),
         n_pairs=len(i),
         n_beyond=int((~within).sum()),
-        within_noise=bool(within.all()),
-        verdict="yes" if small.all() else "no" if clear.any() else "unclear",
-        reason="",
-    )
-    unknown = bool(np.isnan(highest[~failed]).any())
-    return replace(found, reason=_reason(found, int(clear.sum()), int((~small).sum()), unknown))
-
-
-def _reason(found: Averaging, n_clear: int, n_possible: int, unknown: bool) -> str:
-    """One sentence."""
-    several = found.n_pairs > 1
-    who = f"these {len(found.models)} models" if several else " and ".join(found.models)
-    between = f", between {found.pair[0]} and {found.pair[1]}" if several else ""
-    gap = (
-        f"the {'largest ' if several else ''}{found.rule.replace('_', ' ')} on {found.dataset} is "
-        f"{_nats(found.gap)} nats ({100 * found.confidence:g}% interval {_nats(found.low)} to "
-        f"{_nats(found.high)}){between}"
-    )
-    limit = f"{found.tolerance:g} nats"
-    if found.verdict == "unclear":
-        if unknown:
-            why = "points between them were left out that this rule or data set may need"
-        elif several:
-            why = f"{n_possible} of {found.n_pairs} gaps could be above {limit}"
-        else:
-            why = f"it could be above {limit}"
-        return f"Whether {who} average is unclear: {gap}; {why}."
-    who = "T" + who[1:] if several else who
-    if found.verdict == "yes":
-        return f"{who} should average: {gap}; no interval reaches above {limit}."
-    if not np.isfinite(found.gap):
-        return (
-            f"{who} do not average: the loss on {found.dataset} between {found.pair[0]} and "
-            f"{found.pair[1]} is not finite."
-        )
-    if not several:
-        return f"{who} do not average well: {gap}; all of that is above {limit}."
-    lie = "lies" if n_clear == 1 else "lie"
-    return (
-        f"{who} do not average well: {gap}; {n_clear} of {found.n_pairs} intervals {lie} above "
-        f"{limit}."
+        n_above=int(clear.sum()),
+        n_possible=int((~small).sum()),
+        unknown=bool(np.isnan(highest[~failed]).any()),
+        verdict=verdict,
     )
 
 
@@ -175,7 +162,3 @@ def _left_out(analysis: Analysis) -> np.ndarray:
         matrix[tuple(analysis.pairs.T)] = more
         matrix = matrix + matrix.T
     return matrix
-
-
-def _nats(value: float) -> str:
-    return f"{round(value, 3) + 0.0:.3f}"

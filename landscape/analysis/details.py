@@ -86,7 +86,6 @@ def examine(analysis: Analysis, *, seed: int = 0) -> Details:
         low=np.maximum(gaps.low, 0) if known else None,
         high=np.maximum(gaps.high, 0) if known else None,
         tolerance=analysis.basins.evidence.tolerance,
-        rng=rng,
     )
     curves = analysis.curves[analysis.dataset].losses
     directed = climbs(curves, analysis.pairs, len(analysis.models), points=contents.exact)

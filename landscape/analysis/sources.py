@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from landscape.analysis.basins.partitions.matrices import disagreement
 from landscape.analysis.basins.structure import fill_unmeasured
 from landscape.analysis.gaps import gap_matrix
 from landscape.core.errors import ConfigError
+from landscape.core.sentences import Agreement, agreement_sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,43 +132,29 @@ def sources_sentence(analysis: Analysis, sources: Sequence[Source], table: pd.Da
         and source.kind in (rule, "disagreement")
         and source.n_basins
     ]
-    if not others:
-        return "No challenge set can say whether in-domain loss finds the basins of behavior."
     found = [_against(base, other, table) for other in others]
-    grades = {grade for grade, _ in found}
-    parts = "; ".join(part for _, part in found)
-    who = f"in-domain loss ({base.name}) finds {_many(base.n_basins)}; {parts}."
-    if base.n_basins == 1 and grades == {"same"}:
-        return f"There are no basins to be found: {who}"
-    answer = {frozenset({"same"}): "Yes", frozenset({"other"}): "No"}
-    return f"{answer.get(frozenset(grades), 'In part')}: {who}"
+    return agreement_sentence(base.name, base.n_basins, found)
 
 
 def _against(
     base: Source, other: Source, table: pd.DataFrame
-) -> tuple[Literal["same", "related", "other"], str]:
-    """How another source's basins are related to the base's, and a clause that says it."""
+) -> tuple[Agreement, str, int, int, float, float]:
+    """How another source's basins are related to the base's: see ``agreement_sentence``."""
+    source = other.name, other.n_basins
     if base.n_basins == other.n_basins == 1:
-        return "same", f"{other.name} finds one, too"
-    alone = 1 in (base.n_basins, other.n_basins)
-    if alone:  # one block has nothing to compare: cut both all the same
+        return Agreement.SAME, *source, 0, np.nan, np.nan
+    cut = 0
+    if 1 in (base.n_basins, other.n_basins):  # one block has nothing to compare: cut both
+        cut = int(base.forced.max()) + 1
         index = adjusted_rand(base.forced, other.forced)
         p_value = rand_p_value(base.forced, other.forced)
     else:
         index, p_value = _in_table(base, other, table)
         if index == 1:
-            return "same", f"{other.name} finds the same"
-    numbers = f"(adjusted Rand index {index:.2f}, p = {p_value:.2g})"
+            return Agreement.SAME, *source, 0, index, p_value
     related = index > 0 and p_value <= _LEVEL
-    grade: Literal["related", "other"] = "related" if related else "other"
-    finds = f"{other.name} finds {_many(other.n_basins)}"
-    if alone:
-        k = int(base.forced.max()) + 1
-        agree = "agree" if related else "agree no more than by chance"
-        return grade, f"{finds}, but cut into {k} all the same, the two {agree} {numbers}"
-    if related:
-        return grade, f"{finds} that are related but not the same {numbers}"
-    return grade, f"{finds} that agree no more than by chance {numbers}"
+    grade = Agreement.RELATED if related else Agreement.OTHER
+    return grade, *source, cut, index, p_value
 
 
 def _in_table(base: Source, other: Source, table: pd.DataFrame) -> tuple[float, float]:
@@ -181,10 +168,6 @@ def _in_table(base: Source, other: Source, table: pd.DataFrame) -> tuple[float, 
         where=f"{base.name} and {other.name}",
         fix="compare_partitions({source.name: source.labels for source in sources})",
     )
-
-
-def _many(n_basins: int) -> str:
-    return "one basin" if n_basins == 1 else f"{n_basins} basins"
 
 
 def _source(analysis: Analysis, kind: str, dataset: str, matrix: Array, seed: int) -> Source:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 from dataclasses import replace
 from fractions import Fraction
 
@@ -15,7 +13,6 @@ from scipy.stats import spearmanr
 from landscape.analysis.barriers import RULES, barrier_height, convexity_gap
 from landscape.analysis.barriers.contributions import (
     concentration,
-    contributions,
     population_contributions,
 )
 from landscape.core.errors import ConfigError
@@ -36,17 +33,19 @@ def with_losses(losses: np.ndarray, positions: np.ndarray | None = None) -> Resu
     return replace(contents, datasets={"mnli_dev": data}, positions=t)
 
 
-def brute(losses: np.ndarray, t: np.ndarray, rule: str) -> tuple[float, np.ndarray]:
-    """The largest rise over all triples, and what each example has of it."""
+def brute(
+    losses: np.ndarray, t: np.ndarray, rule: str
+) -> tuple[float, np.ndarray, tuple[int, int, int] | None]:
+    """The largest rise over all triples, what each example has of it, and the triple."""
     last = len(t) - 1
-    best, values = 0.0, np.zeros(losses.shape[1])
+    best, values, triple = 0.0, np.zeros(losses.shape[1]), None
     for i, k, j in itertools.combinations(range(len(t)), 3):
         if rule == "barrier_height" and (i, j) != (0, last):
             continue
         own = losses[k] - ((t[j] - t[k]) * losses[i] + (t[k] - t[i]) * losses[j]) / (t[j] - t[i])
         if own.mean() > best:
-            best, values = float(own.mean()), own
-    return best, values
+            best, values, triple = float(own.mean()), own, (i, k, j)
+    return best, values, triple
 
 
 @pytest.mark.parametrize("rule", LINEAR_RULES)
@@ -55,15 +54,10 @@ def test_they_are_those_of_the_best_of_all_triples(rule: str, seed: int) -> None
     rng = np.random.default_rng(seed)
     t = np.array([0, 0.05, 0.3, 0.4, 0.7, 0.85, 1])
     losses = rng.gamma(2.0, size=(7, 30)).astype(np.float32)
-    found = contributions(with_losses(losses, t), "mnli_dev", 0, rule)
-    best, values = brute(losses.astype(np.float64), t, rule)
-    np.testing.assert_allclose(found.values, values, atol=1e-12)
-    assert found.gap == pytest.approx(best, abs=1e-12)
-    i, k, j = (int(np.flatnonzero(t == place)[0]) for place in found.triple)
-    assert i < k < j
-    own = losses.astype(np.float64).mean(1)
-    line = own[i] + (t[k] - t[i]) / (t[j] - t[i]) * (own[j] - own[i])
-    assert own[k] - line == pytest.approx(best, abs=1e-12)
+    found = population_contributions(with_losses(losses, t), "mnli_dev", rule)
+    best, values, _ = brute(losses.astype(np.float64), t, rule)
+    np.testing.assert_allclose(found.mean, values, atol=1e-12)
+    assert found.gaps == pytest.approx([best], abs=1e-12)
     # without the examples that contribute most the maximum is taken anew
     for left_out, rest in ((1, found.gap_without_top), (1, found.gap_without_top_1)):
         kept = np.argsort(values)[:-left_out]
@@ -90,15 +84,13 @@ def test_their_mean_is_the_gap_and_a_permutation_permutes_them(
     losses = np.array(numbers) / 1024  # sums of these are exact in any order
     order = list(range(losses.shape[1]))
     random.shuffle(order)  # type: ignore[attr-defined]
-    one = contributions(with_losses(losses), "mnli_dev", 0, rule)
-    other = contributions(with_losses(losses[:, order]), "mnli_dev", 0, rule)
+    one = population_contributions(with_losses(losses), "mnli_dev", rule)
+    other = population_contributions(with_losses(losses[:, order]), "mnli_dev", rule)
     t = np.linspace(0, 1, len(losses))
-    assert one.values.mean() == pytest.approx(RULES[rule](losses.mean(1), t), abs=1e-10)
-    assert one.gap == one.values.mean()
-    np.testing.assert_array_equal(one.values[order], other.values)
+    assert one.mean.mean() == pytest.approx(RULES[rule](losses.mean(1), t), abs=1e-10)
+    np.testing.assert_array_equal(one.mean[order], other.mean)
     for name, value in vars(one.concentration).items():
         np.testing.assert_allclose(getattr(other.concentration, name), value, rtol=1e-12)
-    assert other.triple == one.triple or np.isnan(one.triple).all()
 
 
 @settings(deadline=None)
@@ -155,15 +147,14 @@ def test_concentration_is_that_of_exact_arithmetic(numbers: list[int]) -> None:
 def test_a_gap_that_one_example_makes_vanishes_without_it() -> None:
     losses = np.ones((5, 200))
     losses[2, 17] = 3
-    found = contributions(with_losses(losses), "mnli_dev", 0)
-    assert np.flatnonzero(found.values).tolist() == [17]
-    assert (found.gap, found.gap_without_top, found.gap_without_top_1) == (0.01, 0, 0)
-    assert found.triple == (0, 0.5, 1)  # of all triples that give 2, the widest
+    found = population_contributions(with_losses(losses), "mnli_dev")
+    assert np.flatnonzero(found.mean).tolist() == [17]
+    assert (found.gaps, found.gap_without_top, found.gap_without_top_1) == ([0.01], 0, 0)
     assert found.sentence == (
-        "Half of what examples add to the gap between seed-00 and seed-01, 0.01 nats, comes from "
-        "1 of 200 examples; without the 2 examples that contribute most it vanishes."
+        "Half of what examples add to the mean gap of 1 pair, 0.01 nats, comes from 1 of 200 "
+        "examples; without the 2 examples that contribute most it vanishes."
     )
-    alone = contributions(with_losses(losses[:, 17:18]), "mnli_dev", 0)
+    alone = population_contributions(with_losses(losses[:, 17:18]), "mnli_dev")
     assert np.isnan([alone.gap_without_top, alone.gap_without_top_1]).all()
     assert alone.sentence.endswith("without the one that contributes most nothing is left.")
 
@@ -173,30 +164,29 @@ def test_a_convex_curve_has_no_contributions() -> None:
     rng = np.random.default_rng(0)
     losses = (t[:, None] - 0.4) ** 2 + rng.random(20)
     for rule in LINEAR_RULES:
-        found = contributions(with_losses(losses), "mnli_dev", 0, rule)
-        assert (found.values == 0).all()
-        assert np.isnan(found.triple).all()
+        found = population_contributions(with_losses(losses), "mnli_dev", rule)
+        assert (found.mean == 0).all()
         assert found.concentration.n_half == 0
         assert found.sentence.startswith("No example contributes")
     # a straight one neither, whatever rounding makes of it
-    straight = contributions(with_losses(t[:, None] * 0.1 + rng.random(20)), "mnli_dev", 0)
-    assert straight.gap < 1e-7
+    straight = population_contributions(with_losses(t[:, None] * 0.1 + rng.random(20)), "mnli_dev")
+    assert straight.gaps[0] < 1e-7
 
 
 @pytest.mark.parametrize("rule", LINEAR_RULES)
 def test_only_exact_points_are_seen(rule: str) -> None:
     contents = thin_out(make_contents(SMALL, n_examples=60), seed=1)
     data = contents.datasets["mnli_dev"]
-    for pair in range(len(contents.pairs)):
+    found = population_contributions(contents, "mnli_dev", rule)
+    total = np.zeros(60)
+    for pair, gap in enumerate(found.gaps):
         seen = contents.exact[pair]
         losses, t = data.losses[pair][seen].astype(np.float64), contents.positions[seen]
-        found = contributions(contents, "mnli_dev", pair, rule)
-        best, values = brute(losses, t, rule)
-        assert found.gap == pytest.approx(RULES[rule](losses.mean(1), t), abs=1e-12)
-        np.testing.assert_allclose(found.values, values, atol=1e-12)
-        assert found.gap == pytest.approx(best, abs=1e-12)
-        if best:
-            assert set(found.triple) <= set(t)
+        best, values, _ = brute(losses, t, rule)
+        assert gap == pytest.approx(RULES[rule](losses.mean(1), t), abs=1e-12)
+        assert gap == pytest.approx(best, abs=1e-12)
+        total += values
+    np.testing.assert_allclose(found.mean, total / len(found.gaps), atol=1e-12)
 
 
 def test_the_population_is_the_mean_over_its_pairs() -> None:
@@ -208,10 +198,13 @@ def test_the_population_is_the_mean_over_its_pairs() -> None:
     contents = replace(contents, datasets={**contents.datasets, "hans": data})
     found = population_contributions(contents, "hans")
     assert found.pairs.tolist() == [0, 2, 3, 4, 5]
-    each = [contributions(contents, "hans", pair) for pair in found.pairs]
-    values = np.array([one.values for one in each])
+    each = [
+        brute(losses[pair].astype(np.float64), contents.positions, "convexity_gap")
+        for pair in found.pairs
+    ]
+    values = np.array([one for _, one, _ in each])
     np.testing.assert_allclose(found.mean, values.mean(0), atol=1e-14)
-    np.testing.assert_allclose(found.gaps, [one.gap for one in each])
+    np.testing.assert_allclose(found.gaps, [gap for gap, _, _ in each])
     assert found.mean.mean() == pytest.approx(found.gaps.mean())
     assert found.concentration == concentration(found.mean)
     for place in range(5):
@@ -233,20 +226,18 @@ def test_the_population_is_the_mean_over_its_pairs() -> None:
     assert table["group: heuristic / label"].tolist() == groups[order].tolist()
     np.testing.assert_array_equal(table["contribution"], found.mean[order])
     assert table["share"].sum() == pytest.approx(1)
-    raised = [one for one in each if one.gap > 0]
+    raised = [(pair, *one) for pair, one in zip(found.pairs, each, strict=True) if one[0] > 0]
     assert len(raised) > 1
     expected_rows = np.zeros((4, 80))
     counts = np.zeros(80, dtype=int)
-    for one in raised:
-        pair = found.pairs[each.index(one)]
-        i, k, j = (int(np.argmin(abs(contents.positions - place))) for place in one.triple)
+    for pair, _, own, (i, k, j) in raised:
         right = (data.predictions[pair] == data.labels).astype(float)
-        w = (one.triple[1] - one.triple[0]) / (one.triple[2] - one.triple[0])
+        w = np.divide(*(contents.positions[[k, j]] - contents.positions[i]))
         for row, at in ((0, curves[pair]), (2, right)):
             expected_rows[row] += (1 - w) * at[i] + w * at[j]
             expected_rows[row + 1] += at[k]
-        top = np.argsort(-one.values)[:4]
-        counts[top[one.values[top] > 0]] += 1
+        top = np.argsort(-own)[:4]
+        counts[top[own[top] > 0]] += 1
     columns = ["loss_ends", "loss_middle", "accuracy_ends", "accuracy_middle"]
     np.testing.assert_allclose(
         table[columns].sort_index().to_numpy().T, expected_rows / len(raised), atol=1e-12
@@ -289,28 +280,18 @@ def test_pairs_without_a_gap_count_as_none() -> None:
 def test_what_cannot_be_decomposed_is_refused() -> None:
     contents = make_contents((0.0, 1.0), n_examples=10)
     with pytest.raises(ConfigError, match=r"linear(?s:.*)convexity_gap or barrier_height"):
-        contributions(contents, "mnli_dev", 0, "saddle")
+        population_contributions(contents, "mnli_dev", "saddle")
     with pytest.raises(ConfigError, match="did you mean 'mnli_dev'"):
         population_contributions(contents, "mnli_de")
-    for pair in (-1, 1):
-        with pytest.raises(ConfigError, match=r"no such pair(?s:.*)from 0 to 0"):
-            contributions(contents, "mnli_dev", pair)
     contents.datasets["hans"].losses[0, 3, 0] = np.inf
-    with pytest.raises(ConfigError, match=r"no finite gap(?s:.*)seed-00 and seed-01"):
-        contributions(contents, "hans", 0)
     with pytest.raises(ConfigError, match="No pair has a finite gap"):
         population_contributions(contents, "hans")
     means = replace(contents.datasets["mnli_dev"], aggregated=True)
     with pytest.raises(ConfigError, match="only means over the examples are known"):
-        contributions(replace(contents, datasets={"mnli_dev": means}), "mnli_dev", 0)
+        population_contributions(replace(contents, datasets={"mnli_dev": means}), "mnli_dev")
     unmeasured = replace(contents, formats=np.zeros_like(contents.formats))
-    with pytest.raises(ConfigError, match="no finite gap"):
-        contributions(unmeasured, "mnli_dev", 0)
+    with pytest.raises(ConfigError, match="No pair has a finite gap"):
+        population_contributions(unmeasured, "mnli_dev")
     for values in ([], [[1.0]], [np.nan]):
         with pytest.raises(ConfigError, match="one finite value an example"):
             concentration(values)
-
-
-def test_no_torch_is_imported() -> None:
-    code = "import sys, landscape.analysis.barriers.contributions; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -122,7 +122,7 @@ def find_basins(
             expected=f"1 to {n}, for {n} models",
             found=n_basins,
         )
-    scale, rule = choose_delta(matrix, delta)
+    scale, rule = choose_delta(squareform(matrix, checks=False), delta)
     generator = np.random.default_rng(0 if rng is None else rng)
     seed = int(generator.integers(2**31))
     known = make_noise(matrix, noise, draws, null, generator)
@@ -183,7 +183,7 @@ def cut_into(
     """The labels (n_models,) that ``find_basins`` gives for this number, without any evidence."""
     matrix = check_gaps(gaps)
     seed = int(np.random.default_rng(0 if rng is None else rng).integers(2**31))
-    affinity = _affinity(matrix, choose_delta(matrix, delta)[0])
+    affinity = _affinity(matrix, choose_delta(squareform(matrix, checks=False), delta)[0])
     embedding = embed(affinity, _most_basins(len(matrix), n_basins), seed)
     return cluster(embedding[:, :n_basins], n_basins, seed)
 

@@ -7,7 +7,6 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import squareform
 
 from landscape.core.errors import ConfigError
 
@@ -18,10 +17,12 @@ _AFFINITY_FLOOR = 1e-6  # keeps the graph connected where exp() underflows
 
 
 def choose_delta(gaps: Array, delta: float | str) -> tuple[float, str]:
-    """The affinity's scale in nats, and where it comes from: ``median`` or ``given``."""
+    """The affinity's scale in nats, and where it comes from: ``median`` or ``given``.
+
+    The median of gaps (n_pairs,), their mean when that is 0, 1 when all are or there are none.
+    """
     if delta == "median":
-        off_diagonal = squareform(gaps, checks=False)
-        return float(np.median(off_diagonal) or off_diagonal.mean() or 1.0), "median"
+        return float(np.median(gaps) or gaps.mean() or 1.0) if len(gaps) else 1.0, "median"
     try:
         scale = float(delta)
     except ValueError:

@@ -6,18 +6,15 @@ contributes its own loss_k minus the line through its own loss_i and loss_j, and
 contributions is the gap. Contributions are in nats; they may be negative.
 """
 
+from landscape.analysis.barriers.contributions.concentration import Concentration, concentration
 from landscape.analysis.barriers.contributions.population import (
     PopulationContributions,
     population_contributions,
 )
-from landscape.analysis.barriers.contributions.single import Contributions, contributions
-from landscape.analysis.barriers.contributions.spread import Concentration, concentration
 
 __all__ = [
     "Concentration",
-    "Contributions",
     "PopulationContributions",
     "concentration",
-    "contributions",
     "population_contributions",
 ]

@@ -9,15 +9,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from landscape.analysis.barriers.contributions.rise import checked, gap_without, rise_of
-from landscape.analysis.barriers.contributions.spread import (
+from landscape.analysis.barriers.contributions.concentration import (
     Concentration,
     by_contribution,
     concentration,
     percent,
-    sentence,
 )
+from landscape.analysis.barriers.contributions.peak import checked, gap_without, peak_of
 from landscape.core.errors import ConfigError
+from landscape.core.sentences import contributions_sentence
 from landscape.records.store import Results, StoredDataset
 from landscape.tasks.groups import group_rows
 
@@ -68,21 +68,17 @@ class PopulationContributions:
     @property
     def sentence(self) -> str:
         """The finding in plain words."""
-        n = len(self.pairs)
         known = self.stability[np.isfinite(self.stability)]
-        text = sentence(
-            f"the mean gap of {n} pair{'s' if n != 1 else ''}",
+        return contributions_sentence(
+            len(self.pairs),
             len(self.mean),
-            float(self.gaps.mean()),
-            self.gap_without_top_1,
-            self.concentration,
+            gap=float(self.gaps.mean()),
+            n_half=self.concentration.n_half,
+            n_top=percent(len(self.mean), 1),
+            gap_without_top=self.gap_without_top_1,
+            agreement=float(np.median(known)) if len(known) else float("nan"),
+            n_agreement=len(known),
         )
-        if len(known):
-            text += (
-                " The order of the examples in one pair correlates with that in the other pairs by "
-                f"{np.median(known):.2f} (Spearman, median of {len(known)})."
-            )
-        return text
 
 
 def population_contributions(
@@ -107,19 +103,19 @@ def population_contributions(
     total, in_top, used, gaps = np.zeros(n), np.zeros(n, dtype=np.int64), [], []
     at_triple, n_raised = np.zeros((4, n)), 0
     for pair in range(len(contents.pairs)):
-        rise = rise_of(contents, data, pair, rule)
-        if rise is None:
+        peak = peak_of(contents, data, pair, rule)
+        if peak is None:
             continue
         used.append(pair)
-        gaps.append(float(rise.values.mean()))
-        if rise.points is None:
+        gaps.append(float(peak.values.mean()))
+        if peak.points is None:
             continue
-        total += rise.values
-        top = by_contribution(rise.values)[: percent(n, 5)]
-        in_top[top[rise.values[top] > 0]] += 1
-        right = data.predictions[pair, rise.points] == data.labels
-        for row, values in ((0, rise.losses[rise.at]), (2, right)):
-            at_triple[row] += rise.weights @ values[[0, 2]]
+        total += peak.values
+        top = by_contribution(peak.values)[: percent(n, 5)]
+        in_top[top[peak.values[top] > 0]] += 1
+        right = data.predictions[pair, peak.points] == data.labels
+        for row, values in ((0, peak.losses[peak.at]), (2, right)):
+            at_triple[row] += peak.weights @ values[[0, 2]]
             at_triple[row + 1] += values[1]
         n_raised += 1
     if not used:
@@ -132,12 +128,12 @@ def population_contributions(
     order = by_contribution(mean)
     stability, without = np.full(len(used), np.nan), np.zeros((2, len(used)))
     for place, pair in enumerate(used):
-        rise = rise_of(contents, data, pair, rule)
-        assert rise is not None
+        peak = peak_of(contents, data, pair, rule)
+        assert peak is not None
         if len(used) > 1:
-            stability[place] = _spearman(rise.values, total - rise.values)
+            stability[place] = _spearman(peak.values, total - peak.values)
         for row, left_out in enumerate((order[:1], order[: percent(n, 1)])):
-            without[row, place] = gap_without(rise, left_out, rule)
+            without[row, place] = gap_without(peak, left_out, rule)
     with np.errstate(invalid="ignore"):  # no pair rises above its ends
         at_triple = at_triple / np.float64(n_raised)
     return PopulationContributions(

@@ -16,6 +16,8 @@ from landscape.analysis.basins.active.core import Core, fit, score
 from landscape.analysis.basins.active.landmarks import basin_landmarks, take_turns
 from landscape.analysis.basins.active.ledger import Ledger
 from landscape.analysis.basins.active.nystrom import nystrom_embedding
+from landscape.analysis.basins.spectral import by_size, choose_delta
+from landscape.core.sentences import active_sentence
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.intp]
@@ -23,7 +25,6 @@ Mask = NDArray[np.bool_]
 
 
 _JOINED = 4  # pairs with each of two basins before a model is said to be joined to both
-_WORDS = ("No basin", "One basin", "Two basins", "Three basins", "Four basins", "Five basins")
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ def summarize(
         bridges[:] = False
     completed = complete_gaps(ledger.gaps, labels)
     landmarks = _choose_landmarks(ledger, core, bridges)
-    delta = _scale(ledger.gaps[np.ix_(landmarks, landmarks)])
+    between = ledger.gaps[np.ix_(landmarks, landmarks)]
+    delta = choose_delta(between[np.triu_indices(len(landmarks), 1)], "median")[0]
     # each landmark stands for its share of the basin
     clear = np.where(bridges, 0.0, 1.0)
     size = np.maximum(np.bincount(labels, clear, k), 1)
@@ -133,7 +135,7 @@ def summarize(
         uncertain[:] = False
     n_measured, every = int(ledger.measured.sum()) // 2, n * (n - 1) // 2
     return Active(
-        labels=_by_size(labels),
+        labels=by_size(labels),
         n_basins=k,
         measured=ledger.measured,
         gaps=ledger.gaps,
@@ -150,7 +152,20 @@ def summarize(
         uncertain=uncertain,
         basins=core.basins,
         confirmation=found,
-        reason=_reason(core, found, (n, n_measured, n_random), int(uncertain.sum()), len(apart)),
+        reason=active_sentence(
+            k,
+            n_models=n,
+            n_measured=n_measured,
+            n_core=len(core.models),
+            n_random=n_random,
+            core_basins=core.basins.n_basins,
+            core_why=core.basins.evidence.why,
+            n_refused=core.n_refused,
+            merged=core.n_joined > 0,
+            silhouettes=(found.inside, found.outside) if found and found.refuted else None,
+            n_untested=len(apart),
+            n_uncertain=int(uncertain.sum()),
+        ),
     )
 
 
@@ -165,70 +180,9 @@ def _choose_landmarks(ledger: Ledger, core: Core, bridges: Mask) -> Labels:
     )
 
 
-def _scale(gaps: Array) -> float:
-    """The median gap, their mean where that is 0, 1 where all are."""
-    upper = gaps[np.triu_indices(len(gaps), 1)]
-    if not len(upper):
-        return 1.0
-    return float(np.median(upper) or upper.mean() or 1.0)
-
-
 def _nearest(embedding: Array, labels: Labels, clear: Mask) -> Labels:
     """(n_models,) the basin whose centroid, of clear models, is nearest."""
     centroids = np.array(
         [embedding[clear & (labels == basin)].mean(0) for basin in range(labels.max() + 1)]
     )
     return ((embedding[:, None] - centroids) ** 2).sum(2).argmin(1)
-
-
-def _by_size(labels: Labels) -> Labels:
-    _, first, inverse, counts = np.unique(
-        labels, return_index=True, return_inverse=True, return_counts=True
-    )
-    rank = np.empty(len(first), dtype=np.intp)
-    rank[np.lexsort((first, -counts))] = np.arange(len(first))
-    return rank[inverse]
-
-
-def _reason(
-    core: Core,
-    found: Confirmation | None,
-    counts: tuple[int, int, int],
-    n_uncertain: int,
-    n_apart: int,
-) -> str:
-    n, n_measured, n_random = counts
-    said = core.basins.evidence.reason
-    said = said[0].lower() + said[1:].rstrip(".")
-    every, n_core = n * (n - 1) // 2, len(core.models)
-    if n_core == n:
-        return f"All {every:,} pairs were measured: {said}."
-    drawn = f"{n_random} at random"
-    if n_core > n_random:
-        drawn += f", {n_core - n_random} more"
-    head = _WORDS[core.k] if core.k < len(_WORDS) else f"{core.k} basins"
-    parts = [
-        f"{head}, from {n_measured:,} of {every:,} pairs: {n_core} models, all measured with each "
-        f"other ({drawn}), are {said}"
-    ]
-    if core.n_refused:
-        parts.append(
-            f"{_models(core.n_refused)} alone among these, no farther out than the farthest of "
-            f"{n} may be, {'is' if core.n_refused == 1 else 'are'} no basin"
-        )
-    if core.n_joined:
-        parts.append("basins of these that are one to the other models were joined")
-    if found is not None and found.refuted:
-        parts.append(
-            f"that does not hold for the other models (silhouette {found.outside:.2f} against "
-            f"{found.inside:.2f})"
-        )
-    if n_apart:
-        parts.append(f"{_models(n_apart)} apart by their gaps were left untested for want of pairs")
-    elif n_uncertain:
-        parts.append(f"the basin of {_models(n_uncertain)} is uncertain")
-    return "; ".join(parts) + "."
-
-
-def _models(count: int) -> str:
-    return "1 model" if count == 1 else f"{count} models"

@@ -7,12 +7,7 @@ i may join j and j may join k while a barrier stands between i and k. Juneja et 
 
 from landscape.analysis.basins.structure.coefficients import Clustering, clustering
 from landscape.analysis.basins.structure.directed import Climbs, climbs, directed_links
-from landscape.analysis.basins.structure.tree import (
-    MergeTree,
-    fill_unmeasured,
-    merge_heights,
-    merge_tree,
-)
+from landscape.analysis.basins.structure.tree import fill_unmeasured, merge_heights
 from landscape.analysis.basins.structure.triangles import (
     Triangles,
     Triple,
@@ -23,7 +18,6 @@ from landscape.analysis.basins.structure.triangles import (
 __all__ = [
     "Climbs",
     "Clustering",
-    "MergeTree",
     "Triangles",
     "Triple",
     "climbs",
@@ -32,6 +26,5 @@ __all__ = [
     "directed_links",
     "fill_unmeasured",
     "merge_heights",
-    "merge_tree",
     "structure_sentence",
 ]

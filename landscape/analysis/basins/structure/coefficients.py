@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from landscape.analysis.basins.spectral import choose_delta
 from landscape.analysis.basins.structure.checks import around, check_gaps, check_numbers, ratio
 from landscape.core.errors import ConfigError
 
@@ -23,31 +24,25 @@ class Clustering:
     it for any reason that gaps hang together: groups, and single models far from everyone as well.
 
     Attributes:
-        onnela: (n_models,) mean over the pairs of others of the geometric mean of the triangle's
-            affinities, of which the largest is 1 (Onnela et al. 2005, cond-mat/0408629).
-        zhang_horvath: (n_models,) mean affinity of two others, weighted by the product of theirs to
-            the model (Zhang and Horvath 2005, doi 10.2202/1544-6115.1128).
-        onnela_mean: Over models with a coefficient: one without measured triples has NaN.
-        zhang_horvath_mean: The same.
-        transitivity: That of ``Triangles``, at ``tolerance``.
+        onnela_mean: Mean over the models, and the pairs of others, of the geometric mean of the
+            triangle's affinities, of which the largest is 1 (Onnela et al. 2005,
+            cond-mat/0408629). Models without measured triples are left out.
+        zhang_horvath_mean: Mean over the models of the mean affinity of two others, weighted by
+            the product of theirs to the model (Zhang and Horvath 2005, doi
+            10.2202/1544-6115.1128).
+        transitivity: That of ``Triangles``.
         onnela_null: (3,).
         zhang_horvath_null: (3,).
         transitivity_null: (3,), over the draws that have one.
-        delta: The affinity's scale in nats.
-        tolerance: Nats up to which two models join.
         n_draws: How many permutations.
     """
 
-    onnela: Array
-    zhang_horvath: Array
     onnela_mean: float
     zhang_horvath_mean: float
     transitivity: float
     onnela_null: Array
     zhang_horvath_null: Array
     transitivity_null: Array
-    delta: float
-    tolerance: float
     n_draws: int
 
 
@@ -82,16 +77,7 @@ def clustering(
     values = matrix[first, second]
     if not len(values):
         raise ConfigError("Clustering needs measured gaps.", where="gaps", found="none")
-    if delta == "median":
-        delta = float(np.median(values) or values.mean() or 1.0)
-    scale = float(delta) if not isinstance(delta, str) else np.nan
-    if not 0 < scale < np.inf:
-        raise ConfigError(
-            "The affinity's scale cannot be used.",
-            where="delta",
-            expected="a positive number of nats, or 'median'",
-            found=repr(delta),
-        )
+    scale = choose_delta(values, delta)[0]
     affinities = np.exp(-0.5 * (values / scale) ** 2)
     joined = (values <= tolerance).astype(np.float64)
 
@@ -103,31 +89,26 @@ def clustering(
     measured = square(np.ones(len(values)))
     cubes = np.cbrt(affinities / affinities.max())
 
-    def coefficients(order: Indices) -> tuple[Array, Array, float]:
+    def coefficients(order: Indices) -> tuple[float, float, float]:
         weights, links = square(affinities[order]), square(joined[order])
         onnela = ratio(around(square(cubes[order])), n_triples)
         zhang_horvath = ratio(around(weights), around(weights, measured))
         chains = around(links, measured).sum()
-        return onnela, zhang_horvath, float(ratio(around(links).sum(), chains))
+        return _mean(onnela), _mean(zhang_horvath), float(ratio(around(links).sum(), chains))
 
     n_triples = around(measured)
     generator = np.random.default_rng(0 if rng is None else rng)
     onnela, zhang_horvath, transitivity = coefficients(np.arange(len(values)))
-    draws = np.empty((n_draws, 3))
-    for draw in draws:
-        first_kind, second_kind, draw[2] = coefficients(generator.permutation(len(values)))
-        draw[:2] = _mean(first_kind), _mean(second_kind)
+    draws = np.array(
+        [coefficients(generator.permutation(len(values))) for _ in range(n_draws)]
+    ).reshape(n_draws, 3)
     return Clustering(
-        onnela=onnela,
-        zhang_horvath=zhang_horvath,
-        onnela_mean=_mean(onnela),
-        zhang_horvath_mean=_mean(zhang_horvath),
+        onnela_mean=onnela,
+        zhang_horvath_mean=zhang_horvath,
         transitivity=transitivity,
         onnela_null=_null(draws[:, 0]),
         zhang_horvath_null=_null(draws[:, 1]),
         transitivity_null=_null(draws[:, 2]),
-        delta=scale,
-        tolerance=float(tolerance),
         n_draws=n_draws,
     )
 

@@ -26,8 +26,8 @@ class Climbs:
             longest way back first.
         reciprocity: Share of links whose reverse is a link, of those whose reverse is measured; NaN
             without any.
-        n_chains: Ordered triples of different models i, j, k, where i reaches j and j reaches k.
-        transitivity: Share of the chains where i reaches k, too; NaN without chains.
+        transitivity: Share of the ordered triples of different models i, j, k, where i reaches j
+            and j reaches k, in which i reaches k, too; NaN without any.
     """
 
     climbs: Array
@@ -35,7 +35,6 @@ class Climbs:
     n_links: int
     one_way: Indices
     reciprocity: float
-    n_chains: int
     transitivity: float
 
 
@@ -97,7 +96,7 @@ def climbs(
 def directed_links(matrix: ArrayLike, *, tolerance: float = 0.02) -> Climbs:
     """Reciprocity and transitivity of reaching another model within the tolerance.
 
-    A two-sided gap may hide a way that is flat from one end and steep from the other. Reciprocity
+    A two-sided gap may hide a line that is flat from one end and steep from the other. Reciprocity
     is the share of links that go both ways (Garlaschelli and Loffredo 2004, cond-mat/0404521), of
     those whose reverse is measured; a chain counts where the climb i to k is measured.
 
@@ -131,6 +130,5 @@ def directed_links(matrix: ArrayLike, *, tolerance: float = 0.02) -> Climbs:
         n_links=int(links.sum()),
         one_way=one_way[np.argsort(-back, kind="stable")],
         reciprocity=float(ratio(returned.sum(), n_judged)),
-        n_chains=round(chains.sum()),
         transitivity=float(ratio((chains * links).sum(), chains.sum())),
     )

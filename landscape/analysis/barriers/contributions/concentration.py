@@ -87,18 +87,3 @@ def by_contribution(values: NDArray[np.float64]) -> NDArray[np.int64]:
 def percent(n: int, share: int) -> int:
     """So many percent of n, rounded up."""
     return -(-n * share // 100)
-
-
-def sentence(what: str, n: int, gap: float, rest: float, spread: Concentration) -> str:
-    """What a gap's concentration means, in plain words."""
-    if not spread.n_half or not gap:
-        return f"No example contributes: {what} is 0."
-    m = percent(n, 1)
-    without = f"the {m} examples that contribute most" if m > 1 else "the one that contributes most"
-    after = "it vanishes" if rest == 0 else f"it is {rest:.3g} nats ({rest / gap:.0%})"
-    if not np.isfinite(rest):
-        after = "nothing is left"
-    return (
-        f"Half of what examples add to {what}, {gap:.3g} nats, comes from {spread.n_half} of {n} "
-        f"examples; without {without} {after}."
-    )

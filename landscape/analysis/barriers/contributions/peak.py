@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landscape.analysis.barriers import RULES
-from landscape.analysis.barriers.contributions.spread import SLACK
+from landscape.analysis.barriers.contributions.concentration import SLACK
 from landscape.core.errors import ConfigError, require_known
 from landscape.records.store import Results, StoredDataset
 
@@ -16,8 +16,8 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Rise:
-    """The exact points of a pair, and where the curve rises most above its own line.
+class Peak:
+    """The exact points of a pair, and where its curve stands highest over the rule's polygon.
 
     Attributes:
         losses: (n_seen, n_examples) nats.
@@ -35,30 +35,24 @@ class Rise:
     weights: Array
     values: Array
 
-    @property
-    def triple(self) -> tuple[float, float, float]:
-        """Its positions; NaN where the gap is 0."""
-        i, k, j = (float("nan"),) * 3 if self.points is None else self.t[self.at].tolist()
-        return i, k, j
 
-
-def rise_of(contents: Results, data: StoredDataset, pair: int, rule: str) -> Rise | None:
+def peak_of(contents: Results, data: StoredDataset, pair: int, rule: str) -> Peak | None:
     """Of a pair's exact points; None where it has no finite gap."""
     seen = np.flatnonzero(contents.exact[pair])
     losses = data.losses[pair][seen].astype(np.float64)
     if len(seen) < 2 or not np.isfinite(losses).all():
         return None
     t = contents.positions[seen]
-    at, weights, height = _largest_rise(losses.mean(1), t, rule)
+    at, weights, height = _highest(losses.mean(1), t, rule)
     if height == 0:
-        return Rise(losses, t, at, None, weights, np.zeros(losses.shape[1]))
+        return Peak(losses, t, at, None, weights, np.zeros(losses.shape[1]))
     # example by example: a product of matrices rounds by where an example stands
     line = weights[0] * losses[at[0]] + weights[1] * losses[at[2]]
     values = losses[at[1]] - line
-    return Rise(losses, t, at, seen[at].tolist(), weights, values)
+    return Peak(losses, t, at, seen[at].tolist(), weights, values)
 
 
-def _largest_rise(curve: Array, t: Array, rule: str) -> tuple[list[int], Array, float]:
+def _highest(curve: Array, t: Array, rule: str) -> tuple[list[int], Array, float]:
     """The triple (i, k, j), the weights of i and j in the line at k, and the rise; 0 if none."""
     corners = RULES[rule].corners
     assert corners is not None  # ``checked`` refuses other rules
@@ -73,10 +67,10 @@ def _largest_rise(curve: Array, t: Array, rule: str) -> tuple[list[int], Array, 
     return [i, k, j], np.array([1 - share, share]), float(height[k])
 
 
-def gap_without(rise: Rise, left_out: NDArray[np.int64], rule: str) -> float:
+def gap_without(peak: Peak, left_out: NDArray[np.int64], rule: str) -> float:
     """The gap, nats, its maximum taken anew without these examples; NaN without any example."""
-    rest = np.delete(rise.losses, left_out, axis=1)
-    return _largest_rise(rest.mean(1), rise.t, rule)[2] if rest.shape[1] else float("nan")
+    rest = np.delete(peak.losses, left_out, axis=1)
+    return _highest(rest.mean(1), peak.t, rule)[2] if rest.shape[1] else float("nan")
 
 
 def checked(contents: Results, dataset: str, rule: str) -> StoredDataset:

@@ -1,0 +1,409 @@
+"""What the analysis found, in plain sentences made of its numbers and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from math import isfinite
+
+from landscape.core.wording import (
+    MINUS,
+    basins_in_words,
+    capital,
+    count,
+    listed,
+    number,
+    percent,
+    short,
+    verb,
+)
+
+
+class Averages(StrEnum):
+    """Whether models average."""
+
+    YES = "yes"
+    NO = "no"
+    UNCLEAR = "unclear"
+
+
+class Gain(StrEnum):
+    """Whether a set of predictors says more about scores than the others do."""
+
+    MORE = "says more"
+    NO_HELP = "goes with what is left, but does not help to predict"
+    BY_CHANCE = "may say more, but among so many groups by chance"
+    NOT_SHOWN = "not shown"
+    UNKNOWN = "cannot be told"
+
+
+class Agreement(StrEnum):
+    """How two partitions go together."""
+
+    SAME = "same"
+    RELATED = "related"
+    OTHER = "other"
+
+
+def averaging_sentence(
+    verdict: Averages,
+    models: Sequence[str],
+    worst: tuple[str, str],
+    *,
+    rule: str,
+    dataset: str,
+    gap: float,
+    low: float,
+    high: float,
+    confidence: float,
+    tolerance: float,
+    n_pairs: int,
+    n_above: int,
+    n_possible: int,
+    unknown: bool,
+) -> str:
+    """Will these models average, by the largest gap between two of them?
+
+    Args:
+        verdict: The answer.
+        models: Their names.
+        worst: The two with the largest gap.
+        rule: The barrier rule.
+        dataset: The data set of the losses.
+        gap: Nats, the largest.
+        low: Nats, the lower end of its interval.
+        high: Nats.
+        confidence: Of the interval.
+        tolerance: Nats.
+        n_pairs: How many pairs there are.
+        n_above: Intervals that lie above the tolerance.
+        n_possible: Intervals that reach above it.
+        unknown: Points were left out that the rule or data set may need.
+    """
+    several = n_pairs > 1
+    who = f"these {len(models)} models" if several else " and ".join(models)
+    between = f", between {worst[0]} and {worst[1]}" if several else ""
+    finding = (
+        f"the {'largest ' if several else ''}{rule.replace('_', ' ')} on {dataset} is "
+        f"{_nats(gap)} nats ({percent(confidence)} interval {_nats(low)} to {_nats(high)}){between}"
+    )
+    limit = f"{tolerance:g} nats"
+    if verdict is Averages.UNCLEAR:
+        why = f"{n_possible} of {n_pairs} gaps" if several else "it"
+        why += f" could be above {limit}"
+        if unknown:
+            why = "points between them were left out that this rule or data set may need"
+        return f"Whether {who} average is unclear: {finding}; {why}."
+    who = capital(who) if several else who
+    if verdict is Averages.YES:
+        return f"{who} should average: {finding}; no interval reaches above {limit}."
+    if not isfinite(gap):
+        return (
+            f"{who} do not average: the loss on {dataset} between {worst[0]} and {worst[1]} is not "
+            "finite."
+        )
+    how = "all of that is"
+    if several:
+        how = f"{n_above} of {n_pairs} intervals {verb(n_above, 'lies', 'lie')}"
+    return f"{who} do not average well: {finding}; {how} above {limit}."
+
+
+def _nats(value: float) -> str:
+    return f"{round(value, 3) + 0.0:.3f}"
+
+
+def contributions_sentence(
+    n_pairs: int,
+    n_examples: int,
+    *,
+    gap: float,
+    n_half: int,
+    n_top: int,
+    gap_without_top: float,
+    agreement: float,
+    n_agreement: int,
+) -> str:
+    """How many examples the gaps rest on, and whether pairs agree on which.
+
+    Args:
+        n_pairs: How many pairs the mean gap is of.
+        n_examples: Of the data set.
+        gap: Nats, the mean.
+        n_half: Examples that make half of it.
+        n_top: Examples that are left out of ``gap_without_top``.
+        gap_without_top: Nats; NaN where no example is left.
+        agreement: Median rank correlation of a pair's examples with the others'.
+        n_agreement: Of so many pairs.
+    """
+    what = f"the mean gap of {count(n_pairs, 'pair')}"
+    if not n_half or not gap:
+        text = f"No example contributes: {what} is 0."
+    else:
+        which = "one that contributes" if n_top == 1 else f"{n_top} examples that contribute"
+        after = f"it is {gap_without_top:.3g} nats ({gap_without_top / gap:.0%})"
+        if not isfinite(gap_without_top):
+            after = "nothing is left"
+        elif gap_without_top == 0:
+            after = "it vanishes"
+        text = (
+            f"Half of what examples add to {what}, {gap:.3g} nats, comes from {n_half} of "
+            f"{n_examples} examples; without the {which} most {after}."
+        )
+    if n_agreement:
+        text += (
+            " The order of the examples in one pair correlates with that in the other pairs by "
+            f"{agreement:.2f} (Spearman, median of {n_agreement})."
+        )
+    return text
+
+
+def structure_sentence(
+    *,
+    n_triples: int,
+    all_measured: bool,
+    tolerance: float,
+    n_intransitive: int,
+    n_certain: int | None,
+    n_closed: int,
+    worst: Sequence[str] = (),
+    gaps: Sequence[float] = (),
+) -> str:
+    """Do blocks describe who joins whom, and if not, which three models say so?
+
+    Args:
+        n_triples: Triples whose three gaps are measured.
+        all_measured: Whether these are all.
+        tolerance: Nats up to which two models join.
+        n_intransitive: Triples of which two pairs join and the third does not.
+        n_certain: Of these, those beyond noise; None where no noise is known.
+        n_closed: Triples of which all pairs join.
+        worst: The three models of the clearest intransitive triple, the two apart first and last.
+        gaps: Nats, first to middle, middle to last, first to last.
+    """
+    limit = f"{short(tolerance)} nats"
+    if not n_triples:
+        return "Nothing can be intransitive: no three models have all three gaps measured."
+    measured = "" if all_measured else "measured "
+    of = f"of {n_triples} {measured}{verb(n_triples, 'triple', 'triples')}"
+    if not n_intransitive:
+        if not n_closed:
+            why = f"none could be: no model joins two others within {limit}"
+            return f"None {of} is intransitive, and {why}."
+        return (
+            f"None {of} is intransitive: wherever a model joins two others within {limit}, these "
+            "two join as well."
+        )
+    a, b, c = worst
+    found = f"{n_intransitive} {of} {verb(n_intransitive, 'is', 'are')} intransitive"
+    if n_certain is not None:
+        found += f" ({n_certain if n_certain else 'none'} of them beyond noise)"
+    above = "" if tolerance == 0 else f" above {limit}"
+    verdict = "no partition into blocks says that"
+    if n_certain == 0:
+        verdict = "if that is more than noise, no partition into blocks says it"
+    return (
+        f"{found}: there is no barrier{above} between {a} and {b} ({short(gaps[0])}) nor between "
+        f"{b} and {c} ({short(gaps[1])}), but one of {short(gaps[2])} nats between {a} and {c}; "
+        f"{verdict}."
+    )
+
+
+def agreement_sentence(
+    base: str, n_basins: int, others: Sequence[tuple[Agreement, str, int, int, float, float]]
+) -> str:
+    """Does in-domain loss find the basins that challenge-set behavior suggests?
+
+    Yes: all are the same; no: none is related.
+
+    Args:
+        base: What the in-domain basins come from.
+        n_basins: How many these are.
+        others: How each other source goes with it, its name and number of basins, into how many
+            both were cut for the comparison (0 where they were not), the adjusted Rand index and
+            its p-value.
+    """
+    if not others:
+        return "No challenge set can say whether in-domain loss finds the basins of behavior."
+    parts = "; ".join(_agreement(n_basins, *other) for other in others)
+    who = f"in-domain loss ({base}) finds {_basins(n_basins)}; {parts}."
+    grades = {other[0] for other in others}
+    if n_basins == 1 and grades == {Agreement.SAME}:
+        return f"There are no basins to be found: {who}"
+    answers = {frozenset({Agreement.SAME}): "Yes", frozenset({Agreement.OTHER}): "No"}
+    return f"{answers.get(frozenset(grades), 'In part')}: {who}"
+
+
+def _agreement(
+    n_base: int, grade: Agreement, name: str, n_basins: int, cut: int, index: float, p_value: float
+) -> str:
+    if grade is Agreement.SAME:
+        return f"{name} finds {'one, too' if n_base == 1 else 'the same'}"
+    numbers = f"(adjusted Rand index {index:.2f}, p = {p_value:.2g})"
+    finds = f"{name} finds {_basins(n_basins)}"
+    related = grade is Agreement.RELATED
+    if cut:
+        agree = "agree" if related else "agree no more than by chance"
+        return f"{finds}, but cut into {cut} all the same, the two {agree} {numbers}"
+    if related:
+        return f"{finds} that are related but not the same {numbers}"
+    return f"{finds} that agree no more than by chance {numbers}"
+
+
+def _basins(n: int) -> str:
+    return "one basin" if n == 1 else f"{n} basins"
+
+
+def active_sentence(
+    n_basins: int,
+    *,
+    n_models: int,
+    n_measured: int,
+    n_core: int,
+    n_random: int,
+    core_basins: int,
+    core_why: str,
+    n_refused: int,
+    merged: bool,
+    silhouettes: tuple[float, float] | None,
+    n_untested: int,
+    n_uncertain: int,
+) -> str:
+    """What a search with few pairs found.
+
+    Args:
+        n_basins: Of the population.
+        n_models: Of the population.
+        n_measured: Pairs.
+        n_core: Models all of whose pairs with each other were measured.
+        n_random: Of these, those drawn at random.
+        core_basins: Basins of the complete answer on the core.
+        core_why: On what that number rests, as ``why_basins`` says it.
+        n_refused: Basins of one model of it that do not stand out.
+        merged: Whether basins of it were joined by the other models.
+        silhouettes: Inside and outside the core, where the other models refute its basins.
+        n_untested: Models apart for whose test no pairs were left.
+        n_uncertain: Models whose basin is uncertain.
+    """
+    every = n_models * (n_models - 1) // 2
+    said = f"{basins_in_words(core_basins)}: {core_why}"
+    if n_core == n_models:
+        return f"All {every:,} pairs were measured: {said}."
+    drawn = f"{n_random} at random"
+    if n_core > n_random:
+        drawn += f", {n_core - n_random} more"
+    parts = [
+        f"{capital(basins_in_words(n_basins))}, from {n_measured:,} of {every:,} pairs: "
+        f"{n_core} models, all measured with each other ({drawn}), are {said}"
+    ]
+    if n_refused:
+        parts.append(
+            f"{count(n_refused, 'model')} alone among these, no farther out than the farthest of "
+            f"{n_models} may be, {verb(n_refused, 'is', 'are')} no basin"
+        )
+    if merged:
+        parts.append("basins of these that are one to the other models were joined")
+    if silhouettes is not None:
+        inside, outside = silhouettes
+        parts.append(
+            f"that does not hold for the other models (silhouette {outside:.2f} against "
+            f"{inside:.2f})"
+        )
+    if n_untested:
+        models = count(n_untested, "model")
+        parts.append(f"{models} apart by their gaps were left untested for want of pairs")
+    elif n_uncertain:
+        parts.append(f"the basin of {count(n_uncertain, 'model')} is uncertain")
+    return "; ".join(parts) + "."
+
+
+def explanation_sentence(
+    gain: Gain,
+    group: str,
+    target: str,
+    others: Sequence[str],
+    *,
+    with_it: float,
+    without: float,
+    p_value: float,
+    q_value: float,
+    n_tested: int,
+    n_groups: int,
+    limits: str,
+    note: str,
+) -> str:
+    """Whether a set of predictors says more about a group's scores than the others do.
+
+    Args:
+        gain: The answer.
+        group: Of scores.
+        target: The set that is asked about.
+        others: The other sets.
+        with_it: Cross-validated R2 of all sets.
+        without: Of all but the target.
+        p_value: Of the gain.
+        q_value: Of the gain, among all groups.
+        n_tested: Groups that have a p-value.
+        n_groups: All groups.
+        limits: What the size of the population does to the answer, from ``limits_of``.
+        note: On models and predictors that were left out; where the answer is unknown, why.
+    """
+    name = f"the {target}" if target == "basin" else target
+    than = f" than {listed(others)}" if others else ""
+    if gain is Gain.UNKNOWN:
+        return f"Whether {name} says more about {group}{than} cannot be told: {note}."
+    q = "" if n_groups == 1 else f", q {_equals(q_value)}"
+    found = (
+        f"cross-validated R² {_bare(with_it)} with it and {_bare(without)} without, "
+        f"p {_equals(p_value)}{q}"
+    )
+    text = {
+        Gain.MORE: f"{name} says more about {group}{than}",
+        Gain.NO_HELP: (
+            f"{name} goes with what is left of {group}"
+            f"{f' beside {listed(others)}' if others else ''}, but does not help to predict "
+            "models left out"
+        ),
+        Gain.BY_CHANCE: (
+            f"{name} may say more about {group}{than}, but among {n_tested} groups that is to be "
+            "expected by chance"
+        ),
+        Gain.NOT_SHOWN: f"that {name} says more about {group}{than} is not shown",
+    }[gain]
+    left_out = f" Of the models and predictors: {note}." if note else ""
+    return f"{capital(text)}: {found}.{limits}{left_out}"
+
+
+def limits_of(
+    n_models: int, *, shown: bool, few: bool, n_permutations: int | None, share: float, single: bool
+) -> str:
+    """What the size of a population does to the answer, as a sentence that follows it.
+
+    Args:
+        n_models: How many.
+        shown: Whether the p-value is low.
+        few: Whether the models are few for a cross-validated R2.
+        n_permutations: All there are, where these are too few for a low p-value.
+        share: Of the variance that the others leave, which the target must take to be seen.
+        single: Whether the target has one column.
+    """
+    if shown:
+        return f" With {n_models} models, how much more is uncertain." if few else ""
+    if n_permutations is not None:
+        return (
+            f" The {n_models} models allow {n_permutations} permutations, too few for any p-value "
+            "of .05."
+        )
+    needed = f"{round(100 * share)}% of what the others leave"
+    if single:
+        needed = f"a partial correlation of {_bare(share**0.5)}"
+    return f" With {n_models} models it takes {needed} to be seen."
+
+
+def _bare(value: float) -> str:
+    """``.62`` or ``−.10``."""
+    text = number(value, 2)
+    return text.replace("0.", ".", 1) if text.strip(MINUS).startswith("0.") else text
+
+
+def _equals(value: float) -> str:
+    return "< .001" if value < 0.001 else f"= {value:.3f}".replace("0.", ".", 1)
