@@ -46,6 +46,7 @@ _HOME = {
     "find_path": "training",
     "Complex": "training.simplexes",
     "SimplexFit": "training.simplexes",
+    "fit_simplex": "training.simplexes",
     "fit_vertex": "training.simplexes",
     # points as checkpoints, soups and ensembles (the soups themselves: landscape.checkpoints.soups)
     "export_point": "checkpoints.export",

@@ -51,7 +51,7 @@ def bench_line(setting: Setting, dataset: str) -> dict[str, Any]:
     table = token_table(model)
     rows = {table: used_tokens([batches])} if table else {}
     evaluator = Evaluator(model, {dataset: batches}, transform=join, rows=rows)
-    plans = {p: evaluator.calibrate([a, b], p) for p in ("fp32", "bf16")}
+    plans = {p: evaluator.tune([a, b], p) for p in ("fp32", "bf16")}
     fast = evaluator.fast_precision([a, b])
 
     def engine(precision: str) -> np.ndarray:

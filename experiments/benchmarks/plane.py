@@ -62,7 +62,7 @@ def bench_plane(setting: Setting, dataset: str = "mnli_dev") -> dict[str, Any]:
     table = token_table(model)
     rows = {table: used_tokens([batches])} if table else {}
     evaluator = Evaluator(model, {dataset: batches}, transform=join, rows=rows)
-    plans = {p: evaluator.calibrate(corners, p) for p in ("fp32", "bf16")}
+    plans = {p: evaluator.tune(corners, p) for p in ("fp32", "bf16")}
 
     def engine(precision: Any) -> np.ndarray:
         result = evaluator.evaluate(corners, plane, precision)[dataset]

@@ -7,7 +7,7 @@ geometry gives the coefficients, this folder the logits.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -19,21 +19,20 @@ from torch import Tensor, nn
 from landscape.checkpoints.anchors import Anchor
 from landscape.checkpoints.mix import Mixer, Rows
 from landscape.core.errors import ConfigError
-from landscape.evaluation.calibrate import calibrate, is_worth_measuring
 from landscape.evaluation.forward import (
     CannotBatch,
-    Shortage,
-    forward_points,
-    refuse_to_batch,
+    Forwards,
+    Loss,
+    Transform,
+    cross_entropy,
     to_device,
 )
 from landscape.evaluation.plan import Plan, default_plan, plan_key, remember, remembered
+from landscape.evaluation.tuning import fastest_plan, is_worth_measuring, n_tokens
 from landscape.paths import Geometry, as_coefficients
 
 Precision = Literal["fp32", "tf32", "bf16", "fp64"]
 Strategy = Literal["auto", "vmap", "loop"]
-Loss = Callable[[Tensor, Tensor], Tensor]
-Transform = Callable[[Tensor], Tensor]
 
 _DTYPES = {
     "fp32": torch.float32,
@@ -61,11 +60,6 @@ class Evaluation:
     predictions: np.ndarray
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Per-example cross-entropy in nats: logits (n, n_labels), labels (n,) -> (n,)."""
-    return nn.functional.cross_entropy(logits, labels, reduction="none")
-
-
 class Evaluator:
     """A model and its data sets, ready to be evaluated at point after point.
 
@@ -91,26 +85,27 @@ class Evaluator:
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._model, self._rows, self._n_points = model, rows, n_points
+        self._n_parameters = sum(parameter.numel() for parameter in model.parameters())
         self._strategy, self._chunk = strategy, chunk
-        self._single = not isinstance(batches, Mapping)
-        sets = {"": batches} if self._single else batches
-        self._outs = {
-            name: _ReadOut(
-                loss, transform.get(name) if isinstance(transform, Mapping) else transform, items
-            )
-            for name, items in sets.items()
-        }
+        self._is_single = not isinstance(batches, Mapping)
         self._inputs: list[Any] = []
-        for name, items in sets.items():
-            self._outs[name].first = len(self._inputs)
-            for inputs, labels in items:
-                self._inputs.append(to_device(_pinned(inputs, self.device), self.device))
-                self._outs[name].seen.append(labels)
-            if not self._outs[name].seen:
+        self._read_outs: dict[str, _ReadOut] = {}
+        for name, items in ({"": batches} if self._is_single else batches).items():
+            change = transform.get(name) if isinstance(transform, Mapping) else transform
+            pairs = list(items)
+            if not pairs:
                 raise ConfigError("There are no batches to evaluate.", where=name or "batches")
+            self._read_outs[name] = _ReadOut(
+                slice(len(self._inputs), len(self._inputs) + len(pairs)),
+                _labels(items, [labels for _, labels in pairs]),
+                getattr(items, "places", None),
+                loss,
+                change,
+            )
+            self._inputs += [to_device(_pinned(i, self.device), self.device) for i, _ in pairs]
         self._mixers: dict[torch.dtype, Mixer] = {}
         self._plans: dict[Precision, Plan] = {}
-        self._shortage = Shortage()
+        self._halved = False
 
     def evaluate(
         self,
@@ -121,41 +116,8 @@ class Evaluator:
         """An Evaluation, or a dict of them by data set; see ``evaluate``."""
         matrix = as_coefficients(coefficients, len(anchors))
         outputs = self._forward(anchors, matrix, self._inputs, precision)
-        results = {name: out.read(outputs) for name, out in self._outs.items()}
-        return results[""] if self._single else results
-
-    def _forward(
-        self,
-        anchors: Sequence[Anchor],
-        matrix: np.ndarray,
-        inputs: Sequence[Any],
-        precision: Precision,
-    ) -> list[Tensor]:
-        """Logits of each batch, (n_points, batch, n_labels)."""
-        with _number_format(precision, self.device):
-            dtype = _DTYPES[precision]
-            plan = self.plan(anchors, precision)
-            try:
-                return self._run(anchors, matrix, inputs, plan, dtype)
-            except CannotBatch as reason:
-                if self._strategy == "vmap":
-                    raise refuse_to_batch(reason) from reason
-            plan = self._plans[precision] = replace(plan, strategy="loop", chunk=1)
-            return self._run(anchors, matrix, inputs, plan, dtype)
-
-    def _run(
-        self,
-        anchors: Sequence[Anchor],
-        matrix: np.ndarray,
-        inputs: Sequence[Any],
-        plan: Plan,
-        dtype: torch.dtype,
-    ) -> list[Tensor]:
-        mixer = self._mixer(dtype, plan)
-        loaded = mixer.load(anchors)
-        return forward_points(
-            self._model, mixer, loaded, matrix, inputs, plan, dtype, self._shortage
-        )
+        results = {name: read_out.read(outputs) for name, read_out in self._read_outs.items()}
+        return results[""] if self._is_single else results
 
     def plan(self, anchors: Sequence[Anchor], precision: Precision = "fp32") -> Plan:
         """How points are evaluated: as asked for, remembered, measured now, or by default."""
@@ -169,21 +131,20 @@ class Evaluator:
 
     def settle(self, anchors: Sequence[Anchor], precision: Precision = "fp32") -> Plan:
         """The plan, after one batch has shown that the model can be evaluated so."""
-        point = np.full((1, len(anchors)), 1 / len(anchors))
-        self._forward(anchors, point, self._inputs[:1], precision)
+        self._forward(anchors, _centre(anchors), self._inputs[:1], precision)
         return self._plans[precision]
 
     def was_halved(self) -> bool:
         """Whether memory ran out since the last call, so that points or batches were halved."""
-        halved, self._shortage.halved = self._shortage.halved, False
+        halved, self._halved = self._halved, False
         return halved
 
-    def calibrate(self, anchors: Sequence[Anchor], precision: Precision = "fp32") -> Plan:
+    def tune(self, anchors: Sequence[Anchor], precision: Precision = "fp32") -> Plan:
         """Measure a plan, and remember it for this model and machine."""
         dtype = _DTYPES[precision]
         with _number_format(precision, self.device):
             loaded = Mixer(self._model, dtype, self.device, 1, self._rows).load(anchors)
-            plan = calibrate(
+            plan = fastest_plan(
                 self._model, loaded, self._inputs, dtype=dtype, device=self.device, rows=self._rows
             )
         remember(self._key(precision), plan)
@@ -199,45 +160,75 @@ class Evaluator:
             ("bf16", "tf32") if self.device.type == "cuda" else ("bf16",)
         )
         few = self._inputs[:: -(-len(self._inputs) // _FEW)]
-        point = np.full((1, len(anchors)), 1 / len(anchors))
         seconds = dict.fromkeys(("fp32", *formats), np.inf)
         for turn in range(-1, _TURNS):  # the first warms up
             for precision in seconds:
                 began = time.perf_counter()
-                self._forward(anchors, point, few, precision)[-1].cpu()
+                self._forward(anchors, _centre(anchors), few, precision)[-1].cpu()
                 if turn >= 0:
                     seconds[precision] = min(seconds[precision], time.perf_counter() - began)
         best = min(formats, key=seconds.__getitem__)
         return best if seconds[best] < _FASTER * seconds["fp32"] else None
 
+    def _forward(
+        self,
+        anchors: Sequence[Anchor],
+        matrix: np.ndarray,
+        inputs: Sequence[Any],
+        precision: Precision,
+    ) -> list[Tensor]:
+        """Logits of each batch, (n_points, batch, n_labels)."""
+        with _number_format(precision, self.device):
+            plan = self.plan(anchors, precision)
+            try:
+                return self._run(anchors, matrix, inputs, plan, _DTYPES[precision])
+            except CannotBatch as reason:
+                if self._strategy == "vmap":
+                    raise ConfigError(
+                        "The model's forward cannot be batched over points by vmap.",
+                        where="evaluate(strategy='vmap')",
+                        found=reason,
+                        fix="strategy='loop', or an attention implementation that vmap knows",
+                    ) from reason
+            plan = self._plans[precision] = replace(plan, strategy="loop", chunk=1)
+            return self._run(anchors, matrix, inputs, plan, _DTYPES[precision])
+
+    def _run(
+        self,
+        anchors: Sequence[Anchor],
+        matrix: np.ndarray,
+        inputs: Sequence[Any],
+        plan: Plan,
+        dtype: torch.dtype,
+    ) -> list[Tensor]:
+        mixer = self._mixers.get(dtype)
+        if mixer is None or mixer.n_points != plan.chunk:
+            mixer = Mixer(self._model, dtype, self.device, plan.chunk, self._rows)
+            self._mixers[dtype] = mixer
+        forwards = Forwards(self._model, mixer, plan, dtype)
+        outputs = forwards.run(mixer.load(anchors), matrix, inputs)
+        self._halved |= forwards.halved
+        return outputs
+
     def _choose(self, anchors: Sequence[Anchor], precision: Precision) -> Plan:
-        n_parameters = sum(p.numel() for p in self._model.parameters())
-        plan = default_plan(n_parameters, self.device)
+        plan = default_plan(self._n_parameters, self.device)
         if self._strategy == "loop":
             plan = replace(plan, strategy="loop", chunk=1)
         elif self._strategy == "vmap":
             return replace(plan, strategy="vmap", chunk=self._chunk or _CHUNK)
-        if self._chunk and plan.strategy == "vmap":
-            plan = replace(plan, chunk=self._chunk)
-        found = remembered(self._key(precision))
-        if found is None and is_worth_measuring(
-            n_parameters, self._inputs, self._n_points, self.device
+        measured = remembered(self._key(precision))
+        if measured is None and is_worth_measuring(
+            self._n_parameters, self._inputs, self._n_points, self.device
         ):
-            found = self.calibrate(anchors, precision)
-        if found is None or (self._strategy == "loop" and found.strategy != "loop"):
-            return plan
-        return replace(found, chunk=self._chunk) if self._chunk and found.chunk > 1 else found
+            measured = self.tune(anchors, precision)
+        if measured and (self._strategy == "auto" or measured.strategy == "loop"):
+            plan = measured
+        is_stacked = plan.strategy == "vmap"
+        return replace(plan, chunk=self._chunk) if self._chunk and is_stacked else plan
 
     def _key(self, precision: Precision) -> str:
-        sizes = [next(iter(i.values())) if isinstance(i, Mapping) else i for i in self._inputs]
-        typical = sorted(tensor.shape[:2].numel() for tensor in sizes)[len(sizes) // 2]
+        typical = sorted(map(n_tokens, self._inputs))[len(self._inputs) // 2]
         return plan_key(self._model, self.device, precision, typical)
-
-    def _mixer(self, dtype: torch.dtype, plan: Plan) -> Mixer:
-        kept = self._mixers.get(dtype)
-        if kept is None or kept.n_points != plan.chunk:
-            self._mixers[dtype] = Mixer(self._model, dtype, self.device, plan.chunk, self._rows)
-        return self._mixers[dtype]
 
 
 def evaluate(
@@ -303,28 +294,44 @@ def evaluate(
     return evaluator.evaluate(anchors, matrix, precision)
 
 
+@dataclass(frozen=True)
 class _ReadOut:
-    """From the logits of a data set's batches to its Evaluation."""
+    """From the logits of a data set's batches to its Evaluation.
 
-    def __init__(self, loss: Loss, transform: Transform | None, items: Any) -> None:
-        self.first = 0
-        self.seen: list[Tensor] = []
-        self._loss, self._transform = loss, transform
-        self._places = getattr(items, "places", None)
-        self._labels = getattr(items, "labels", None)
+    Attributes:
+        batches: Which of the outputs are this data set's.
+        labels: (n_examples,) in the order of the results.
+        places: (n_examples,) where each example stands in the batches, or None for their order.
+        loss: Of each example.
+        transform: Applied to the logits first.
+    """
+
+    batches: slice
+    labels: Tensor
+    places: np.ndarray | None
+    loss: Loss
+    transform: Transform | None
 
     def read(self, outputs: list[Tensor]) -> Evaluation:
-        own = outputs[self.first : self.first + len(self.seen)]
-        logits = torch.cat(own, dim=1).cpu()
-        labels = torch.cat([torch.as_tensor(labels).cpu() for labels in self.seen])
-        if self._transform is not None:
-            logits = self._transform(logits)
-        if self._places is not None and self._labels is not None:
-            logits = logits[:, torch.as_tensor(self._places)]
-            # a copy: what Ray hands over cannot be written
-            labels = torch.as_tensor(np.array(self._labels))
-        losses = torch.stack([self._loss(point, labels) for point in logits])
+        logits = torch.cat(outputs[self.batches], dim=1).cpu()
+        if self.transform is not None:
+            logits = self.transform(logits)
+        if self.places is not None:
+            logits = logits[:, torch.as_tensor(self.places)]
+        losses = torch.stack([self.loss(point, self.labels) for point in logits])
         return Evaluation(logits.numpy(), losses.numpy(), logits.argmax(-1).numpy())
+
+
+def _labels(items: Any, of_batches: Sequence[Any]) -> Tensor:
+    """(n_examples,) in the order of the results."""
+    if getattr(items, "places", None) is not None:
+        return torch.as_tensor(np.array(items.labels))  # a copy: what Ray hands over is read-only
+    return torch.cat([torch.as_tensor(labels).cpu() for labels in of_batches])
+
+
+def _centre(anchors: Sequence[Anchor]) -> np.ndarray:
+    """(1, n_anchors) coefficients of the anchors' mean."""
+    return np.full((1, len(anchors)), 1 / len(anchors))
 
 
 @contextmanager

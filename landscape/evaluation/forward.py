@@ -14,81 +14,150 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from landscape.checkpoints.anchors import Params
 from landscape.checkpoints.mix import Mixer
-from landscape.core.errors import ConfigError
 from landscape.evaluation.kernels import Kernels
 from landscape.evaluation.plan import Plan
 
+Batch = tuple[Any, Tensor]
+"""Inputs (a mapping of keyword tensors, or one tensor) and labels."""
+Loss = Callable[[Tensor, Tensor], Tensor]
+Transform = Callable[[Tensor], Tensor]
+
 _TRIES = 12
-
-Anchors = list[dict[str, Tensor]]
-
-
-@dataclass
-class Shortage:
-    """Whether memory ran out so that less was computed at once, which rounds otherwise."""
-
-    halved: bool = False
 
 
 class CannotBatch(Exception):
     """vmap cannot batch the model's forward."""
 
 
-def forward_points(
-    model: nn.Module,
-    mixer: Mixer,
-    anchors: Anchors,
-    matrix: np.ndarray,
-    inputs: Sequence[Any],
-    plan: Plan,
-    precision: torch.dtype,
-    shortage: Shortage | None = None,
-) -> list[Tensor]:
-    """Logits (n_points, n_examples, n_labels) of each batch of inputs, on the device.
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Per-example cross-entropy in nats: logits (n, n_labels), labels (n,) -> (n,)."""
+    return nn.functional.cross_entropy(logits, labels, reduction="none")
 
-    The weights are set once a point (once a chunk of points) and serve all batches. Where memory
-    runs out, the same is tried once more before points or batches are halved.
 
-    Raises:
-        CannotBatch: ``vmap`` has no rule for an operation of the forward.
-        torch.OutOfMemoryError: One point and one example do not fit.
+@dataclass
+class Forwards:
+    """A model's forwards at points that a mixer makes.
+
+    Attributes:
+        model: Its own weights are not used.
+        mixer: Of at least as many points as the plan's chunk.
+        plan: How.
+        dtype: Of weights and activations.
+        halved: Whether memory ran out so that less was computed at once, which rounds otherwise.
     """
-    run = _loop if plan.strategy == "loop" else _stacked
-    with eval_mode(model), torch.no_grad():
-        return run(model, mixer, anchors, matrix, inputs, plan, precision, shortage or Shortage())
 
+    model: nn.Module
+    mixer: Mixer
+    plan: Plan
+    dtype: torch.dtype
+    halved: bool = False
 
-def _loop(
-    model: nn.Module,
-    mixer: Mixer,
-    anchors: Anchors,
-    matrix: np.ndarray,
-    inputs: Sequence[Any],
-    plan: Plan,
-    precision: torch.dtype,
-    shortage: Shortage,
-) -> list[Tensor]:
-    weights = {name: tensor[0] for name, tensor in mixer.weights.items()}
-    kernels = Kernels(plan.linear, weights.values())
-    # each call goes through Python while the mode is on: only where it has something to do
-    needed = plan.linear != "torch" or precision == torch.bfloat16
-    outputs: list[list[Tensor]] = [[] for _ in inputs]
+    def run(
+        self, anchors: Sequence[Params], matrix: np.ndarray, inputs: Sequence[Any]
+    ) -> list[Tensor]:
+        """Logits (n_points, n_examples, n_labels) of each batch of inputs, on the device.
 
-    def visit(module: nn.Module) -> None:
-        # the weights are swapped in once; each point then changes them in place
-        for row in matrix:
-            mixer.mix(anchors, row[None])
-            kernels.new_point()
-            for batch, output in zip(inputs, outputs, strict=True):
-                moved = to_device(batch, mixer.device, precision)
-                output.append(_halving(lambda part: _call(module, part)[None], moved, shortage))
+        The weights are set once a point (once a chunk of points) and serve all batches. Where
+        memory runs out, the same is tried once more before points or batches are halved.
 
-    with kernels if needed else nullcontext():
-        functional_call(
-            _Visited(model), {f"module.{k}": v for k, v in weights.items()}, (visit,), strict=False
-        )
-    return [torch.cat(output) for output in outputs]
+        Args:
+            anchors: As the mixer loads them.
+            matrix: (n_points, n_anchors) coefficients.
+            inputs: Of each batch.
+
+        Raises:
+            CannotBatch: ``vmap`` has no rule for an operation of the forward.
+            torch.OutOfMemoryError: One point and one example do not fit.
+        """
+        run = self._loop if self.plan.strategy == "loop" else self._stacked
+        with eval_mode(self.model), torch.no_grad():
+            points = list(run(anchors, matrix, inputs))
+        return [torch.cat(parts) for parts in zip(*points, strict=True)]
+
+    def _loop(
+        self, anchors: Sequence[Params], matrix: np.ndarray, inputs: Sequence[Any]
+    ) -> Iterator[list[Tensor]]:
+        """Each point's logits of all batches."""
+        weights = {name: tensor[0] for name, tensor in self.mixer.weights.items()}
+        kernels = Kernels(self.plan.linear, weights.values())
+        # each call goes through Python while the mode is on: only where it has something to do
+        needed = self.plan.linear != "torch" or self.dtype == torch.bfloat16
+        points = []
+
+        def visit(module: nn.Module) -> None:
+            # the weights are swapped in once; each point then changes them in place
+            for row in matrix:
+                self.mixer.mix(anchors, row[None])
+                kernels.new_point()
+                points.append(
+                    [
+                        self._halving(lambda part: _call(module, part)[None], self._moved(batch))
+                        for batch in inputs
+                    ]
+                )
+
+        with kernels if needed else nullcontext():
+            functional_call(
+                _Visited(self.model),
+                {f"module.{name}": tensor for name, tensor in weights.items()},
+                (visit,),
+                strict=False,
+            )
+        return iter(points)
+
+    def _stacked(
+        self, anchors: Sequence[Params], matrix: np.ndarray, inputs: Sequence[Any]
+    ) -> Iterator[list[Tensor]]:
+        """The logits of all batches, some points at once."""
+        at_once = self.plan.chunk
+        start, again = 0, False
+        while start < len(matrix):
+            rows = matrix[start : start + at_once]
+            weights = self.mixer.mix(anchors, rows)
+            results = None
+            try:
+                results = [_vmapped(self.model, weights, self._moved(batch)) for batch in inputs]
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise CannotBatch(str(error).splitlines()[0]) from error
+            if results is None:  # outside of the handler, which holds on to the tensors
+                _free()
+                if not again:
+                    again = True
+                    continue
+                if len(rows) > 1:
+                    at_once, self.halved = len(rows) // 2, True
+                    continue
+                results = [
+                    self._halving(
+                        lambda part: _vmapped(self.model, weights, part),  # noqa: B023
+                        self._moved(batch),
+                    )
+                    for batch in inputs
+                ]
+            yield results
+            start, again = start + len(rows), False
+
+    def _moved(self, inputs: Any) -> Any:
+        return to_device(inputs, self.mixer.device, self.dtype)
+
+    def _halving(
+        self, forward: Callable[[Any], Tensor], inputs: Any, tries: int = _TRIES
+    ) -> Tensor:
+        """(n_points, n_examples, n_labels); a batch that does not fit is halved."""
+        n = n_examples(inputs)
+        for again in (False, True):
+            try:
+                return forward(inputs)
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or (again and (n < 2 or tries == 0)):
+                    raise
+            _free()  # outside of the handler, which holds on to the tensors
+        self.halved = True
+        halves = (cut(inputs, slice(0, n // 2)), cut(inputs, slice(n // 2, n)))
+        return torch.cat([self._halving(forward, half, tries - 1) for half in halves], dim=1)
 
 
 class _Visited(nn.Module):
@@ -102,80 +171,18 @@ class _Visited(nn.Module):
         visit(self.module)
 
 
-def _stacked(
-    model: nn.Module,
-    mixer: Mixer,
-    anchors: Anchors,
-    matrix: np.ndarray,
-    inputs: Sequence[Any],
-    plan: Plan,
-    precision: torch.dtype,
-    shortage: Shortage,
-) -> list[Tensor]:
-    outputs: list[list[Tensor]] = [[] for _ in inputs]
-    at_once = plan.chunk
-    start, again = 0, False
-    with Kernels("torch"):
-        while start < len(matrix):
-            rows = matrix[start : start + at_once]
-            weights = mixer.mix(anchors, rows)
-            try:
-                moved = (to_device(batch, mixer.device, precision) for batch in inputs)
-                results = [_vmapped(model, weights, batch) for batch in moved]
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise CannotBatch(str(error).splitlines()[0]) from error
-                results = None
-            if results is None:  # outside of the handler, which holds on to the tensors
-                _free()
-                if not again:
-                    again = True
-                    continue
-                if len(rows) > 1:
-                    at_once, shortage.halved = len(rows) // 2, True
-                    continue
-                results = [
-                    _halving(
-                        lambda part: _vmapped(model, weights, part),  # noqa: B023
-                        to_device(batch, mixer.device, precision),
-                        shortage,
-                    )
-                    for batch in inputs
-                ]
-            for output, result in zip(outputs, results, strict=True):
-                output.append(result)
-            start, again = start + len(rows), False
-    return [torch.cat(output) for output in outputs]
-
-
 def _vmapped(model: nn.Module, weights: dict[str, Tensor], inputs: Any) -> Tensor:
-    with warnings.catch_warnings():
+    args, kwargs = arguments(inputs)
+    with warnings.catch_warnings(), Kernels("torch"):
         # torch only warns when it falls back to a loop slower than ours
         warnings.filterwarnings("error", "There is a performance drop", UserWarning)
         try:
             return vmap(
-                lambda state: logits_of(functional_call(model, state, *arguments(inputs))),
+                lambda state: logits_of(functional_call(model, state, args, kwargs)),
                 randomness="error",
             )(weights)
         except UserWarning as warning:
             raise CannotBatch(str(warning).splitlines()[0]) from warning
-
-
-def _halving(
-    forward: Callable[[Any], Tensor], inputs: Any, shortage: Shortage, tries: int = _TRIES
-) -> Tensor:
-    """(n_points, n_examples, n_labels); a batch that does not fit is halved."""
-    n = n_examples(inputs)
-    for again in (False, True):
-        try:
-            return forward(inputs)
-        except RuntimeError as error:
-            if not is_out_of_memory(error) or (again and (n < 2 or tries == 0)):
-                raise
-        _free()  # outside of the handler, which holds on to the tensors
-    shortage.halved = True
-    halves = (cut(inputs, slice(0, n // 2)), cut(inputs, slice(n // 2, n)))
-    return torch.cat([_halving(forward, half, shortage, tries - 1) for half in halves], dim=1)
 
 
 def _free() -> None:
@@ -186,8 +193,8 @@ def _free() -> None:
 
 
 def _call(module: nn.Module, inputs: Any) -> Tensor:
-    positional, keywords = arguments(inputs)
-    return logits_of(module(*positional, **keywords))
+    args, kwargs = arguments(inputs)
+    return logits_of(module(*args, **kwargs))
 
 
 def arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -237,15 +244,4 @@ def cut(inputs: Any, part: slice | Tensor) -> Any:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that memory ran out."""
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in text
-
-
-def refuse_to_batch(reason: CannotBatch) -> ConfigError:
-    """What a user who asked for vmap is told."""
-    return ConfigError(
-        "The model's forward cannot be batched over points by vmap.",
-        where="evaluate(strategy='vmap')",
-        found=reason,
-        fix="strategy='loop', or an attention implementation that vmap knows",
-    )
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)

@@ -6,8 +6,8 @@ dL/d anchor_i = c_ki dL/d theta_k, so that no graph of the mixing is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,18 +15,23 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from landscape.checkpoints.anchors import Anchor
+from landscape.checkpoints.anchors import Anchor, Params
 from landscape.checkpoints.mix import Mixer
 from landscape.core.errors import ConfigError
-from landscape.evaluation.forward import arguments, eval_mode, logits_of, to_device
+from landscape.evaluation.forward import (
+    Batch,
+    Loss,
+    Transform,
+    arguments,
+    cross_entropy,
+    eval_mode,
+    logits_of,
+    to_device,
+)
+from landscape.evaluation.plan import SMALL_MODEL
 from landscape.paths import as_coefficients
 
-Batch = tuple[Any, Tensor]
-Loss = Callable[[Tensor, Tensor], Tensor]
 Grads = dict[str, Tensor]
-
-# below this many parameters a forward is a row of short operations, and vmap shares their launches
-_SMALL_MODEL = 1_000_000
 
 
 class Gradients:
@@ -54,15 +59,14 @@ class Gradients:
         precision: Literal["fp32", "bf16", "fp64"] = "fp32",
         strategy: Literal["auto", "vmap", "loop"] = "auto",
         loss: Loss | None = None,
-        transform: Callable[[Tensor], Tensor] | None = None,
+        transform: Transform | None = None,
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.dtype = torch.float64 if precision == "fp64" else torch.float32
         self._model, self._bf16 = model, precision == "bf16"
-        self._loss = loss or (lambda x, y: nn.functional.cross_entropy(x, y, reduction="none"))
-        self._transform = transform
-        small = sum(parameter.numel() for parameter in model.parameters()) < _SMALL_MODEL
-        self._stacked = strategy == "vmap" or (strategy == "auto" and small and n_points > 1)
+        self._loss, self._transform = loss or cross_entropy, transform
+        is_small = sum(parameter.numel() for parameter in model.parameters()) < SMALL_MODEL
+        self._stacked = strategy == "vmap" or (strategy == "auto" and is_small and n_points > 1)
         self._mixer = Mixer(model, self.dtype, self.device, n_points if self._stacked else 1)
         # buffers, of batch normalisation for instance, are mixed but have no gradient
         self._parameters = {name for name, p in model.named_parameters() if p.is_floating_point()}
@@ -73,7 +77,7 @@ class Gradients:
 
     def add(
         self,
-        anchors: Sequence[dict[str, Tensor]],
+        anchors: Sequence[Grads],
         coefficients: np.ndarray,
         batch: Batch,
         into: Sequence[Grads | None],
@@ -101,63 +105,47 @@ class Gradients:
             )
         inputs, labels = batch
         moved = to_device(inputs, self.device, self.dtype), labels.to(self.device)
-        run = self._vmapped if self._stacked else self._looped
+        losses = []
         with eval_mode(self._model):
-            return run(list(anchors), matrix, moved, into, share)
+            points = (self._vmapped if self._stacked else self._looped)(anchors, matrix, moved)
+            for row, weight, (grads, loss) in zip(matrix, share, points, strict=True):
+                _scatter(grads, row * weight, into)
+                losses.append(loss)
+        return torch.stack(losses).double().cpu().numpy()
 
     def _looped(
-        self,
-        anchors: list[dict[str, Tensor]],
-        matrix: np.ndarray,
-        batch: Batch,
-        into: Sequence[Grads | None],
-        share: np.ndarray,
-    ) -> np.ndarray:
-        losses = []
-        for row, weight in zip(matrix, share, strict=True):
+        self, anchors: Sequence[Grads], matrix: np.ndarray, batch: Batch
+    ) -> Iterator[tuple[Grads, Tensor]]:
+        """Each point's gradient and loss, one point after the other."""
+        for row in matrix:
             with torch.no_grad():
                 mixed = self._mixer.mix(anchors, row[None])
             point = {name: tensor[0].detach() for name, tensor in mixed.items()}
-            wanted = {
-                name: tensor.requires_grad_()
-                for name, tensor in point.items()
-                if name in self._parameters
-            }
+            leaves = {n: t.requires_grad_() for n, t in point.items() if n in self._parameters}
             loss = self._mean_loss(point, batch)
-            found = torch.autograd.grad(loss, list(wanted.values()), allow_unused=True)
-            grads = {n: g for n, g in zip(wanted, found, strict=True) if g is not None}
-            _scatter(grads, row * weight, into)
-            losses.append(loss.detach())
-        return torch.stack(losses).double().cpu().numpy()
+            grads = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+            named = {n: g for n, g in zip(leaves, grads, strict=True) if g is not None}
+            yield named, loss.detach()
 
     def _vmapped(
-        self,
-        anchors: list[dict[str, Tensor]],
-        matrix: np.ndarray,
-        batch: Batch,
-        into: Sequence[Grads | None],
-        share: np.ndarray,
-    ) -> np.ndarray:
-        losses: list[Tensor] = []
+        self, anchors: Sequence[Grads], matrix: np.ndarray, batch: Batch
+    ) -> Iterator[tuple[Grads, Tensor]]:
+        """The same, many points at once."""
         for start in range(0, len(matrix), self._mixer.n_points):
-            rows = matrix[start : start + self._mixer.n_points]
             with torch.no_grad():
-                mixed = self._mixer.mix(anchors, rows)
+                mixed = self._mixer.mix(anchors, matrix[start : start + self._mixer.n_points])
             points = {n: t for n, t in mixed.items() if n in self._parameters}
             rest = {n: t for n, t in mixed.items() if n not in points}
             # attention's fused kernels have no vmap rule together with a gradient
             with sdpa_kernel(SDPBackend.MATH):
-                grads, values = vmap(
+                grads, losses = vmap(
                     grad_and_value(lambda point, rest: self._mean_loss(point | rest, batch)),
                     randomness="error",
                 )(points, rest)
-            for k, row in enumerate(rows):
-                scaled = row * share[start + k]
-                _scatter({name: grad[k] for name, grad in grads.items()}, scaled, into)
-            losses += list(values.detach())
-        return torch.stack(losses).double().cpu().numpy()
+            for k, loss in enumerate(losses.detach()):
+                yield {name: grad[k] for name, grad in grads.items()}, loss
 
-    def _mean_loss(self, weights: Mapping[str, Tensor], batch: Batch) -> Tensor:
+    def _mean_loss(self, weights: Params, batch: Batch) -> Tensor:
         inputs, labels = batch
         args, kwargs = arguments(inputs)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):

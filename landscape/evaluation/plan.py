@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,12 +17,12 @@ from torch import nn
 from landscape.evaluation.kernels import Linear
 
 # below this many parameters a forward is a row of short operations, and their launches are shared
-_SMALL_MODEL = 1_000_000
+SMALL_MODEL = 1_000_000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A way to evaluate points.
+    """How points are evaluated.
 
     Attributes:
         strategy: ``loop`` sets the weights in place for one point after another, ``vmap`` runs
@@ -40,7 +41,7 @@ class Plan:
 def default_plan(n_parameters: int, device: torch.device) -> Plan:
     """A plan without measuring: ``vmap`` for small models, the loop for others."""
     tokens = 32_768 if device.type == "cuda" else 2048
-    if n_parameters < _SMALL_MODEL:
+    if n_parameters < SMALL_MODEL:
         return Plan("vmap", 16, tokens=tokens)
     return Plan(tokens=tokens)
 
@@ -65,23 +66,19 @@ def plan_key(model: nn.Module, device: torch.device, precision: str, n_inputs: i
 
 def remembered(key: str) -> Plan | None:
     """The plan that was measured for this key before."""
-    try:
-        content = json.loads(_file(key).read_text())
-        return Plan(**content)
-    except (OSError, ValueError, TypeError):
-        return None
+    with suppress(OSError, ValueError, TypeError):
+        return Plan(**json.loads(_file(key).read_text()))
+    return None
 
 
 def remember(key: str, plan: Plan) -> None:
     """Keep a plan; a cache that cannot be written is no obstacle."""
     file = _file(key)
-    try:
+    with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(f".{os.getpid()}")
+        partial = file.with_suffix(f".{os.getpid()}")  # other processes measure plans too
         partial.write_text(json.dumps(asdict(plan)))
         os.replace(partial, file)
-    except OSError:
-        return
 
 
 def _file(key: str) -> Path:
@@ -96,10 +93,8 @@ def machine_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     name = platform.processor()
-    try:
+    with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         parts = ("vendor_id", "cpu family", "model", "model name")
         name = " ".join(sorted({line for line in lines if line.startswith(parts)}))
-    except OSError:
-        pass
     return f"{platform.machine()} {name} {torch.backends.cpu.get_cpu_capability()}"

@@ -1,4 +1,4 @@
-"""Ways of low loss between two checkpoints, by control points that are trained."""
+"""What is trained in weight space: curves and paths of low loss, simplexes, populations."""
 
 from landscape.training.autoneb import Neb, find_path
 from landscape.training.curve_fit import Fit, FittedCurve, fit_curve

@@ -5,7 +5,7 @@ Draxler et al. 2018, arXiv 1803.00885, after the nudged elastic band of Henkelma
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,22 +14,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landscape.checkpoints.anchors import Anchor
+from landscape.checkpoints.anchors import Anchor, Params
 from landscape.core.errors import ConfigError
-from landscape.evaluation import Evaluator
-from landscape.evaluation.gradient import Gradients
+from landscape.evaluation import Evaluator, cross_entropy
+from landscape.evaluation.forward import Loss, Transform
+from landscape.evaluation.gradient import Gradients, Grads
 from landscape.paths import PolyChain
 from landscape.training.loop import (
     Batches,
-    Convergence,
-    Progress,
+    InPlace,
     Report,
-    SavedState,
     batch_at,
-    convergence,
-    rate,
-    tell_apart,
+    silent,
+    square_norms,
+    train,
+    warmed_cosine,
 )
+from landscape.training.trace import Convergence, convergence
 
 _BETWEEN = 4  # points a segment is probed at
 _COLUMNS = 1 << 20  # of the pivots, moved at once
@@ -73,7 +74,7 @@ class Neb:
 
 
 @dataclass(frozen=True)
-class FoundPath:
+class FittedPath:
     """A chain of pivots, evenly spaced by length.
 
     Attributes:
@@ -85,7 +86,7 @@ class FoundPath:
     """
 
     geometry: PolyChain
-    anchors: tuple[Mapping[str, Tensor], ...] = field(repr=False)
+    anchors: tuple[Params, ...] = field(repr=False)
     losses: np.ndarray = field(repr=False)
     pivots: tuple[int, ...]
     convergence: Convergence
@@ -99,11 +100,11 @@ def find_path(
     neb: Neb | None = None,
     *,
     device: str | torch.device | None = None,
-    loss: Any = None,
-    transform: Any = None,
+    loss: Loss | None = None,
+    transform: Transform | None = None,
     state: Path | None = None,
-    report: Report = lambda line: None,
-) -> FoundPath:
+    report: Report = silent,
+) -> FittedPath:
     """Find a path of low loss between two checkpoints.
 
     Each step moves every inner pivot down its gradient, less the gradient's part along the path;
@@ -134,69 +135,60 @@ def find_path(
         model, device=device, precision=neb.precision, loss=loss, transform=transform
     )
     a, b = gradients.load(ends)
-    chain = _Chain(a, b, neb.pivots)
-    n_steps = sum(steps for steps, _ in neb.cycles)
-    losses, counts = np.full(n_steps, np.nan), list[int]()
-    saved = SavedState(state, {**asdict(neb), "ends": tell_apart([a, b])})
-    done = 0
-    if (found := saved.load()) is not None:
-        chain.flat, done, counts = found["pivots"], int(found["done"]), list(found["counts"])
-        losses[:] = found["losses"].numpy()
-    progress = Progress("path", n_steps, done, report)
-    settings = {} if loss is None else {"loss": loss}
-    evaluator = Evaluator(model, probe, device=device, transform=transform, **settings)
-    ends_losses = _mean_losses(evaluator, chain, np.eye(len(chain.flat))[[0, -1]])
-    start = 0
-    for cycle, (steps, learning_rate) in enumerate(neb.cycles):
-        if done >= start + steps:
-            start += steps
-            continue
-        if cycle == len(counts):  # else it was inserted before the state was saved
+    evaluator = Evaluator(
+        model, probe, device=device, transform=transform, loss=loss or cross_entropy
+    )
+    chain = _Chain(a, b, neb)
+    end_losses = _mean_losses(evaluator, chain, np.eye(len(chain.flat))[[0, -1]])
+    starts = np.cumsum([0, *(steps for steps, _ in neb.cycles)])
+    losses = np.full(starts[-1], np.nan)
+
+    def step(number: int) -> float:
+        cycle = int(np.searchsorted(starts, number, side="right")) - 1
+        if cycle == len(chain.pivots):
             if cycle:
                 _insert(chain, evaluator, neb, report)
-            counts.append(chain.n_inner)
-        # moments of a cut-off cycle are not kept: its optimiser begins anew
-        optimizer = torch.optim.AdamW([chain.flat[1:-1]], lr=learning_rate, weight_decay=0.0)
-        for step in range(max(start, done), start + steps):
-            grads = torch.zeros_like(chain.flat[1:-1])
-            values = _pivot_losses(chain, gradients, batch_at(batches, step, neb.seed), grads)
-            chain.remove_tangent(grads, np.concatenate([ends_losses[:1], values, ends_losses[1:]]))
-            if neb.clip is not None:
-                norms = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
-                grads *= (neb.clip / (norms + 1e-12)).clamp(max=1.0)
-            parameter = optimizer.param_groups[0]["params"][0]
-            parameter.grad = grads
-            optimizer.param_groups[0]["lr"] = learning_rate * rate(step - start, steps, 0.1)
-            optimizer.step()
-            chain.spread()
-            losses[step] = values.mean()
-            progress.step(step, float(losses[step]))
-            if saved.due(step + 1 == n_steps):
-                saved.save(
-                    {
-                        "pivots": chain.flat,
-                        "done": step + 1,
-                        "counts": counts,
-                        "losses": torch.from_numpy(losses),
-                    }
-                )
-        start += steps
-    return FoundPath(
+            chain.begin_cycle()
+        steps, learning_rate = neb.cycles[cycle]
+        grads = torch.zeros_like(chain.flat[1:-1])
+        into: list[Grads | None] = [None, *chain.anchors(grads), None]
+        inner, batch = np.eye(len(into))[1:-1], batch_at(batches, number, neb.seed)
+        values = gradients.add(chain.anchors(), inner, batch, into, np.ones(len(inner)))
+        chain.remove_tangent(grads, np.concatenate([end_losses[:1], values, end_losses[1:]]))
+        if neb.clip is not None:
+            norms = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
+            grads *= (neb.clip / (norms + 1e-12)).clamp(max=1.0)
+        chain.descend(grads, learning_rate * warmed_cosine(number - int(starts[cycle]), steps, 0.1))
+        losses[number] = values.mean()
+        return float(losses[number])
+
+    train(
+        "path",
+        len(losses),
+        step,
+        {"chain": chain, "losses": InPlace({"losses": losses})},
+        recipe={**asdict(neb), "ends": square_norms([a, b])},
+        state=state,
+        report=report,
+    )
+    return FittedPath(
         PolyChain(bends=chain.n_inner),
         tuple(chain.anchors()),
         losses,
-        tuple(counts),
+        tuple(chain.pivots),
         convergence(losses[-neb.cycles[-1][0] :]),
     )
 
 
 class _Chain:
-    """Ends and pivots, each a row of one tensor."""
+    """Ends and pivots, each a row of one tensor, with an optimiser that is new in each cycle."""
 
-    def __init__(self, a: dict[str, Tensor], b: dict[str, Tensor], n_inner: int) -> None:
+    def __init__(self, a: dict[str, Tensor], b: dict[str, Tensor], neb: Neb) -> None:
+        self._neb = neb
+        self.pivots: list[int] = []  # inner ones in each cycle so far
         self._shapes = {name: tensor.shape for name, tensor in a.items()}
         ends = [torch.cat([end[name].ravel() for name in self._shapes]) for end in (a, b)]
-        t = torch.linspace(0, 1, n_inner + 2, dtype=ends[0].dtype, device=ends[0].device)
+        t = torch.linspace(0, 1, neb.pivots + 2, dtype=ends[0].dtype, device=ends[0].device)
         self.flat = torch.lerp(ends[0], ends[1], t[:, None])
         self.flat[-1] = ends[1]
 
@@ -207,16 +199,34 @@ class _Chain:
     def anchors(self, flat: Tensor | None = None) -> list[dict[str, Tensor]]:
         """Views of each row, by name."""
         sizes = [shape.numel() for shape in self._shapes.values()]
-        rows = self.flat if flat is None else flat
-        return [
-            {
-                name: part.view(shape)
-                for part, (name, shape) in zip(
-                    torch.split(row, sizes), self._shapes.items(), strict=True
-                )
-            }
-            for row in rows
-        ]
+        named = []
+        for row in self.flat if flat is None else flat:
+            parts = zip(torch.split(row, sizes), self._shapes.items(), strict=True)
+            named.append({name: part.view(shape) for part, (name, shape) in parts})
+        return named
+
+    def begin_cycle(self) -> None:
+        """Optimise the inner pivots that there are now."""
+        learning_rate = self._neb.cycles[len(self.pivots)][1]
+        self.pivots.append(self.n_inner)
+        self._optimizer = torch.optim.AdamW([self.flat[1:-1]], lr=learning_rate, weight_decay=0.0)
+
+    def descend(self, grads: Tensor, learning_rate: float) -> None:
+        """One step of the inner pivots down their gradients."""
+        (group,) = self._optimizer.param_groups
+        group["lr"] = learning_rate
+        group["params"][0].grad = grads
+        self._optimizer.step()
+        self.spread()
+
+    def state_dict(self) -> dict[str, Any]:
+        moments = self._optimizer.state_dict()
+        return {"flat": self.flat, "pivots": self.pivots, "optimizer": moments}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.flat, self.pivots = state_dict["flat"].to(self.flat), state_dict["pivots"][:-1]
+        self.begin_cycle()
+        self._optimizer.load_state_dict(state_dict["optimizer"])
 
     def lengths(self) -> np.ndarray:
         """(n_segments,) in float64."""
@@ -268,14 +278,6 @@ class _Chain:
             if square > 0:
                 grad = grads[k - 1]
                 grad.sub_(tangent * (grad.dot(tangent) / square))
-
-
-def _pivot_losses(chain: _Chain, gradients: Gradients, batch: Any, grads: Tensor) -> np.ndarray:
-    """(n_inner,) losses of the inner pivots on a batch, their gradients added to ``grads``."""
-    anchors = chain.anchors()
-    into: list[dict[str, Tensor] | None] = [None, *chain.anchors(grads), None]
-    inner = np.eye(len(anchors))[1:-1]
-    return gradients.add(anchors, inner, batch, into, np.ones(len(inner)))
 
 
 def _mean_losses(evaluator: Evaluator, chain: _Chain, coefficients: np.ndarray) -> np.ndarray:

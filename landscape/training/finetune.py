@@ -9,25 +9,24 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field, field_validator
-from torch import Tensor
+from torch import Tensor, nn
 
 from landscape.checkpoints import load_checkpoint, resolve
-from landscape.checkpoints.torch_files import write_torch_file
 from landscape.core.errors import ConfigError
 from landscape.core.schema import Device, PathText, Seed, Strict, read_yaml, validate
 from landscape.tasks import Task, load_examples, load_task, sample_examples
 from landscape.tasks.batches import Encoded, make_batches, tokenize
+from landscape.training.loop import InPlace, RandomState, Report, batch_rows, train
 
-_LENGTH_POOL = 50  # batches sorted by length together; random beyond that
 _MOST_SEEDS = 100_000
+_HELD_OUT = 1000  # examples that a finished member is tried on
+_RECENT = 100  # steps whose mean loss is reported
 
 
 class FinetuneConfig(Strict):
@@ -93,7 +92,7 @@ def load_finetune_config(path: Path) -> FinetuneConfig:
 def finetune(
     config: FinetuneConfig,
     base: Path,
-    report: Callable[[str], None] = print,
+    report: Report = print,
     data: Path | None = None,
     save_seconds: float = 120.0,
 ) -> list[Path]:
@@ -111,42 +110,53 @@ def finetune(
 
     Raises:
         LandscapeError: The encoder, the task or a file cannot be used, or ``out`` holds members
-            of another recipe.
+            of another recipe, finished or not.
     """
     task = load_task(config.task, base)
-    out = base / config.out
-    members = [out / f"seed-{seed:02d}" for seed in config.seeds]
-    missing = []
-    for seed, member in zip(config.seeds, members, strict=True):
-        if not _is_finished(member, config.recipe(seed)):
-            missing.append((seed, member))
+    members = [base / config.out / f"seed-{seed:02d}" for seed in config.seeds]
+    missing = [
+        (seed, member)
+        for seed, member in zip(config.seeds, members, strict=True)
+        if not _is_finished(member, config.recipe(seed))
+    ]
     if not missing:
         return members
     from transformers import AutoTokenizer
 
     source = resolve(config.base, base)
     tokenizer = AutoTokenizer.from_pretrained(source.path)
-    examples = load_examples(task, "train", data, base)
-    examples = sample_examples(examples, config.examples, np.random.default_rng(0))
-    train = tokenize(tokenizer, examples, config.max_length)
     first = next(iter(task.in_domain))
-    held_out = load_examples(task, first, data, base)
-    held_out = sample_examples(held_out, 1000, np.random.default_rng(0))
-    dev = tokenize(tokenizer, held_out, config.max_length)
+    encoded = []
+    for name, n in (("train", config.examples), (first, _HELD_OUT)):
+        examples = load_examples(task, name, data, base)
+        examples = sample_examples(examples, n, np.random.default_rng(0))
+        encoded.append(tokenize(tokenizer, examples, config.max_length))
+    training, dev = encoded
     for number, (seed, member) in enumerate(missing, start=1):
         report(f"{member.name}: member {number} of {len(missing)} to train")
-        model, loss = _train(config, task, source.path, seed, member, train, report, save_seconds)
-        accuracy = _accuracy(model, dev, torch.device(config.device), config.precision)
+        partial = member.with_name(f".{member.name}.partial")
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)  # the head's initial values, then dropout
+            model = _new_classifier(source.path, task).to(config.device)
+            state = partial / "state.pt"
+            losses = _train(config, seed, member.name, model, training, state, report, save_seconds)
+        accuracy = _accuracy(model, dev, config)
         report(f"{member.name}: held-out accuracy {accuracy:.3f} on {len(dev)} of {first}")
         notes = {
             "recipe": config.recipe(seed),
             "seed": seed,
             "step": config.steps,
-            "train_loss": loss,
+            "train_loss": float(np.mean(losses[-_RECENT:])),
             "held_out_accuracy": accuracy,
             "base_sha256": load_checkpoint(source).content_hash(),
         }
-        _save(model, tokenizer, notes, member)
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        (partial / "landscape.json").write_text(json.dumps(notes, indent=2))
+        state.unlink(missing_ok=True)
+        if member.exists():
+            shutil.rmtree(member)
+        os.replace(partial, member)
     return members
 
 
@@ -154,140 +164,75 @@ def _is_finished(member: Path, recipe: dict[str, Any]) -> bool:
     notes = member / "landscape.json"
     if not notes.is_file():
         return False
-    found = json.loads(notes.read_text())["recipe"]
-    if found != recipe:
-        keys = sorted(k for k in found.keys() | recipe.keys() if found.get(k) != recipe.get(k))
+    its_recipe = json.loads(notes.read_text())["recipe"]
+    if its_recipe != recipe:
+        keys = its_recipe.keys() | recipe.keys()
+        differ = sorted(key for key in keys if its_recipe.get(key) != recipe.get(key))
         raise ConfigError(
             "The output folder holds a member that was trained by another recipe.",
             where=member,
-            expected={key: recipe.get(key) for key in keys},
-            found={key: found.get(key) for key in keys},
+            expected={key: recipe.get(key) for key in differ},
+            found={key: its_recipe.get(key) for key in differ},
             fix="choose another 'out', or remove the member",
         )
     return True
 
 
-def batch_rows(lengths: np.ndarray, batch_size: int, seed: int) -> Iterator[np.ndarray]:
-    """Endless batches of row numbers, an epoch's order a function of the seed and the epoch.
-
-    Batches hold examples of like length (fewer pads): each pool of batches is sorted by length,
-    then the batches are shuffled.
-    """
-    epoch = 0
-    while True:
-        rng = np.random.default_rng([seed, epoch])
-        order = rng.permutation(len(lengths))
-        batches = []
-        for start in range(0, len(order), batch_size * _LENGTH_POOL):
-            pool = order[start : start + batch_size * _LENGTH_POOL]
-            pool = pool[np.argsort(lengths[pool], kind="stable")]
-            batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
-        yield from (batches[i] for i in rng.permutation(len(batches)))
-        epoch += 1
-
-
-def _rate(step: int, steps: int, warmup: float) -> float:
-    ahead = max(1, round(warmup * steps))
-    return step / ahead if step < ahead else (steps - step) / max(1, steps - ahead)
-
-
-def _partial(member: Path) -> Path:
-    return member.with_name(f".{member.name}.partial")
-
-
 def _train(
     config: FinetuneConfig,
-    task: Task,
-    source: Path,
     seed: int,
-    member: Path,
-    train: Encoded,
-    report: Callable[[str], None],
+    name: str,
+    model: nn.Module,
+    training: Encoded,
+    state: Path,
+    report: Report,
     save_seconds: float,
-) -> tuple[torch.nn.Module, float]:
-    """One member's model and the mean loss of its last steps."""
-    partial = _partial(member)
-    partial.mkdir(parents=True, exist_ok=True)
-    device = torch.device(config.device)
-    recipe = json.dumps(config.recipe(seed), sort_keys=True)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)  # the head's initial values, then dropout
-        model = _new_classifier(source, task).to(device)
-        optimizer = torch.optim.AdamW(
-            model.parameters(),
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
-        done, recent = _resume(partial, recipe, model, optimizer)
-        if done:
-            report(f"{member.name}: going on from step {done}")
-        model.train()
-        began = saved = time.monotonic()
-        rows_of = batch_rows(train.lengths, config.batch_size, seed)
-        for step, rows in zip(range(config.steps), rows_of, strict=False):
-            if step < done:
-                continue
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * _rate(step, config.steps, config.warmup)
-            inputs, labels = train.pad(rows)
-            logits = _forward(model, inputs, device, config.precision)
-            loss = torch.nn.functional.cross_entropy(logits, labels.to(device))
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-            optimizer.step()
-            optimizer.zero_grad()
-            recent = [*recent[-99:], loss.item()]
-            now = time.monotonic()
-            if (step + 1) % 50 == 0 or step + 1 == config.steps:
-                left = (now - began) / (step + 1 - done) * (config.steps - step - 1)
-                report(
-                    f"{member.name}: step {step + 1}/{config.steps}, "
-                    f"loss {np.mean(recent):.3f}, {left / 60:.1f} min left"
-                )
-            if now - saved >= save_seconds:
-                saved = now
-                content = {
-                    "model": model.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "rng": torch.get_rng_state(),
-                    "step": step + 1,
-                    "recent": recent,
-                    "recipe": recipe,
-                }
-                write_torch_file(content, partial / "state.pt")
-    return model, float(np.mean(recent))
+) -> np.ndarray:
+    """Train a model in place; (n_steps,) losses in nats."""
+    from transformers import get_linear_schedule_with_warmup
+
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
+    ahead = max(1, round(config.warmup * config.steps))
+    schedule = get_linear_schedule_with_warmup(optimizer, ahead, config.steps)
+    rows = batch_rows(training.lengths, config.batch_size, seed)
+    losses = np.full(config.steps, np.nan)
+
+    def step(number: int) -> float:
+        inputs, labels = training.pad(rows(number))
+        logits = _forward(model, inputs, config)
+        loss = nn.functional.cross_entropy(logits, labels.to(config.device))
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        losses[number] = loss.item()
+        return float(np.mean(losses[max(0, number + 1 - _RECENT) : number + 1]))
+
+    parts = {
+        "model": model,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "dropout": RandomState(),
+        "losses": InPlace({"losses": losses}),
+    }
+    model.train()
+    train(
+        name,
+        config.steps,
+        step,
+        parts,
+        recipe=config.recipe(seed),
+        state=state,
+        report=report,
+        save_seconds=save_seconds,
+    )
+    return losses
 
 
-def _resume(
-    partial: Path, recipe: str, model: torch.nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[int, list[float]]:
-    """Load the saved state of the same recipe: steps done and their last losses."""
-    file = partial / "state.pt"
-    if not file.is_file():
-        return 0, []
-    state = torch.load(file, weights_only=True)
-    if state["recipe"] != recipe:
-        return 0, []
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["rng"])
-    return state["step"], state["recent"]
-
-
-def _save(model: Any, tokenizer: Any, notes: dict[str, Any], member: Path) -> None:
-    """Put a finished member in place, whole or not at all."""
-    partial = _partial(member)
-    model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    (partial / "landscape.json").write_text(json.dumps(notes, indent=2))
-    (partial / "state.pt").unlink(missing_ok=True)
-    if member.exists():
-        shutil.rmtree(member)
-    os.replace(partial, member)
-
-
-def _new_classifier(source: Path, task: Task) -> torch.nn.Module:
+def _new_classifier(source: Path, task: Task) -> Any:
     from transformers import AutoModelForSequenceClassification
 
     return AutoModelForSequenceClassification.from_pretrained(
@@ -298,19 +243,18 @@ def _new_classifier(source: Path, task: Task) -> torch.nn.Module:
     )
 
 
-def _forward(
-    model: torch.nn.Module, inputs: dict[str, Tensor], device: torch.device, precision: str
-) -> Tensor:
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        output = model(**{name: tensor.to(device) for name, tensor in inputs.items()})
+def _forward(model: nn.Module, inputs: dict[str, Tensor], config: FinetuneConfig) -> Tensor:
+    kind = torch.device(config.device).type
+    with torch.autocast(kind, torch.bfloat16, enabled=config.precision == "bf16"):
+        output = model(**{name: tensor.to(config.device) for name, tensor in inputs.items()})
     return output.logits.float()
 
 
 @torch.no_grad()
-def _accuracy(model: torch.nn.Module, dev: Encoded, device: torch.device, precision: str) -> float:
+def _accuracy(model: nn.Module, dev: Encoded, config: FinetuneConfig) -> float:
     model.eval()
     right = sum(
-        int((_forward(model, inputs, device, precision).argmax(-1).cpu() == labels).sum())
+        int((_forward(model, inputs, config).argmax(-1).cpu() == labels).sum())
         for inputs, labels in make_batches(dev)
     )
     return right / len(dev)

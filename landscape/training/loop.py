@@ -1,27 +1,156 @@
-"""What every training of points in weight space shares: batches, the learning rate, saved state."""
+"""The one loop of all trainings here: steps, their saved state, and how far they are."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from landscape.checkpoints.anchors import Params
 from landscape.checkpoints.torch_files import write_torch_file
 from landscape.core.errors import ConfigError
+from landscape.evaluation.forward import Batch
 
-Batch = tuple[Any, Tensor]
 Batches = Sequence[Batch] | Callable[[int], Batch]
 """Ready batches, drawn in a new order each epoch, or a function from the step to its batch."""
 Report = Callable[[str], None]
 
 SAVE_SECONDS = 60.0
+_LENGTH_POOL = 50  # batches sorted by length together; random beyond that
+
+
+def silent(line: str) -> None:
+    """Report nothing."""
+
+
+class Stateful(Protocol):
+    """What has a state that is saved: models, optimisers and schedules among others."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
+        """Go on from it."""
+        ...
+
+
+class InPlace:
+    """Tensors and arrays that are filled in place by a saved state."""
+
+    def __init__(self, values: Mapping[str, Tensor | np.ndarray]) -> None:
+        self._tensors = {
+            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+            for name, value in values.items()
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """The tensors by name; an array's shares its memory."""
+        return dict(self._tensors)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Copy a saved state over them."""
+        with torch.no_grad():
+            for name, tensor in self._tensors.items():
+                tensor.copy_(state_dict[name])
+
+
+class RandomState:
+    """torch's own generator of random numbers, that dropout draws from."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it is."""
+        return {"rng": torch.get_rng_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Put it there."""
+        torch.set_rng_state(state_dict["rng"])
+
+
+def train(
+    what: str,
+    steps: int,
+    step: Callable[[int], float],
+    parts: Mapping[str, Stateful],
+    *,
+    recipe: Mapping[str, Any],
+    state: Path | None = None,
+    report: Report = silent,
+    save_seconds: float | None = None,
+) -> None:
+    """Take every step that a saved state has not taken yet.
+
+    Args:
+        what: What is trained, for the report.
+        steps: How many.
+        step: Takes one step; returns its loss, as it is reported.
+        parts: All that the steps change.
+        recipe: What decides the result; a state of another recipe is refused.
+        state: The file that the parts are saved in now and then and after the last step, at once
+            or not at all.
+        report: Takes a line at a time.
+        save_seconds: How often it is saved; ``SAVE_SECONDS`` by default.
+
+    Raises:
+        ConfigError: The state is another training's, or cannot be read.
+    """
+    text = json.dumps(dict(recipe), sort_keys=True, default=str)
+    done = _restore(state, text, parts)
+    began = reported = saved = time.monotonic()
+    if done:
+        report(f"{what}: going on from step {done} of {steps}")
+    for number in range(done, steps):
+        loss = step(number)
+        now, last = time.monotonic(), number + 1 == steps
+        if now - reported > 10 or last:
+            reported, left = now, (now - began) / (number + 1 - done) * (steps - number - 1)
+            minutes = f"{left / 60:.1f} min left"
+            report(f"{what}: step {number + 1}/{steps}, loss {loss:.3f}, {minutes}")
+        every = SAVE_SECONDS if save_seconds is None else save_seconds
+        if state is not None and (last or now - saved > every):
+            save(state, text, number + 1, parts)
+            saved = time.monotonic()
+
+
+def save(state: Path, recipe: str, done: int, parts: Mapping[str, Stateful]) -> None:
+    """Put the parts, after ``done`` steps, in the state's place."""
+    state.parent.mkdir(parents=True, exist_ok=True)
+    content = {name: part.state_dict() for name, part in parts.items()}
+    write_torch_file({"recipe": recipe, "done": done, "parts": content}, state)
+
+
+def _restore(state: Path | None, recipe: str, parts: Mapping[str, Stateful]) -> int:
+    """Put a saved state in place; how many steps it had done."""
+    if state is None or not state.is_file():
+        return 0
+    try:
+        content = torch.load(state, weights_only=True)
+        its_recipe = content["recipe"]
+    except Exception as error:  # torch.load raises many kinds
+        raise ConfigError(
+            "The saved state of a training cannot be read.",
+            where=state,
+            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            fix="remove the file: the training then begins anew",
+        ) from None
+    if its_recipe != recipe:
+        raise ConfigError(
+            "The saved state belongs to another training.",
+            where=state,
+            expected=recipe,
+            found=its_recipe,
+            fix="restore the settings, or remove the file",
+        )
+    for name, part in parts.items():
+        part.load_state_dict(content["parts"][name])
+    return int(content["done"])
 
 
 def batch_at(batches: Batches, step: int, seed: int) -> Batch:
@@ -39,7 +168,34 @@ def batch_at(batches: Batches, step: int, seed: int) -> Batch:
     return batches[int(order[place])]
 
 
-def rate(step: int, steps: int, warmup: float) -> float:
+def batch_rows(lengths: np.ndarray, batch_size: int, seed: int) -> Callable[[int], np.ndarray]:
+    """From a step to the row numbers of its batch, a function of the seed and the step alone.
+
+    Batches hold examples of like length (fewer pads): each pool of batches is sorted by length,
+    then the batches are shuffled.
+
+    Args:
+        lengths: (n_examples,) tokens of each.
+        batch_size: Examples in a batch.
+        seed: Of the order, another one in each epoch.
+    """
+
+    @lru_cache(maxsize=1)
+    def batches_of(epoch: int) -> list[np.ndarray]:
+        rng = np.random.default_rng([seed, epoch])
+        order = rng.permutation(len(lengths))
+        batches = []
+        for start in range(0, len(order), batch_size * _LENGTH_POOL):
+            pool = order[start : start + batch_size * _LENGTH_POOL]
+            pool = pool[np.argsort(lengths[pool], kind="stable")]
+            batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    n_batches = len(batches_of(0))
+    return lambda step: batches_of(step // n_batches)[step % n_batches]
+
+
+def warmed_cosine(step: int, steps: int, warmup: float) -> float:
     """The share of the peak learning rate: linear warm-up, then half a cosine down to 0."""
     ahead = round(warmup * steps)
     if step < ahead:
@@ -47,117 +203,9 @@ def rate(step: int, steps: int, warmup: float) -> float:
     return 0.5 * (1 + float(np.cos(np.pi * (step - ahead) / max(1, steps - ahead))))
 
 
-def tell_apart(anchors: Sequence[Mapping[str, Tensor]]) -> list[str]:
+def square_norms(anchors: Iterable[Params]) -> list[str]:
     """A number for each anchor, so that a saved state of other checkpoints is refused."""
     return [
         f"{sum(float(t.double().square().sum()) for t in anchor.values()):.9e}"
         for anchor in anchors
     ]
-
-
-@dataclass(frozen=True)
-class Convergence:
-    """Whether the training loss still falls at the end.
-
-    Attributes:
-        last: Mean loss of the last quarter of the steps, nats.
-        before: Mean loss of the quarter before it, nats.
-        error: Standard error of their difference, nats, from means of tenths of a quarter.
-        converged: Whether the fall is within two standard errors.
-    """
-
-    last: float
-    before: float
-    error: float
-    converged: bool
-
-
-def convergence(losses: np.ndarray) -> Convergence:
-    """Compare the last two quarters of a trace of losses (n_steps,)."""
-    quarter = len(losses) // 4
-    if quarter < 2:
-        return Convergence(*(float(np.mean(losses)),) * 2, np.nan, False)
-    last, before = losses[-quarter:], losses[-2 * quarter : -quarter]
-    # neighbouring steps share batches and drift: blocks, not steps, are the observations
-    blocks = [
-        [part.mean() for part in np.array_split(half, min(10, quarter))] for half in (last, before)
-    ]
-    error = float(np.sqrt(sum(np.var(b, ddof=1) / len(b) for b in blocks)))
-    fall = float(before.mean() - last.mean())
-    return Convergence(float(last.mean()), float(before.mean()), error, fall <= 2 * error)
-
-
-class SavedState:
-    """A training's state in one file, replaced at once; only tensors and plain data are read.
-
-    Args:
-        path: The file, or None for a training that cannot be resumed.
-        recipe: What decides the result; a state of another recipe is refused.
-    """
-
-    def __init__(self, path: Path | None, recipe: dict[str, Any]) -> None:
-        self._path = path
-        self._recipe = json.dumps(recipe, sort_keys=True, default=str)
-        self._saved = time.monotonic()
-
-    def load(self) -> dict[str, Any] | None:
-        """The state, or None where there is none.
-
-        Raises:
-            ConfigError: It is another training's, or cannot be read.
-        """
-        if self._path is None or not self._path.is_file():
-            return None
-        try:
-            state: dict[str, Any] = torch.load(self._path, weights_only=True)
-            recipe = state["recipe"]
-        except Exception as error:  # torch.load raises many kinds
-            raise ConfigError(
-                "The saved state of a training cannot be read.",
-                where=self._path,
-                found=str(error).splitlines()[0] if str(error) else type(error).__name__,
-                fix="remove the file: the training then begins anew",
-            ) from None
-        if recipe != self._recipe:
-            raise ConfigError(
-                "The saved state belongs to another training.",
-                where=self._path,
-                expected=self._recipe,
-                found=recipe,
-                fix="restore the settings, or remove the file",
-            )
-        return state
-
-    def due(self, last: bool) -> bool:
-        """Whether it is time to save: at the last step, or some time after the save before."""
-        return self._path is not None and (last or time.monotonic() - self._saved > SAVE_SECONDS)
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Write the state."""
-        if self._path is None:
-            return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_torch_file({**state, "recipe": self._recipe}, self._path)
-        self._saved = time.monotonic()
-
-
-class Progress:
-    """Says now and then how far a training is, and how long it will take."""
-
-    def __init__(self, what: str, steps: int, done: int, report: Report) -> None:
-        self._what, self._steps, self._done, self._report = what, steps, done, report
-        self._began = self._said = time.monotonic()
-        if done:
-            report(f"{what}: going on from step {done} of {steps}")
-
-    def step(self, number: int, loss: float) -> None:
-        """After step ``number`` (from 0)."""
-        now = time.monotonic()
-        if now - self._said < 10 and number + 1 < self._steps:
-            return
-        self._said = now
-        left = (now - self._began) / (number + 1 - self._done) * (self._steps - number - 1)
-        self._report(
-            f"{self._what}: step {number + 1}/{self._steps}, loss {loss:.3f}, "
-            f"{left / 60:.1f} min left"
-        )

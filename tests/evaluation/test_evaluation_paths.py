@@ -185,7 +185,7 @@ def test_a_plan_is_measured_remembered_and_used(
     monkeypatch.setenv("LANDSCAPE_CACHE", str(tmp_path))
     population, batches = case
     model = build_model(population.checkpoints[0], logits_only=True)
-    plan = Evaluator(model, batches).calibrate(population.checkpoints[:2])
+    plan = Evaluator(model, batches).tune(population.checkpoints[:2])
     assert plan.tokens in (1024, 2048, 4096)
     (file,) = (tmp_path / "plans").iterdir()
     assert json.loads(file.read_text())["strategy"] == plan.strategy

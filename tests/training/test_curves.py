@@ -11,6 +11,7 @@ import landscape
 from landscape.core.errors import ConfigError
 from landscape.paths import Bezier, PolyChain
 from landscape.training import Fit, Neb, find_path, fit_curve, loop
+from landscape.training.trace import convergence
 
 
 class Point(nn.Module):
@@ -148,7 +149,7 @@ def test_a_killed_fit_goes_on_and_ends_the_same(tmp_path: Path, monkeypatch, opt
 
 def test_a_pickle_in_the_place_of_a_state_is_not_run(tmp_path: Path) -> None:
     state = tmp_path / "state.pt"
-    torch.save({"recipe": loop.SavedState(None, {})}, state)
+    torch.save({"recipe": loop.RandomState()}, state)
     with pytest.raises(ConfigError, match="cannot be read"):
         fit_curve(Point(), ENDS, Bezier(), BATCH, Fit(steps=1), state=state, loss=ring)
 
@@ -219,8 +220,8 @@ def test_what_cannot_be_fitted_is_refused() -> None:
 def test_convergence_tells_a_fall_from_noise() -> None:
     rng = np.random.default_rng(0)
     noise = rng.normal(size=400) * 0.1
-    flat = loop.convergence(1 + noise)
-    falling = loop.convergence(1 + noise + np.linspace(1, 0, 400))
+    flat = convergence(1 + noise)
+    falling = convergence(1 + noise + np.linspace(1, 0, 400))
     assert flat.converged
     assert not falling.converged
     assert falling.before - falling.last == pytest.approx(0.25, abs=0.05)

@@ -13,7 +13,8 @@ from torch import nn
 from landscape.core.errors import ConfigError
 from landscape.evaluation import evaluate
 from landscape.training import loop
-from landscape.training.simplexes import Base, Complex, SimplexFit, fit_vertex
+from landscape.training.heights import Base
+from landscape.training.simplexes import Complex, SimplexFit, fit_simplex, fit_vertex
 from tests.tiny import make_model
 
 seeds = st.integers(0, 2**32 - 1)
@@ -90,8 +91,8 @@ def test_the_log_volume_of_two_vertices_is_the_log_of_their_distance():
     base.add_gradient(vertex, foot, grad, 1.0)
     np.testing.assert_allclose(grad["theta"], np.array([3, 0, 4]) / 25)
     whole = Complex((point(1.0, 2.0, 2.0), vertex), ((0, 1), (0,)))
-    assert whole.volume(0) == pytest.approx(5)
-    assert whole.volume(1) == 1
+    assert whole.volumes[0] == pytest.approx(5)
+    assert whole.volumes[1] == 1
 
 
 def test_a_vertex_on_its_base_has_no_volume():
@@ -111,7 +112,7 @@ def test_volumes_in_blocks_are_those_of_whole_tensors(monkeypatch):
     # a tensor that does not lie in order
     states[1]["weight"] = states[1]["weight"].T.contiguous().T
     whole = Base(states[:-1]).foot(states[-1])
-    monkeypatch.setattr("landscape.training.simplexes._COLUMNS", 3)
+    monkeypatch.setattr("landscape.training.heights._COLUMNS", 3)
     parts = Base(states[:-1]).foot(states[-1])
     np.testing.assert_allclose(parts.at, whole.at)
     assert parts.square == pytest.approx(whole.square)
@@ -144,7 +145,7 @@ def test_a_segment_from_the_minimum_grows_as_far_as_its_weight_pays():
         result = fitted(
             Complex((point(0.0, 0.0, 0.0),), ((0,),)), weight, (1.0, 4.0, 9.0), point(0.1, 0.1, 0.1)
         )
-        lengths.append(result.complex.volume(0))
+        lengths.append(result.complex.volumes[0])
         assert lengths[-1] == pytest.approx(math.sqrt(3 * weight), rel=0.05)
         theta = result.complex.vertices[1]["theta"].numpy()
         assert abs(theta[1:]).max() < 0.05 * lengths[-1]
@@ -161,7 +162,7 @@ def test_a_triangle_over_a_valley_is_as_high_as_its_weight_pays():
         height = math.sqrt(6 * weight / 2)
         assert result.complex.simplexes == ((0, 1, 2),)
         assert abs(result.complex.vertices[2]["theta"][1]) == pytest.approx(height, rel=0.05)
-        assert result.complex.volume(0) == pytest.approx(3 * height / 2, rel=0.05)
+        assert result.complex.volumes[0] == pytest.approx(3 * height / 2, rel=0.05)
         assert result.losses.shape == (300, 32)
         assert result.losses[-100:].mean() == pytest.approx(height**2 * 2 / 12, rel=0.1)
 
@@ -330,3 +331,31 @@ LINE = Complex((point(0.0, 0.0), point(1.0, 0.0)), ((0, 1),))
 def test_refusals(act, message):
     with pytest.raises(ConfigError, match=message):
         act()
+
+
+def test_checkpoints_are_connected_by_vertices_that_they_share(tmp_path):
+    ends = [point(-1.0, 0.0, 0.0), point(1.0, 0.0, 0.0)]
+    fit = SimplexFit(steps=20, samples_per_step=4, precision="fp64", volume_weight=0.1)
+    state, said = tmp_path / "state.pt", []
+    settings = {"n_connect": 2, "points": 50, "loss": bowl(1.0, 1.0, 1.0), "device": "cpu"}
+    result = fit_simplex(Valley(), ends, [BATCH], fit, state=state, report=said.append, **settings)
+    assert result.geometry.simplexes == ((0, 2, 3), (1, 2, 3))
+    assert result.anchors[:2] == tuple(ends)
+    states = [[result.anchors[i] for i in members] for members in result.geometry.simplexes]
+    assert result.volume == pytest.approx(sum(map(simplex_volume, states)))
+    rows = result.geometry.coefficients()
+    np.testing.assert_allclose(rows.sum(1), 1)
+    assert not (rows[:, 0] * rows[:, 1]).any()
+    assert len(result.convergence) == 2
+    losses = evaluate(
+        Valley(), result.anchors, result.geometry, [BATCH], loss=settings["loss"], precision="fp64"
+    ).losses
+    points = rows @ np.stack([flat(anchor) for anchor in result.anchors])
+    np.testing.assert_allclose(losses[:, 0], 0.5 * (points**2).sum(1))
+    # each vertex's own state: nothing is trained again
+    again = fit_simplex(Valley(), ends, [BATCH], fit, state=state, report=said.append, **settings)
+    assert "2 of 2: vertex: going on from step 20 of 20" in said
+    for vertex, same in zip(result.anchors[2:], again.anchors[2:], strict=True):
+        assert torch.equal(vertex["theta"], same["theta"])
+    with pytest.raises(ConfigError, match="at least one vertex"):
+        fit_simplex(Valley(), ends, [BATCH], n_connect=0)

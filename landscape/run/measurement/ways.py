@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,8 @@ from landscape.run.inputs import Experiment
 from landscape.tasks import load_examples, sample_examples
 from landscape.tasks.batches import tokenize
 from landscape.training import Fit, Neb, find_path, fit_curve
-from landscape.training.finetune import batch_rows
-from landscape.training.loop import Convergence
+from landscape.training.loop import batch_rows
+from landscape.training.trace import Convergence
 
 Report = Callable[[str], None]
 Anchors = Sequence[Mapping[str, Tensor]]
@@ -381,7 +380,7 @@ def _train(
 ) -> tuple[Bezier | PolyChain, Sequence[Mapping[str, Tensor]], Convergence]:
     fit = way.fit
     device = experiment.config.evaluate.device
-    batches = training_batches(fit, experiment, population, _n_steps(way))
+    batches = training_batches(fit, experiment, population)
     state = folder / "state.pt"
     if way.kind == "autoneb":
         neb = Neb(
@@ -412,12 +411,8 @@ def _cycles(way: WayConfig) -> tuple[tuple[int, float], ...]:
     return tuple((way.fit.steps, rate) for rate in rates)
 
 
-def _n_steps(way: WayConfig) -> int:
-    return way.fit.steps * (way.cycles if way.kind == "autoneb" else 1)
-
-
 def training_batches(
-    fit: FitConfig, experiment: Experiment, population: Population, steps: int
+    fit: FitConfig, experiment: Experiment, population: Population
 ) -> Callable[[int], Any]:
     """From a step to its batch of the task's training data."""
     root = experiment.data_root
@@ -426,5 +421,5 @@ def training_batches(
     tokenizer = load_tokenizer(population.checkpoints[0])
     encoded = tokenize(tokenizer, examples, experiment.config.evaluate.max_length)
     size = min(fit.batch_size, len(encoded))
-    rows = list(islice(batch_rows(encoded.lengths, size, fit.seed), steps))
-    return lambda step: encoded.pad(rows[step])
+    rows = batch_rows(encoded.lengths, size, fit.seed)
+    return lambda step: encoded.pad(rows(step))

@@ -1,4 +1,4 @@
-"""A short measurement at the start: which plan is fastest here, and which number format."""
+"""A short measurement at the start: which plan is fastest here."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from landscape.checkpoints.anchors import Params
 from landscape.checkpoints.mix import Mixer, Rows
 from landscape.evaluation.forward import (
-    Anchors,
     CannotBatch,
+    Forwards,
     cut,
-    forward_points,
     is_out_of_memory,
     n_examples,
     to_device,
@@ -35,13 +35,13 @@ def is_worth_measuring(
     n_parameters: int, inputs: Sequence[Any], n_points: int, device: torch.device
 ) -> bool:
     """Whether the work is so much that measuring first costs little of it."""
-    operations = 2.0 * n_parameters * sum(_size(batch) for batch in inputs) * n_points
+    operations = 2.0 * n_parameters * sum(n_tokens(batch) for batch in inputs) * n_points
     return operations > (1e15 if device.type == "cuda" else 1e13)
 
 
-def calibrate(
+def fastest_plan(
     model: nn.Module,
-    anchors: Anchors,
+    anchors: Sequence[Params],
     inputs: Sequence[Any],
     *,
     dtype: torch.dtype,
@@ -50,24 +50,30 @@ def calibrate(
 ) -> Plan:
     """Time the candidates on one of the batches, and the best one on batches of other sizes."""
     sample = to_device(inputs[len(inputs) // 2], device, dtype)
-    one = Mixer(model, dtype, device, 1, rows)
-    plain = replace(default_plan(one.n_parameters, device), strategy="loop", chunk=1)
-    candidates: list[tuple[Plan, Mixer]] = [(plain, one)]
+    single = Mixer(model, dtype, device, 1, rows)
+    plain = replace(default_plan(single.n_parameters, device), strategy="loop", chunk=1)
+    plans = [(plain, single)]
     if device.type == "cpu" and dtype != torch.float64 and has_onednn():
-        candidates += [(replace(plain, linear=kernel), one) for kernel in _KERNELS]
+        plans += [(replace(plain, linear=kernel), single) for kernel in _KERNELS]
     for chunk in (4, 16):
-        if 4 * chunk * one.n_parameters <= _room(device):
+        if 4 * chunk * single.n_parameters <= _room(device):
             stacked = replace(plain, strategy="vmap", chunk=chunk)
-            candidates.append((stacked, Mixer(model, dtype, device, chunk, rows)))
-    seconds = _race(model, anchors, sample, candidates, dtype)
-    for place, (plan, _) in enumerate(candidates):
+            plans.append((stacked, Mixer(model, dtype, device, chunk, rows)))
+    candidates = [Forwards(model, mixer, plan, dtype) for plan, mixer in plans]
+    seconds = _race(candidates, anchors, sample)
+    for place, (plan, _) in enumerate(plans):
         if plan.linear == "packed":  # which is done once a point for all of its batches
-            seconds[place] -= _packing(one) * (1 - 1 / len(inputs))
+            seconds[place] -= _packing(single) * (1 - 1 / len(inputs))
     best = int(np.argmin(seconds))
     if seconds[best] > _WORTH * seconds[0]:
         best = 0
-    plan, mixer = candidates[best]
-    return replace(plan, tokens=_tokens(model, anchors, sample, plan, mixer, dtype))
+    return replace(plans[best][0], tokens=_best_tokens(candidates[best], anchors, sample))
+
+
+def n_tokens(inputs: Any) -> int:
+    """Elements of a batch's first tensor: tokens, of a text."""
+    first = next(iter(inputs.values())) if isinstance(inputs, dict) else inputs
+    return int(first.shape[:2].numel()) if hasattr(first, "shape") else 1
 
 
 def _room(device: torch.device) -> int:
@@ -77,19 +83,13 @@ def _room(device: torch.device) -> int:
     return 1 << 28  # beyond that, each operation pays for fresh pages
 
 
-def _race(
-    model: nn.Module,
-    anchors: Anchors,
-    sample: Any,
-    candidates: Sequence[tuple[Plan, Mixer]],
-    dtype: torch.dtype,
-) -> list[float]:
+def _race(candidates: Sequence[Forwards], anchors: Sequence[Params], sample: Any) -> list[float]:
     """Seconds of one point by each candidate: the best of rounds in which all take turns."""
     times = np.full((_ROUNDS, len(candidates)), np.inf)
     for turn in range(-1, _ROUNDS):  # the first round warms up
-        for place, (plan, mixer) in enumerate(candidates):
+        for place, forwards in enumerate(candidates):
             try:
-                seconds = _seconds(model, mixer, anchors, sample, plan, dtype)
+                seconds = _seconds(forwards, anchors, sample)
             except CannotBatch:
                 continue
             if turn >= 0:
@@ -97,16 +97,15 @@ def _race(
     return [float(best) for best in times.min(0)]
 
 
-def _seconds(
-    model: nn.Module, mixer: Mixer, anchors: Anchors, sample: Any, plan: Plan, dtype: torch.dtype
-) -> float:
+def _seconds(forwards: Forwards, anchors: Sequence[Params], sample: Any) -> float:
     """Of one point on the sample."""
-    matrix = np.full((plan.chunk, len(anchors)), 1 / len(anchors))
+    device, chunk = forwards.mixer.device, forwards.plan.chunk
+    matrix = np.full((chunk, len(anchors)), 1 / len(anchors))
     began = time.perf_counter()
-    forward_points(model, mixer, anchors, matrix, [sample], plan, dtype)
-    if mixer.device.type == "cuda":
-        torch.cuda.synchronize(mixer.device)
-    return (time.perf_counter() - began) / plan.chunk
+    forwards.run(anchors, matrix, [sample])
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return (time.perf_counter() - began) / chunk
 
 
 def _packing(mixer: Mixer) -> float:
@@ -114,39 +113,32 @@ def _packing(mixer: Mixer) -> float:
     times = []
     for _ in range(_ROUNDS):
         began = time.perf_counter()
-        kept = [
+        packed = [
             torch.ops.mkldnn._reorder_linear_weight(weight[0], 1024)
             for weight in mixer.weights.values()
             if weight.ndim == 3 and weight.is_floating_point()
         ]
         times.append(time.perf_counter() - began)
-        del kept
+        del packed
     return min(times)
 
 
-def _tokens(
-    model: nn.Module, anchors: Anchors, sample: Any, plan: Plan, mixer: Mixer, dtype: torch.dtype
-) -> int:
+def _best_tokens(forwards: Forwards, anchors: Sequence[Params], sample: Any) -> int:
     """The smallest batch, in tokens, within 3% of the best time a token."""
-    n = n_examples(sample)
-    each = max(1, _size(sample) // n)
+    device, n = forwards.mixer.device, n_examples(sample)
+    each = max(1, n_tokens(sample) // n)
     rates: dict[int, float] = {}
     for _ in range(_ROUNDS):
-        for tokens in _TOKENS[mixer.device.type]:
+        for tokens in _TOKENS[device.type]:
             # the sample's examples over and over, until there are as many as fit
             count = max(1, tokens // each)
-            batch = cut(sample, torch.arange(count, device=mixer.device) % n)
+            batch = cut(sample, torch.arange(count, device=device) % n)
             try:
-                seconds = _seconds(model, mixer, anchors, batch, plan, dtype)
+                seconds = _seconds(forwards, anchors, batch)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
                 break
             rates[tokens] = min(rates.get(tokens, np.inf), seconds / (count * each))
-    return next((t for t, rate in rates.items() if rate < 1.03 * min(rates.values())), plan.tokens)
-
-
-def _size(inputs: Any) -> int:
-    """Elements of a batch's first tensor: tokens, of a text."""
-    first = next(iter(inputs.values())) if isinstance(inputs, dict) else inputs
-    return int(first.shape[:2].numel()) if hasattr(first, "shape") else 1
+    best = min(rates.values(), default=0.0)
+    return next((t for t, rate in rates.items() if rate < 1.03 * best), forwards.plan.tokens)
