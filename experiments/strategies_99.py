@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from landscape.analysis.analysis import analyze
-from landscape.records.store import Published, Results, read_store, write_published
+from landscape.records import Published, Results, read_store, write_published
 from landscape.run.demo import make_demo
 from landscape.run.inputs import open_experiment
 from landscape.run.pipeline import measure

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from landscape.analysis.analysis import analysis_options, analyze
 from landscape.output.plots import write_figures
-from landscape.records.store import read_store
+from landscape.records import read_store
 
 for store in sorted(Path(__file__).parent.glob("*.h5")):
     contents = read_store(store)

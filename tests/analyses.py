@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from landscape.analysis.analysis import Analysis, analyze
-from landscape.records.store import Results, StoredDataset
+from landscape.records import Results, StoredDataset
 
 TWO = (0.0, 0.1, 0.05, 0.12, 0.95, 1.0, 0.9, 1.05, 0.02, 0.08)
 THREE = (0.0, 0.05, 0.1, 0.02, 1.0, 1.05, 0.95, 2.0, 2.05, 2.1)
@@ -113,7 +113,7 @@ def make_contents(
             "name": "synthetic",
             "checkpoints": ["checkpoints/*"],
             "task": "mnli",
-            "path": {"kind": "line", "points": n_points},
+            "paths": [{"kind": "line", "points": n_points}],
             "analysis": {"rule": "convexity_gap", "n_basins": None},
         },
         models=names,

@@ -112,7 +112,7 @@ def write_experiment(path: Path, population: Path, task: Path, /, **changes: obj
         "checkpoints": f"{population}/member-*",
         "task": str(task),
         "examples": 40,
-        "path": {"points": 5},
+        "paths": {"points": 5},
         "out": str(path.parent / "out"),
         "analysis": {"n_resamples": 100},
         **changes,

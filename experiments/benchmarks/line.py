@@ -30,8 +30,8 @@ from landscape.checkpoints.mix import Mixer
 from landscape.evaluation import Evaluator, Plan
 from landscape.evaluation.kernels import Kernels
 from landscape.paths import Line
-from landscape.run.measurement.adaptive import PILOT_PAIRS, Smoothness, learn_smoothness
-from landscape.run.measurement.pair import measure_pair
+from landscape.run.measure.adaptive import PILOT_PAIRS, Smoothness, learn_smoothness
+from landscape.run.measure.pair import measure_pair
 from landscape.tasks.batches import used_tokens
 
 POINTS = 11

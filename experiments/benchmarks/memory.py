@@ -10,7 +10,7 @@ import yaml
 from common import Setting
 from pairs import population_of
 
-from landscape.records.store import read_store
+from landscape.records import read_store
 
 MODELS = 64
 BUDGET = "2GB"
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from landscape.run.pipeline import measure
 from landscape.run.inputs import open_experiment
-from landscape.run.measurement.worker import peak_memory
+from landscape.run.measure.worker import peak_memory
 measure(open_experiment(Path(sys.argv[1]), root=sys.argv[2]))
 print("PEAK", peak_memory())
 """

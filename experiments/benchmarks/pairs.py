@@ -29,7 +29,7 @@ import landscape
 from landscape.analysis.analysis import analysis_options, analyze
 from landscape.checkpoints import Population, load_checkpoint
 from landscape.paths import Line
-from landscape.records.store import read_store
+from landscape.records import read_store
 from landscape.run.inputs import open_experiment
 from landscape.run.pipeline import measure
 

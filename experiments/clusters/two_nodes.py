@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from landscape.records.store import MEASURED, Results, StoreWriter, read_store
-from landscape.run.measurement.crew import Crew
+from landscape.records import MEASURED, Results, StoreWriter, read_store
+from landscape.run.measure.crew import Crew
 from landscape.run.pipeline import run_experiment
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from landscape.records.store import MEASURED, Results, StoredPath, read_store
+from landscape.records import MEASURED, Results, StoredPath, read_store
 
 _OF_FILES = ("ref", "fingerprint")  # of checkpoints that were put back
 _CHANGING = ("created",)

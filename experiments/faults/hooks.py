@@ -93,7 +93,7 @@ def install(plan: dict[str, Any], role: str) -> None:
     notes.say("begins")
     patches: dict[str, Callable[[ModuleType, Notes], None]] = {
         "landscape.records.store.write": _writer,
-        "landscape.run.measurement.worker": _worker,
+        "landscape.run.measure.worker": _worker,
         "landscape.run.pipeline": _experiment,
         "landscape.training.loop": _training,
     }

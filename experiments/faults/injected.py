@@ -26,7 +26,7 @@ def patches(plan: dict[str, Any]) -> dict[str, Patch]:
     if plan.get("memory"):
         found["landscape.evaluation.forward"] = _memory
     if plan.get("loss"):
-        found["landscape.run.measurement.worker"] = _loss
+        found["landscape.run.measure.worker"] = _loss
     if plan.get("clock"):
         found["landscape.run.provenance"] = _clock
     return found

@@ -11,7 +11,7 @@ import numpy as np
 from population import POINTS, make_model
 from trial import Trial, phase
 
-from landscape.records.store import FORMATS, read_store
+from landscape.records import FORMATS, read_store
 
 _BATCHES = 16  # more than there are
 

@@ -24,12 +24,12 @@ import landscape
 
 HERE = Path(__file__).parent
 _LOADED = (
-    "landscape.run.commands.cli",
+    "landscape.run.commands",
     "landscape.analysis.details",
     "landscape.run.pipeline",
-    "landscape.run.measurement.crew",
-    "landscape.run.measurement.pairs",
-    "landscape.run.measurement.surfaces",
+    "landscape.run.measure.crew",
+    "landscape.run.measure.pairs",
+    "landscape.run.measure.surfaces",
     "landscape.output.plots",
     "landscape.output.report",
     "sklearn.manifold",
@@ -44,7 +44,7 @@ PLAN: dict[str, Any] = {"draw": False, "slow": 0.0, "stop": None, "snapshots": N
 def warm() -> None:
     """Load what runs load, here and in the server that forks their workers."""
     own = get_context("forkserver")
-    own.set_forkserver_preload(["hooks", "landscape.run.measurement.worker", *_LOADED[-3:]])
+    own.set_forkserver_preload(["hooks", "landscape.run.measure.worker", *_LOADED[-3:]])
     # runs that are killed leave semaphores to the tracker, which need not say so
     os.environ["PYTHONWARNINGS"] = "ignore::UserWarning:multiprocessing.resource_tracker"
     forkserver.ensure_running()
@@ -191,7 +191,7 @@ def _be_driver(
 
 
 def _call(arguments: Sequence[str]) -> int:
-    from landscape.run.commands.cli import main
+    from landscape.run.commands import main
 
     sys.argv = ["landscape", *arguments]
     try:

@@ -12,7 +12,7 @@ from damage import cut, flip, touched
 from trial import Trial
 
 from landscape.core.errors import StoreError
-from landscape.records.store import read_store
+from landscape.records import read_store
 
 Damage = Callable[[Path, np.random.Generator], np.ndarray]
 

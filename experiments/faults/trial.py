@@ -18,7 +18,7 @@ from launch import Running, start
 from world import Snapshot, World, arguments, finish, names_in
 
 from landscape.core.errors import StoreError
-from landscape.records.store import read_store
+from landscape.records import read_store
 
 _RESUMES = 4
 _PLACES = (

@@ -11,7 +11,7 @@ from typing import Any
 from launch import Running, start
 from population import VARIANTS, make_population
 
-from landscape.records.store import Results, read_store
+from landscape.records import Results, read_store
 
 LIMIT = 900.0  # seconds of one run; a machine that is shared may need them
 

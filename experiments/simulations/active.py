@@ -29,7 +29,7 @@ from landscape.analysis.simulation import (
 )
 from landscape.core.progress import bar
 from landscape.output.plots import common
-from landscape.records.store import MEASURED, read_store
+from landscape.records import MEASURED, read_store
 
 ROOT = Path(__file__).parents[2]
 SIZES = (100, 200, 500, 1000, 2000)

@@ -14,7 +14,7 @@ from landscape.paths.lengths import path_mean
 from landscape.tasks.groups import group_rows
 
 if TYPE_CHECKING:
-    from landscape.records.store import Results, StoredPath
+    from landscape.records import Results, StoredPath
 
 
 @dataclass(frozen=True)

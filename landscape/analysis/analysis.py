@@ -18,8 +18,8 @@ from landscape.analysis.basins.structure import fill_unmeasured
 from landscape.analysis.gaps import square
 from landscape.analysis.statistics import Relation, pair_kinds, relate, score_groups
 from landscape.core.errors import ConfigError, require_known
-from landscape.records.store import MEASURED, Results, StoredDataset
-from landscape.records.store.read import largest
+from landscape.records import MEASURED, Results, StoredDataset
+from landscape.records.results import largest
 from landscape.tasks.groups import group_rows
 
 

@@ -11,7 +11,7 @@ from landscape.analysis.barriers import RULES
 from landscape.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from landscape.records.store import Results
+    from landscape.records import Results
 
 Array = NDArray[np.float64]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from landscape.analysis.analysis import Analysis
-    from landscape.records.store import Results
+    from landscape.records import Results
 
 
 Array = NDArray[np.float64]

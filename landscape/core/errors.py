@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any, Self
 
 
 class LandscapeError(Exception):
@@ -24,12 +25,19 @@ class LandscapeError(Exception):
         where: object = None,
         expected: object = None,
         found: object = None,
-        fix: str | None = None,
+        fix: Any = None,
     ) -> None:
         parts = {"where": where, "expected": expected, "found": found, "to fix": fix}
-        lines = [f"  {name}: {value}" for name, value in parts.items() if value is not None]
+        self.parts = {name: value for name, value in parts.items() if value is not None}
+        lines = [f"  {name}: {value}" for name, value in self.parts.items()]
         super().__init__("\n".join([what, *lines]))
         self.what = what
+
+    def within(self, where: object) -> Self:
+        """The same error, of a part of something larger."""
+        inner = self.parts.get("where")
+        parts = {**self.parts, "where": where if inner is None else f"{inner} of {where}"}
+        return type(self)(self.what, fix=parts.pop("to fix", None), **parts)
 
 
 class ConfigError(LandscapeError, ValueError):

@@ -23,10 +23,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: The disk is full, or fails; it names ``path``.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
             yield file
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave the name without the bytes
         os.replace(partial, path)
     except BaseException as error:
         with suppress(OSError):

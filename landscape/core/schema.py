@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from landscape.core.errors import ConfigError
+from landscape.core.errors import ConfigError, LandscapeError
 from landscape.core.plain_yaml import MAX_BYTES, parse_yaml
 
 _SHOWN = 20  # problems of one file
@@ -18,6 +18,8 @@ PathText = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=4096)]
 """A path as a user writes it: what no file system takes is refused here."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 """What every generator of random numbers takes."""
+Name = Annotated[str, Field(pattern=r"^\.*[\w-][\w.-]*$", max_length=200)]
+"""A file's or a folder's name: not "..", and no path."""
 Device = Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")]
 """What computes."""
 
@@ -72,6 +74,10 @@ def validate(model: type[Model], content: object, where: object) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
+        for problem in error.errors():  # of an entry that was read by a registry of its own
+            inner = problem.get("ctx", {}).get("error")
+            if isinstance(inner, LandscapeError):
+                raise inner.within(where) from None
         n = error.error_count()
         problems = [_explain(model, problem) for problem in error.errors()[:_SHOWN]]
         raise ConfigError(

@@ -1,53 +1,38 @@
-"""``landscape merge``: stores of one experiment, made in shards or on several machines, as one."""
+"""``landscape merge``: runs of one experiment, made in shards or on several machines, as one."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from shutil import copyfile
-from typing import Any
 
-import h5py
 import numpy as np
 
 from landscape.core.errors import StoreError
-from landscape.records.store import StoreWriter
-from landscape.records.store.copy import copy_packed
-from landscape.records.store.damage import (
-    COPY,
-    State,
-    distances_are_sound,
-    entry_states,
-    read_entries,
-    refuse_damaged,
-    refuse_damaged_structure,
-    row_damage,
-)
-from landscape.records.store.disk import open_to_read, writing
-from landscape.records.store.layout import check_encoding, has_checksums
-from landscape.records.store.lock import lock_store
-from landscape.records.store.replace import make_file, partial_of, put_in_place
-from landscape.records.store.same import refuse_unlike
-from landscape.records.store.structure import LEAST_BLOCK
-from landscape.records.store.tables import NO_PLAN, plans_of, tables
-from landscape.records.store.unite import Source, Sum, unite
-from landscape.records.store.wellformed import check_layout
+from landscape.records.collect import collect, done_pairs
+from landscape.records.folder import Manifest, RunFolder
+from landscape.records.lock import lock_run
+from landscape.records.record import MODEL, PAIR, read_record
+from landscape.records.same import differences, measured_part
+from landscape.records.store import write_store
+from landscape.records.writing import writing
+
+_MOST = 0.5
+"""Nats that rounding may make of one example's loss, in the least exact number format."""
 
 
 @dataclass(frozen=True)
 class Merged:
-    """What several stores hold together.
+    """What several runs hold together.
 
     Attributes:
         path: The new store.
         models: How many models it lists.
         pairs: How many pairs of them it lists.
         measured: How many of the pairs are measured.
-        twice: How many pairs, models and points were measured in more than one store.
+        twice: How many records were in more than one run.
         difference: The largest difference of one example's loss between two of these, in nats.
-        finished: Whether nothing is left to measure.
     """
 
     path: Path
@@ -56,102 +41,122 @@ class Merged:
     measured: int
     twice: int
     difference: float
-    finished: bool
 
 
-def merge(stores: Sequence[Path], out: Path) -> Merged:
-    """Unite what several stores of one experiment have measured.
+def merge(runs: Sequence[Path], out: Path) -> Merged:
+    """Unite what several runs of one experiment have measured: their records are copied.
 
-    All list the same checkpoints in the same order; each may have measured some of the models,
-    pairs, ways and surfaces. What two of them have measured is taken from the first, and must agree
-    but for rounding. The new store is gone on with like any other; where nothing is left to
-    measure it is finished.
+    What two of them have measured is taken from the first, and must agree but for rounding. The
+    new run is gone on with like any other.
 
     Args:
-        stores: Of this format or older ones; they are not changed.
-        out: The new store, which must not exist.
+        runs: Folders of runs, or the stores in them; they are not changed.
+        out: The new run's folder, or the store in it; nothing must have begun there.
 
     Raises:
-        StoreError: Stores that are damaged, of other experiments or that contradict each other; or
+        StoreError: Runs that are damaged, of other experiments or that contradict each other; or
             the new one exists or cannot be written.
     """
-    out = Path(out)
-    if not stores:
-        raise StoreError("There is nothing to merge.", expected="at least one store")
-    with lock_store(out), writing(out), ExitStack() as stack:
-        if out.exists():
+    if not runs:
+        raise StoreError("There is nothing to merge.", expected="at least one run")
+    sources = [RunFolder(_folder(Path(run))) for run in runs]
+    for source, run in zip(sources, runs, strict=True):
+        if not source.exists():
             raise StoreError(
-                "The store to write exists.", where=out, fix="remove it, or give another --out"
+                "There is no run.",
+                where=run,
+                expected="its folder, with run.json and records/, or the store in it",
             )
-        plans: list[dict[str, Any]] = []
-        sources: list[Source] = []
-        for number, path in enumerate(map(Path, stores)):
-            file = _opened(path, out.with_name(f".{out.name}.old-{number}"), stack)
-            if sources:
-                refuse_unlike(sources[0].file, file, (sources[0].path, path))
-            sources.append(Source(path, file, _united(plans, plans_of(file), path)))
-        loose = out.with_name(f".{out.name}.loose")
-        stack.callback(_remove, loose)
-        block = max(LEAST_BLOCK, sources[0].file.userblock_size)
-        sums: list[Sum] = []
-        make_file(loose, lambda file: sums.append(unite(file, sources, plans)), block=block)
-        n_models = len(sources[0].file["model"])
-        found = sums[0]
-        if found.whole:
-            with open_to_read(loose) as file:
-                make_file(partial_of(out), lambda new: copy_packed(file, new), block=block)
-            loose = partial_of(out)
-        put_in_place(loose, out)
+    manifests = [source.manifest() for source in sources]
+    for source, manifest in zip(sources[1:], manifests[1:], strict=True):
+        _refuse_unlike(manifests[0], manifest, (sources[0].path, source.path))
+    target = RunFolder(_folder(Path(out)))
+    with lock_run(target.path):
+        if target.exists() or target.store.exists():
+            raise StoreError(
+                "A run has begun where the new one shall be.",
+                where=target.path,
+                fix="remove it, or give another --out",
+            )
+        with writing(target.path):
+            counts = [_copy(source, target) for source in sources]
+        target.note(_united(manifests))
+        results = collect(target)
+        wanted = len(results.pairs)
+        measured = len(done_pairs(target))
+        finished = measured == wanted and np.isfinite(np.trace(results.distances))
+        write_store(results, target.store, finished=bool(finished))
     return Merged(
-        out, n_models, found.pairs, found.measured, found.twice, found.difference, found.whole
+        target.store,
+        len(results.models),
+        wanted,
+        measured,
+        sum(twice for twice, _ in counts),
+        max(difference for _, difference in counts),
     )
 
 
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
+def _folder(path: Path) -> Path:
+    return path.parent if path.suffix in (".h5", ".hdf5") else path
 
 
-def _opened(path: Path, copy: Path, stack: ExitStack) -> h5py.File:
-    """A store to read, of an older format a copy that is brought up to this one.
+def _refuse_unlike(first: Manifest, other: Manifest, paths: tuple[Path, Path]) -> None:
+    def facts(manifest: Manifest) -> dict[str, object]:
+        rows = {
+            f"{key} of checkpoint {number}": row[key]
+            for number, row in enumerate(manifest.checkpoints)
+            for key in ("name", "ref", "sha256", "labels")
+        }
+        examples = {f"examples of {name}": sha for name, sha in manifest.datasets.items()}
+        return {**measured_part(manifest.config), **rows, **examples}
 
-    Raises:
-        StoreError: No store, or one that is damaged, as far as that shows without its rows.
-    """
-    if not path.is_file():
-        raise StoreError("There is no store.", where=path.absolute())
-    found = refuse_damaged_structure(path)
-    try:
-        file = stack.enter_context(open_to_read(path))
-    except OSError as error:
-        raise StoreError("The store cannot be read.", where=path, found=error) from None
-    check_encoding(file, path)
-    check_layout(file, path)
-    if not has_checksums(file):
-        stack.callback(_remove, copy)
-        copyfile(path, copy)
-        with StoreWriter(copy):
-            pass
-        return stack.enter_context(open_to_read(copy))
-    refuse_damaged(path, (COPY,) if found is None else found)
-    names = file["model"].asstr()[()]
-    for table in tables(file):
-        entries = read_entries(file, table)
-        states = entry_states(entries)
-        bad = np.where(states == State.BAD_ENTRY, states, State.OPEN).astype(np.uint8)
-        refuse_damaged(path, row_damage(table, bad, names, entries.models))
-    refuse_damaged(path, () if distances_are_sound(file) else ("the weight distances",))
-    return file
-
-
-def _united(plans: list[dict[str, Any]], own: list[dict[str, Any]], path: Path) -> dict[int, int]:
-    """Where a store's plans stand among all; new ones are added."""
-    plans += [plan for plan in own if plan not in plans]
-    if len(plans) > NO_PLAN:
+    lines = differences(facts(first), facts(other))
+    if lines:
         raise StoreError(
-            "The stores were computed in too many ways.",
-            where=path,
-            expected=f"at most {NO_PLAN} plans",
-            found=f"{len(plans)} plans so far",
+            "The runs are not of one experiment.",
+            where=f"{paths[0]} and {paths[1]}",
+            found=lines[0],
+            fix="merge runs of one configuration, its checkpoints and its data",
         )
-    return {number: plans.index(plan) for number, plan in enumerate(own)}
+
+
+def _united(manifests: Sequence[Manifest]) -> Manifest:
+    """Of all pairs, where every pair is to be measured."""
+    first = manifests[0]
+    if first.pairs is None:
+        return first
+    pairs = sorted({(i, j) for manifest in manifests for i, j in manifest.pairs or ()})
+    return replace(first, pairs=[list(pair) for pair in pairs], shard=None)
+
+
+def _copy(source: RunFolder, target: RunFolder) -> tuple[int, float]:
+    """How many files were there already, and by how much one example's losses differ, nats."""
+    twice, difference = 0, 0.0
+    for path in sorted(source.records.rglob("*")):
+        if not path.is_file() or path.name.startswith("."):
+            continue
+        place = target.records / path.relative_to(source.records)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        measured = path.suffix == ".npz" and path.parent.name in (MODEL, PAIR)
+        if measured:
+            record = read_record(path)  # a damaged one is not spread
+        if not place.exists():
+            shutil.copyfile(path, place)
+        elif measured:
+            twice += 1
+            before = read_record(place)
+            for name in record.arrays:
+                if name.endswith("/losses"):
+                    own, other = record.arrays[name], before.arrays[name]
+                    gap = (
+                        np.abs(own - other).max(initial=0.0) if own.shape == other.shape else np.inf
+                    )
+                    difference = max(difference, float(gap))
+            if not difference < _MOST:
+                raise StoreError(
+                    "Two runs have measured the same, and do not agree.",
+                    where=f"{path} and {place}",
+                    expected=f"losses of examples equal to within {_MOST} nats",
+                    found=f"a difference of {difference:.3g} nats",
+                )
+    return twice, difference

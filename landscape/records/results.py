@@ -1,18 +1,22 @@
-"""What a store holds, in memory."""
+"""What a run measured, in memory."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from landscape.records.store.layout import FORMATS, exact_code
-from landscape.records.store.points import StoredPath
-from landscape.records.store.tables import NO_PLAN
+from landscape.core.errors import StoreError
 
+FORMATS = ("", "fp32", "tf32", "bf16", "fp64")
+"""What a point's code in ``Results.formats`` means; 0: it was not evaluated."""
+MEASURED = 1
+NO_PLAN = 255
+"""The index of a plan that nobody noted, or of what is not measured."""
 _UNKNOWN: Any = None
 """The default of arrays that become NaN of the right shape."""
 
@@ -74,6 +78,91 @@ class StoredDataset:
 
 
 @dataclass(frozen=True)
+class StoredPath:
+    """A path between two checkpoints beside the pairs', or a surface through some.
+
+    Attributes:
+        name: Unique among those of its store.
+        kind: A path kind: ``bezier``, ``plane``.
+        models: Names of the checkpoints that lie on it: a curve's ends, a plane's corners.
+        marks: (len(models), n_dims) where they lie, in the coordinates of ``positions``.
+        positions: (n_points, n_dims): t of a curve, coordinates (x, y) of a surface, row by
+            row (all x of the lowest y first), in units of length; of ``random``, in steps along
+            the directions.
+        shape: (n_points,) of a curve, (n_y, n_x) of a surface.
+        lengths: (n_points,) length of a curve up to each point; NaN on a surface.
+        status: (n_points,) uint8, 1 where evaluated.
+        losses: By data set, (n_points, n_examples) float32 nats, NaN where not evaluated.
+        predictions: By data set, (n_points, n_examples) uint8 label indices.
+        notes: How it was made: settings, convergence, tolerance reached; plain data.
+        plan: (n_points,) uint8 indices into the store's plans; 255 where not evaluated or unknown.
+    """
+
+    name: str
+    kind: str
+    models: tuple[str, ...]
+    marks: np.ndarray = field(repr=False)
+    positions: np.ndarray = field(repr=False)
+    shape: tuple[int, ...]
+    lengths: np.ndarray = field(repr=False)
+    status: np.ndarray = field(repr=False)
+    losses: dict[str, np.ndarray] = field(repr=False)
+    predictions: dict[str, np.ndarray] = field(repr=False)
+    notes: dict[str, Any] = field(repr=False)
+    plan: np.ndarray = field(default=_UNKNOWN, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.plan is None:
+            plan = np.full(len(self.positions), NO_PLAN, dtype=np.uint8)
+            object.__setattr__(self, "plan", plan)
+
+    @property
+    def is_surface(self) -> bool:
+        """Whether it has two dimensions."""
+        return len(self.shape) == 2
+
+    def with_notes(self, notes: Mapping[str, Any]) -> StoredPath:
+        """The same with more notes."""
+        return replace(self, notes={**self.notes, **notes})
+
+    @property
+    def evaluated(self) -> np.ndarray:
+        """(n_points,) bool."""
+        return np.asarray(self.status == 1)
+
+    def mean_losses(self, dataset: str) -> np.ndarray:
+        """(n_points,) float64 nats, NaN where not evaluated."""
+        return self.losses[dataset].mean(1, dtype=np.float64)
+
+    def accuracies(self, dataset: str, labels: np.ndarray) -> np.ndarray:
+        """(n_points,) share of examples predicted right, NaN where not evaluated."""
+        right = (self.predictions[dataset] == labels).mean(1)
+        return np.where(self.evaluated, right, np.nan)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one indicator, beside the losses, gave at points of weight space; a row a point.
+
+    Attributes:
+        path: (n_rows,) int32: a model's index, or n_models and a pair's, or n_models + n_pairs and
+            that of one of ``Results.points`` in order.
+        point: (n_rows,) int32 indices on these paths: 0 of a model.
+        plan: (n_rows,) uint8 indices into the plans.
+        arrays: (n_rows, ...) by name, ``DATASET/NAME`` where it is of one data set.
+        dims: Of each array, the names of its dimensions after the first.
+        units: Of each array that has one.
+    """
+
+    path: np.ndarray = field(repr=False)
+    point: np.ndarray = field(repr=False)
+    plan: np.ndarray = field(repr=False)
+    arrays: dict[str, np.ndarray] = field(repr=False)
+    dims: dict[str, tuple[str, ...]]
+    units: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Results:
     """A store, read whole.
 
@@ -92,7 +181,8 @@ class Results:
         tolerance: (n_pairs,) nats: at most by this the gap on the whole grid exceeds the gap on the
             exact points, by the rule and data set of the experiment; NaN where not measured.
         datasets: By name, in-domain sets first.
-        points: Ways and surfaces that were measured beside the pairs, by name.
+        points: Paths and surfaces that were measured beside the pairs, by name.
+        indicators: What was measured beside the losses, by the indicator's name.
         distances: (n_models, n_models) float64 Euclidean distances of all parameters, NaN where
             unknown.
         chosen: ``all`` where the run measures every pair of models, ``active`` where it chooses
@@ -118,6 +208,7 @@ class Results:
     tolerance: np.ndarray
     datasets: dict[str, StoredDataset]
     points: dict[str, StoredPath] = field(default_factory=dict)
+    indicators: dict[str, Measured] = field(default_factory=dict, repr=False)
     distances: np.ndarray = field(default=_UNKNOWN, repr=False)
     chosen: Literal["all", "active"] = "all"
     given_scores: pd.DataFrame = field(default=_UNKNOWN, repr=False)
@@ -183,3 +274,21 @@ def largest(*arrays: np.ndarray) -> float:
     """The largest value that is not NaN; NaN where there is none."""
     flat = np.concatenate([np.ravel(array) for array in arrays])
     return float(np.fmax.reduce(flat, initial=np.nan))
+
+
+def exact_code(attributes: Mapping[str, Any]) -> int:
+    """The code in ``FORMATS`` of a run's exact numbers: its precision, fp32 for ``auto``.
+
+    Raises:
+        StoreError: The precision is no known number format.
+    """
+    precision = str(attributes.get("precision", "auto"))
+    name = "fp32" if precision == "auto" else precision
+    if name not in FORMATS[1:]:
+        raise StoreError(
+            "The store's precision is not known.",
+            where="attribute 'precision'",
+            expected=", ".join(("auto", *FORMATS[1:])),
+            found=precision,
+        )
+    return FORMATS.index(name)

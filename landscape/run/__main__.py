@@ -1,5 +1,5 @@
-"""``python -m landscape`` is the command line."""
+"""``python -m landscape.run`` is the command line."""
 
-from landscape.run.commands.cli import main
+from landscape.run.commands import main
 
 main()

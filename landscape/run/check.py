@@ -21,7 +21,7 @@ from landscape.checkpoints.labels import suspect_labels
 from landscape.core.errors import ConfigError
 from landscape.core.progress import Track, silent
 from landscape.run.inputs import Experiment, open_experiment
-from landscape.run.measurement.ways import refuse_unknown
+from landscape.run.measure.other_paths import refuse_unknown
 
 _PROBE = 128  # in-domain examples that each model answers
 
@@ -122,14 +122,15 @@ def _answers(experiment: Experiment, population: Population, track: Track[Any]) 
     pairs = n * (n - 1) // 2
     per_example = float(np.median(seconds)) / len(some)
     examples = sum(len(data) for _, data in experiment.examples)
-    total = per_example * examples * (pairs * (config.path.points - 2) + n)
+    total = per_example * examples * (pairs * (config.all_pairs.points - 2) + n)
     lines.append(
         f"accuracy on {len(some)} examples of {data.name}: "
         f"{min(accuracies):.3f} to {max(accuracies):.3f}"
     )
-    at_most = "at most" if config.path.adaptive or precision == "auto" else "about"
+    at_most = "at most" if config.all_pairs.adaptive or precision == "auto" else "about"
+    points = config.all_pairs.points
     lines.append(
-        f"time: {at_most} {_duration(total)} for {pairs} pairs x {config.path.points} points x "
+        f"time: {at_most} {_duration(total)} for {pairs} pairs x {points} points x "
         f"{examples} examples on this machine"
     )
     return lines
@@ -137,7 +138,7 @@ def _answers(experiment: Experiment, population: Population, track: Track[Any]) 
 
 def _space(experiment: Experiment, population: Population) -> list[str]:
     n = len(population)
-    rows = n * (n - 1) // 2 * experiment.config.path.points + n
+    rows = n * (n - 1) // 2 * experiment.config.all_pairs.points + n
     size = 5 * rows * sum(len(data) for _, data in experiment.examples)
     folder = experiment.out
     while not folder.exists():
@@ -147,7 +148,7 @@ def _space(experiment: Experiment, population: Population) -> list[str]:
         raise ConfigError(
             "The disk has no room for the store.",
             where=experiment.out,
-            expected=f"{2 * size / 1e9:.2f} GB (the store, and once more while it is compressed)",
+            expected=f"{2 * size / 1e9:.2f} GB (records, and the store made of them)",
             found=f"{free / 1e9:.2f} GB",
         )
     return [f"store: {experiment.store}, {size / 1e6:.1f} MB before compression"]

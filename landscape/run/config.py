@@ -3,130 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, field_serializer, field_validator
 
 from landscape.core.errors import ConfigError
-from landscape.core.schema import Device, PathText, Seed, Strict, read_yaml, validate
+from landscape.core.schema import Device, Name, PathText, Seed, Strict, read_yaml, validate
+from landscape.indicators import Indicator, read_indicator
+from landscape.paths.kinds import Curve, PathKind, read_path
+from landscape.paths.kinds.line import LineConfig
 
-Name = Annotated[str, Field(pattern=r"^\.*[\w-][\w.-]*$", max_length=200)]
-"""A file's or a folder's name: not "..", and no path."""
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-
-
-class FitConfig(Strict):
-    """How the control points of a curve are trained, on the task's training data.
-
-    Attributes:
-        examples: Training examples in a stratified sample; all when null.
-        batch_size: Examples a step.
-        steps: Of the optimiser; of one cycle of AutoNEB.
-        points_per_step: Values of t a step.
-        learning_rate: The peak.
-        precision: bf16 means autocast; the weights stay fp32.
-        seed: Of the sample, the order of the batches and the values of t.
-    """
-
-    examples: int | None = Field(default=4000, ge=2)
-    batch_size: int = Field(default=32, gt=0)
-    steps: int = Field(default=300, gt=0)
-    points_per_step: int = Field(default=1, gt=0, le=1001)
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: float = Field(default=1e-4, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    precision: Literal["fp32", "bf16"] = "fp32"
-    seed: Seed = 0
-
-
-class PathConfig(Strict):
-    """The way between the two models of a pair.
-
-    Attributes:
-        kind: ``line``; ``bezier`` and ``chain`` with control points that are trained for each pair.
-        points: Evenly spaced positions, both ends included.
-        degree: Of a Bezier curve.
-        bends: Of a chain.
-        fit: How control points are trained.
-        adaptive: Evaluate a position only where the gap could still grow by more than the
-            tolerance.
-        tolerance: Nats by which a gap may be too low, with adaptive positions or
-            ``precision: auto``.
-    """
-
-    kind: Literal["line", "bezier", "chain"] = "line"
-    points: int = Field(default=11, ge=3, le=1001)
-    adaptive: bool = False
-    tolerance: float = Field(default=0.005, gt=0)
-    degree: int = Field(default=2, ge=2, le=10)
-    bends: int = Field(default=1, ge=1, le=100)
-    fit: FitConfig = FitConfig()
-
-
-class WayConfig(Strict):
-    """A way between two of the models, measured beside the pairs.
-
-    Attributes:
-        kind: ``line``; ``bezier`` and ``chain`` with trained control points; ``autoneb``;
-            ``layers``: lines on which only a group of layers moves, one for each group and end.
-        between: Two models' names, or ``largest_gap``.
-        points: Evenly spaced values of t, both ends included.
-        degree: Of a Bezier curve.
-        bends: Of a chain.
-        cycles: Of AutoNEB.
-        max_pivots: Of AutoNEB, at most.
-        groups: Of ``layers``, names in ``parameter_groups``; embeddings, lower and upper half,
-            attention, feed-forward, LayerNorm and head when absent.
-        fit: How control points are trained.
-    """
-
-    kind: Literal["line", "bezier", "chain", "autoneb", "layers"]
-    name: Name | None = None
-    between: Literal["largest_gap"] | tuple[str, str] = "largest_gap"
-    points: int = Field(default=21, ge=3, le=1001)
-    degree: int = Field(default=2, ge=2, le=10)
-    bends: int = Field(default=1, ge=1, le=100)
-    cycles: int = Field(default=3, ge=1, le=1000)
-    max_pivots: int = Field(default=7, ge=1, le=1000)
-    groups: tuple[str, ...] | None = None
-    fit: FitConfig = FitConfig()
-
-
-class SurfaceConfig(Strict):
-    """A surface through some of the models, measured beside the pairs.
-
-    Attributes:
-        kind: ``plane`` through three models; ``random``: two filter-normalised random directions
-            from one; ``pca``: the principal plane of all models.
-        through: Of a plane: three models' names, or ``two_basins`` for the two nearest models of
-            one basin and the one of another that is farthest from them. Of ``random``: one.
-        points: Along the longer side.
-        margin: Beside the models, as a share of each side.
-        extent: Of ``random``: steps go from -extent to extent, in lengths of the filters.
-        tolerance: How far a loss may be off, as a share of it, where it is interpolated between
-            evaluated points; every point is evaluated when null.
-        seed: Of random directions.
-    """
-
-    kind: Literal["plane", "random", "pca"] = "plane"
-    name: Name | None = None
-    through: Literal["two_basins"] | tuple[str, ...] = "two_basins"
-    points: int = Field(default=21, ge=3, le=501)
-    margin: float = Field(default=0.2, ge=0)
-    extent: float = Field(default=1.0, gt=0)
-    tolerance: float | None = Field(default=None, gt=0)
-    seed: Seed = 0
-
-    @model_validator(mode="after")
-    def _as_many_as_it_needs(self) -> SurfaceConfig:
-        needed = {"plane": 3, "random": 1}.get(self.kind)
-        if needed and self.through != "two_basins" and len(self.through) != needed:
-            raise ValueError(
-                f"a surface of kind '{self.kind}' goes through {needed} of the models, "
-                f"not {len(self.through)}"
-            )
-        return self
 
 
 class EvaluateConfig(Strict):
@@ -207,8 +96,9 @@ class ExperimentConfig(Strict):
         pairs: ``all`` pairs of models, or those that an ``active`` rule chooses: for populations
             whose pairs are too many to measure.
         pairs_budget: At most so many, of ``active``; about 1.1 n log2 n when absent.
-        ways: Measured between single pairs, after all pairs' lines.
-        surface: One surface or several, measured after the ways.
+        paths: Exactly one between all pairs, the straight line when absent; the others, curves
+            between two models and surfaces through some, are measured after it.
+        indicators: What is measured beside the losses.
         out: The folder for store, figures and report; ``runs/NAME`` when absent.
     """
 
@@ -223,23 +113,40 @@ class ExperimentConfig(Strict):
     seed: Seed = 0
     pairs: Literal["all", "active"] = "all"
     pairs_budget: int | None = Field(default=None, gt=0)
-    path: PathConfig = PathConfig()
-    ways: tuple[WayConfig, ...] = ()
-    surface: tuple[SurfaceConfig, ...] = ()
+    paths: tuple[SerializeAsAny[PathKind], ...] = (LineConfig(between="all"),)
+    indicators: tuple[SerializeAsAny[Indicator], ...] = ()
     evaluate: EvaluateConfig = EvaluateConfig()
     analysis: AnalysisConfig = AnalysisConfig()
     out: PathText | None = None
 
-    @model_validator(mode="after")
-    def _named_apart(self) -> ExperimentConfig:
-        names = [way.name or way.kind for way in self.ways]
-        names += [surface.name or surface.kind for surface in self.surface]
-        twice = sorted({name for name in names if names.count(name) > 1})
+    @property
+    def all_pairs(self) -> Curve:
+        """The path between all pairs of models."""
+        path = self.paths[0]
+        assert isinstance(path, Curve)
+        return path
+
+    @property
+    def other_paths(self) -> tuple[PathKind, ...]:
+        """Those that are measured beside it."""
+        return self.paths[1:]
+
+    @field_validator("paths")
+    @classmethod
+    def _one_of_all_pairs(cls, value: tuple[PathKind, ...]) -> tuple[PathKind, ...]:
+        of_all = [path for path in value if path.is_of_all_pairs] or [LineConfig(between="all")]
+        if len(of_all) > 1:
+            raise ValueError("more than one path between all pairs")
+        others = [path for path in value if not path.is_of_all_pairs]
+        titles = [path.title for path in others]
+        twice = sorted({title for title in titles if titles.count(title) > 1})
         if twice:
-            raise ValueError(
-                f"two ways or surfaces named '{twice[0]}': give one of them another 'name'"
-            )
-        return self
+            raise ValueError(f"two paths named '{twice[0]}': give one of them another 'name'")
+        return (*of_all, *others)
+
+    @field_serializer("indicators")
+    def _by_name(self, value: tuple[Indicator, ...]) -> list[dict[str, Any]]:
+        return [{one.name: one.model_dump(mode="json")} for one in value]
 
     @field_validator("datasets")
     @classmethod
@@ -248,15 +155,29 @@ class ExperimentConfig(Strict):
             raise ValueError("a data set is named twice")
         return value
 
-    @field_validator("ways", "surface", mode="before")
+    @field_validator("paths", mode="before")
     @classmethod
-    def _one_or_more(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, dict) else value
+    def _paths(cls, value: Any) -> Any:
+        return _entries(value, read_path, "paths")
+
+    @field_validator("indicators", mode="before")
+    @classmethod
+    def _indicators(cls, value: Any) -> Any:
+        return _entries(value, read_indicator, "indicators")
 
     @field_validator("checkpoints", mode="before")
     @classmethod
     def _many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+
+def _entries(value: Any, read: Callable[[object, str], Any], where: str) -> Any:
+    """Each entry by its registry; their errors are those of the whole configuration."""
+    if isinstance(value, dict | str):
+        value = (value,)
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(read(entry, f"{where}[{index}]") for index, entry in enumerate(value))
 
 
 def load_config(path: Path) -> ExperimentConfig:

@@ -97,12 +97,12 @@ def export_stored(
     *,
     base: Path | None = None,
 ) -> Path:
-    """Write a point of a way or a surface that a store holds as a checkpoint directory.
+    """Write a point of a path or a surface that a store holds as a checkpoint directory.
 
     Args:
-        store: The file; control points are read from the folder ``ways`` beside it.
-        name: Of the way or surface.
-        at: The t of a way, x and y of a surface.
+        store: The file; control points are read from the folder ``control_points`` beside it.
+        name: Of the path or surface.
+        at: The t of a curve, x and y of a surface.
         out: The folder: absent, or empty.
         base: The folder that the store's relative references start from: the experiment's.
 
@@ -110,31 +110,27 @@ def export_stored(
         ``out``.
 
     Raises:
-        LandscapeError: No such store, way or checkpoint; a checkpoint that has changed since.
+        LandscapeError: No such store, path or checkpoint; a checkpoint that has changed since.
     """
-    from landscape.records.store import read_store
-    from landscape.run.config import SurfaceConfig
-    from landscape.run.measurement.surfaces import span_surface
-    from landscape.run.measurement.ways import kept_way
+    from landscape.records import read_store
+    from landscape.run.measure.other_paths import stored_points
 
-    contents = read_store(store)
-    require_known("way or surface", name, contents.points, where="--of")
-    points = contents.points[name]
-    wanted = 2 if points.is_surface else 1
-    if len(at) != wanted:
+    results = read_store(store)
+    require_known("path or surface", name, results.points, where="--of")
+    stored = results.points[name]
+    n_dims = stored.positions.shape[1]
+    if len(at) != n_dims:
         raise ConfigError(
-            f"A position on '{name}' has {wanted} coordinate{'s' * (wanted > 1)}.",
+            f"A position on '{name}' has {n_dims} coordinate{'s' * (n_dims > 1)}.",
             where="--at",
-            expected="--at X,Y" if points.is_surface else "--at T",
+            expected="--at T" if n_dims == 1 else "--at X,Y",
             found=",".join(f"{x:g}" for x in at),
         )
-    if not points.is_surface:
+    if n_dims == 1:
         _check_position("--at", at[0], 2)
     require_empty(Path(out))
-    models = points.notes.get("between") or points.notes["through"]
-    if "from" in points.notes:  # a layer-wise way begins at one of the two
-        models = sorted(models, key=lambda model: model != points.notes["from"])
-    table = contents.checkpoints.set_index("name")
+    models = stored.notes["models"]
+    table = results.checkpoints.set_index("name")
     refs = [str(table.loc[model, "ref"]) for model in models]
     labels = str(table.loc[models[0], "labels"]).split(", ")
     # a population, so that names and label order are those that were measured
@@ -145,15 +141,12 @@ def export_stored(
             raise ConfigError(
                 f"The checkpoint '{model}' has changed since it was measured.", where=member.path
             )
-    ends = [member.params for member in members]
-    if points.is_surface:
-        made = span_surface(SurfaceConfig.model_validate(points.notes["surface"]), ends)
-        row, anchors = made.geometry.basis([list(at)])[0], made.anchors
-    else:
-        geometry, anchors = kept_way(points, ends, Path(store).parent / "ways" / name)
-        row = geometry.basis(list(at))[0]
-    recipe = {"kind": points.kind, "of": name, "at": list(at), "models": models}
-    return export_point(anchors, row, Path(out), recipe, like=members[0])
+    folder = results.path.parent / "control_points" / name
+    spanned = stored_points(stored, [member.params for member in members], folder)
+    position = at[0] if n_dims == 1 else list(at)
+    row = spanned.basis([position])[0]
+    recipe = {"kind": stored.kind, "of": name, "at": list(at), "models": models}
+    return export_point(spanned.anchors, row, Path(out), recipe, like=members[0])
 
 
 def read_numbers(text: str, option: str) -> list[float]:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from landscape.core.errors import ConfigError, require_known
+from landscape.indicators.registry import Place
 from landscape.run.config import ExperimentConfig, load_config
-from landscape.run.measurement.adaptive import growing_rules
+from landscape.run.measure.adaptive import growing_rules
 from landscape.tasks import Examples, Task, data_root, load_examples, load_task, sample_examples
 from landscape.tasks.groups import group_rows
 
@@ -39,6 +40,11 @@ class Experiment:
         """The data set whose losses make the gap matrix."""
         chosen = self.config.analysis.dataset
         return chosen or next(data.name for role, data in self.examples if role == "in_domain")
+
+    def indicators_at(self, place: Place) -> list[str]:
+        """What is measured there, the loss first."""
+        others = [one.name for one in self.config.indicators if place in one.at]
+        return ["loss", *others]
 
     @property
     def store(self) -> Path:
@@ -108,19 +114,24 @@ def _check_analysis(
     ):
         if value is not None:
             require_known(what, value, known, where=f"analysis.{what} of {path}")
-    chosen = config.path.adaptive or config.evaluate.precision == "auto"
+    chosen = config.all_pairs.adaptive or config.evaluate.precision == "auto"
     if chosen and config.analysis.rule not in growing_rules():
         raise ConfigError(
             f"More points can lower the rule '{config.analysis.rule}': none may be left out.",
             where=f"analysis.rule of {path}",
-            expected=f"with path.adaptive or precision auto, one of {', '.join(growing_rules())}",
+            expected="with an adaptive path or precision auto, one of "
+            + ", ".join(growing_rules()),
             found=config.analysis.rule,
         )
 
 
 def stored_config(experiment: Experiment) -> dict[str, Any]:
-    """The configuration as a store keeps it: the task in full, the focus resolved."""
+    """The configuration as a store keeps it: the task in full, the focus resolved.
+
+    ``path_text`` is what all pairs' path is called.
+    """
     content = experiment.config.model_dump(mode="json")
+    content["path_text"] = experiment.config.all_pairs.text
     content["task"] = experiment.task.model_dump(mode="json", exclude_none=True)
     columns = _columns(experiment.examples)
     focus = experiment.config.analysis.focus or experiment.task.focus

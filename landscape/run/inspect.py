@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from landscape.records.store import MEASURED, Results, read_store
+from landscape.records import MEASURED, Results, read_store
 
 
 def describe(path: Path) -> str:
@@ -19,10 +19,9 @@ def describe(path: Path) -> str:
     attributes = contents.attributes
     done = int((contents.status == MEASURED).sum())
     models_done = int((contents.model_status == MEASURED).sum())
-    finished = attributes["finished"] == "yes"
+    finished = attributes.get("finished") == "yes"
     lines = [
-        f"{contents.config.get('name', path.stem)}: {path} ({path.stat().st_size / 1e6:.1f} MB, "
-        f"format {attributes['encoding-version']})",
+        f"{contents.config.get('name', path.stem)}: {path} ({path.stat().st_size / 1e6:.1f} MB)",
         f"  pairs      {done} of {len(contents.status)} measured"
         + ("" if finished else ", unfinished: 'landscape run' goes on"),
         f"  chosen     {_chosen(contents)}",
@@ -34,7 +33,7 @@ def describe(path: Path) -> str:
         + ", ".join(
             f"{key.removesuffix('-version')} {value}"
             for key, value in sorted(attributes.items())
-            if not key.startswith("encoding") and key not in ("finished", "pairs")
+            if not key.startswith(("encoding", "content")) and key not in ("finished", "pairs")
         ),
         "",
         f"  {'data set':<24} {'role':<10} {'metric':<9} {'examples':>8} {'groups':>7} "
@@ -59,7 +58,7 @@ def describe(path: Path) -> str:
                 f"{known} of {len(values)}"
             )
     if contents.points:
-        lines += ["", f"  {'way or surface':<36} {'kind':<8} {'points':>11}  between"]
+        lines += ["", f"  {'path or surface':<36} {'kind':<8} {'points':>11}  between"]
     for points in contents.points.values():
         share = f"{int(points.evaluated.sum())} of {points.evaluated.size}"
         between = points.notes.get("between") or points.notes.get("through") or points.models

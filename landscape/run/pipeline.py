@@ -1,11 +1,11 @@
-"""The pipeline behind ``landscape run``: checkpoints and a task to store, figures and report."""
+"""The pipeline behind ``landscape run``: from checkpoints and a task to records and pages."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,25 +15,24 @@ from landscape.analysis.basins.active import default_budget
 from landscape.core.errors import ConfigError, StoreError
 from landscape.core.progress import bar
 from landscape.paths import Line
-from landscape.records.store import (
-    MEASURED,
-    Results,
-    StoreWriter,
-    create_store,
-    lock_store,
-    read_store,
-)
+from landscape.records import Manifest, RunFolder, collect, lock_run, read_store, write_store
+from landscape.records.collect import done_pairs
 from landscape.run.config import ExperimentConfig
 from landscape.run.inputs import Experiment, open_experiment, stored_config
 
 if TYPE_CHECKING:
+    from landscape.analysis.analysis import Analysis
     from landscape.checkpoints import Population
+    from landscape.evaluation.compute_plan import ComputePlan
     from landscape.run.executors import Executor
-    from landscape.run.measurement.crew import Crew
-    from landscape.run.measurement.ways import Evaluate
-    from landscape.run.measurement.worker import Made
+    from landscape.run.measure.other_paths import Evaluate
+    from landscape.run.workers import Workers
 
 Report = Callable[[str], None]
+Shard = tuple[int, int]
+
+_SNAPSHOT_SECONDS = 60.0
+_SNAPSHOT_SHARE = 30  # of the time between snapshots, at most this part is spent on them
 
 
 def run_experiment(
@@ -42,19 +41,19 @@ def run_experiment(
     root: str | Path | None = None,
     out: str | Path | None = None,
     changes: Mapping[str, Any] | None = None,
-    crew: Crew | None = None,
-    shard: tuple[int, int] | None = None,
+    workers: Workers | None = None,
+    shard: Shard | None = None,
     report: Report = print,
 ) -> Path:
-    """Measure what is not measured yet, then draw figures and report.
+    """Measure what is not measured yet, then write store, tables, figures and report.
 
     Args:
         path: The YAML file.
         root: The data root.
         out: The output folder.
         changes: Of top-level keys of the configuration, as ``{"pairs": "active"}``.
-        crew: Where the work is done; in this process by default.
-        shard: Measure only the I-th of N shards of the pairs, (I, N), into a store of its own for
+        workers: Where the work is done; in this process by default.
+        shard: Measure only the I-th of N shards of the pairs, (I, N), into a folder of its own for
             ``landscape merge``, and draw nothing.
         report: Takes one line at a time.
 
@@ -68,10 +67,10 @@ def run_experiment(
     if shard is not None:
         folder = experiment.out / f"shard-{shard[0]:0{len(str(shard[1]))}d}-of-{shard[1]}"
         experiment = replace(experiment, out=folder)
-        measure(experiment, report, crew=crew, shard=shard)
+        measure(experiment, report, workers=workers, shard=shard)
         return experiment.store
-    measure(experiment, report, crew=crew)
-    draw(experiment.store, experiment.out, report)
+    analysis = measure(experiment, report, workers=workers)
+    draw(experiment.store, experiment.out, report, analysis=analysis)
     return experiment.store
 
 
@@ -80,25 +79,41 @@ def draw(
     out: Path,
     report: Report,
     formats: Sequence[str] = ("pdf", "png"),
+    analysis: Analysis | None = None,
 ) -> None:
-    """Figures and report of a store, unless they are there: the page has the store's time."""
+    """Tables, figures and report of a store, unless they are there: the page has its time.
+
+    Args:
+        store: The file.
+        out: The folder to write to.
+        report: Takes one line at a time.
+        formats: Of the figures.
+        analysis: Of the store's pairs, where it is known already.
+    """
     from landscape.analysis.analysis import analysis_options, analyze
 
-    page, made = out / "report.html", store.stat().st_mtime_ns
-    if page.is_file() and page.stat().st_mtime_ns == made:
+    page, written = out / "report.html", store.stat().st_mtime_ns
+    if page.is_file() and page.stat().st_mtime_ns == written:
         report(f"report: {page}")
         return
     from landscape.analysis.details import examine
     from landscape.output.plots import write_figures
     from landscape.output.report import write_report
+    from landscape.output.tables import write_tables
 
-    contents = read_store(store)
-    analysis = analyze(contents, **analysis_options(contents))
+    results = read_store(store)
+    if analysis is None:
+        analysis = analyze(results, **analysis_options(results))
+    else:
+        analysis = replace(
+            analysis, contents=replace(analysis.contents, points=results.points, path=store)
+        )
     details = examine(analysis)
+    write_tables(analysis, out / "tables")
     figures = write_figures(analysis, out / "figures", formats, details)
     report(f"figures: {', '.join(figure.name for figure in figures)} in {out / 'figures'}")
     write_report(analysis, page, details)
-    os.utime(page, ns=(made, made))  # whole, and of this store, whatever the clock does
+    os.utime(page, ns=(written, written))  # whole, and of this store, whatever the clock does
     report(analysis.basins.evidence.reason)
     report(f"report: {page}")
 
@@ -107,42 +122,41 @@ def measure(
     experiment: Experiment,
     report: Report = print,
     *,
-    crew: Crew | None = None,
-    shard: tuple[int, int] | None = None,
-) -> None:
-    """Fill the experiment's store: every model first, then every pair.
+    workers: Workers | None = None,
+    shard: Shard | None = None,
+) -> Analysis | None:
+    """Fill the records of a run: every model first, then every pair; then write its store.
 
     Args:
         experiment: What is measured.
         report: Takes one line at a time.
-        crew: Where the work is done; in this process by default.
-        shard: Only these pairs of all, and the models that they need; see ``shard_of``.
+        workers: Where the work is done; in this process by default.
+        shard: Only these pairs of all, and the models that they need.
+
+    Returns:
+        The analysis of all pairs, where a path was chosen by it.
     """
     from landscape.checkpoints import load_population
-    from landscape.run.measurement.ways import refuse_unknown
+    from landscape.run.measure.other_paths import refuse_unknown
     from landscape.run.provenance import refuse_changed, refuse_other
 
-    content = stored_config(experiment)
-    store = experiment.store
-    contents = read_store(store) if store.is_file() else None
-    finished = False
-    if contents is not None:
-        refuse_other(experiment, contents)
-        refuse_changed(experiment, contents)
-        done = int((contents.status == MEASURED).sum())
-        report(f"store: {store}, {done} of {len(contents.status)} pairs measured")
-        if not all(data.texts for data in contents.datasets.values()):
-            with StoreWriter(store) as writer:  # an older format; the examples are the same
-                writer.add_texts(experiment.examples)
-        finished = contents.attributes["finished"] == "yes"
-        finished &= shard is not None or not _more_points(experiment, contents)
-        if finished and (shard or np.isfinite(np.trace(contents.distances))):
-            with suppress(StoreError), lock_store(store):
-                pass  # who was killed at the very end has left its file
-            if contents.config != content:  # another analysis of the same measurements
-                with StoreWriter(store) as writer:
-                    writer.finish(content)
-            return
+    folder, content = RunFolder(experiment.out), stored_config(experiment)
+    manifest = folder.manifest() if folder.exists() else None
+    if manifest is None and folder.store.exists():
+        raise StoreError(
+            "There is a store, but not the records that it was written from.",
+            where=folder.store,
+            expected=f"run.json and records/ in {folder.path}",
+            fix="restore them, or give this run another 'out'",
+        )
+    if manifest is not None:
+        refuse_other(experiment, folder, manifest)
+        refuse_changed(experiment, folder, manifest)
+        done = done_pairs(folder, experiment.indicators_at("pairs"))
+        total = "" if manifest.pairs is None else f" of {len(manifest.pairs)}"
+        report(f"run: {folder.path}, {len(done)}{total} pairs measured")
+        if manifest.config == content and _is_finished(folder.store):
+            return None
     config = experiment.config
     report("comparing the checkpoints")
     population = load_population(
@@ -150,144 +164,213 @@ def measure(
         experiment.task.labels,
         label_map=config.label_map,
         base=experiment.base,
-        read_weights=contents is None,
+        read_weights=manifest is None,
         track=bar,
     )
     refuse_unknown(experiment, population)
     for warning in population.warnings:
         report(f"warning: {warning}")
-    with lock_store(store):
-        if contents is None and store.is_file():
+    with lock_run(folder.path):
+        if manifest is None and folder.exists():
             raise StoreError(
-                "Another process has made the store meanwhile.", where=store, fix="run again"
+                "Another process has begun the run meanwhile.", where=folder.path, fix="run again"
             )
-        _fill(experiment, population, contents, finished, report, crew, shard)
+        return _Run(experiment, population, folder, manifest, report, shard).measure(workers)
 
 
-def _fill(
-    experiment: Experiment,
-    population: Population,
-    contents: Results | None,
-    finished: bool,
-    report: Report,
-    crew: Crew | None,
-    shard: tuple[int, int] | None,
-) -> None:
-    """Measure what is missing; the lock is held, and all that could be refused was."""
-    from landscape.checkpoints.distances import weight_distances
-    from landscape.run.measurement.crew import Crew, agree, difference, hire
-    from landscape.run.measurement.pairs import fill
-    from landscape.run.measurement.surfaces import measure_surfaces
-    from landscape.run.measurement.unchanged import fingerprints_of, held_to, refuse_replaced
-    from landscape.run.measurement.ways import measure_ways
-    from landscape.run.provenance import attributes, checkpoint_table, refuse_changed
-
-    config, content, store = experiment.config, stored_config(experiment), experiment.store
-    rows = _rows(config, len(population), shard)
-    began = fingerprints_of(population)
-    population = held_to(population, began)
-    if contents is not None:
-        refuse_changed(experiment, contents)  # nor since the run looked at them first
-    n_points = _n_points(config, len(rows))
-    executor = hire(crew or Crew(), experiment, population, began, n_points, report)
+def _is_finished(store: Path) -> bool:
+    """Whether a store says that nothing is left to measure; what cannot be read says nothing."""
+    if not store.is_file():
+        return False
     try:
-        made = agree(executor, contents, config.evaluate.token_budget)
-        report(_as_line(made))
-        if contents is None:
-            table = checkpoint_table(population, bar)
-            for one in population.checkpoints:
-                refuse_replaced(one, began[str(one.path)])
-            create_store(
-                store,
-                config=content,
-                attributes=attributes(experiment),
-                checkpoints=table,
-                pairs=rows,
-                positions=Line(config.path.points).positions,
-                datasets=experiment.examples,
-                plans=[made],
-            )
-        off = difference(executor, contents, made)
-        with StoreWriter(store) as writer:
-            if not finished:
-                fill(experiment, population.names, writer, executor, made, off, report)
-                if shard is None:
-                    evaluate = _evaluator(executor, experiment, population, began, made, report)
-                    for measure_more in (measure_ways, measure_surfaces):
-                        measure_more(experiment, population, writer, evaluate, report)
-            if shard is None and not np.isfinite(np.trace(writer.distances())):
-                writer.write_distances(weight_distances(population.checkpoints, bar))
-            writer.finish(content)
-    finally:
-        executor.shutdown()
+        return read_store(store, verify=False).attributes["finished"] == "yes"
+    except StoreError:
+        return False
 
 
-def _evaluator(
-    executor: Executor,
-    experiment: Experiment,
-    population: Population,
-    fingerprints: dict[str, str],
-    made: Made,
-    report: Report,
-) -> Evaluate:
-    """Evaluates the points of ways and surfaces, in this process, once there are some."""
-    from landscape.run.executors import LocalExecutor
-    from landscape.run.measurement.crew import Crew, hire
+@dataclass
+class _Run:
+    """Measures what is missing; the lock is held, and all that could be refused was."""
 
-    own: list[LocalExecutor] = []
+    experiment: Experiment
+    population: Population
+    folder: RunFolder
+    manifest: Manifest | None
+    report: Report
+    shard: Shard | None
 
-    def evaluate(anchors: Any, coefficients: np.ndarray) -> Any:
-        if not own:
-            local = executor
-            if not isinstance(local, LocalExecutor):
-                local = hire(Crew(), experiment, population, fingerprints, 1, report)
-            assert isinstance(local, LocalExecutor)
-            own.append(local)
-        return own[0].worker.evaluate(anchors, coefficients, made)
+    def measure(self, workers: Workers | None) -> Analysis | None:
+        from landscape.checkpoints.distances import weight_distances
+        from landscape.run.measure.other_paths import measure_paths
+        from landscape.run.measure.pairs import Measuring, pilot_of
+        from landscape.run.measure.unchanged import fingerprints_of, held_to
+        from landscape.run.provenance import refuse_changed
+        from landscape.run.workers import Workers, check_difference, choose_plan, make_executor
 
-    return evaluate
-
-
-def _as_line(made: Made) -> str:
-    """How numbers are computed, in a line."""
-    formats = made["exact"]
-    if made["fast"]:
-        formats = f"{made['fast']} to screen, {made['exact']} for what decides a gap"
-    how = made["plans"][made["exact"]]["strategy"]
-    threads = f", {made['threads']} threads" if made["device"] == "cpu" else ""
-    return (
-        f"precision: {formats}; {made['device']}{threads}, {how}, {made['tokens']} tokens a batch"
-    )
-
-
-def _rows(config: ExperimentConfig, n_models: int, shard: tuple[int, int] | None) -> np.ndarray:
-    """The table of pairs: all of them, a shard, or as many free rows as an active rule may fill."""
-    from landscape.run.measurement.crew import shard_of
-
-    every = n_models * (n_models - 1) // 2
-    if config.pairs == "all":
-        pairs = np.column_stack(np.triu_indices(n_models, 1))
-        return pairs if shard is None else pairs[shard_of(pairs, shard)]
-    if shard is not None:
-        raise ConfigError(
-            "A run that chooses its pairs cannot be cut into shards: what it asks next depends on "
-            "all answers.",
-            where="--shard",
-            found="pairs: active",
-            fix="use --executor ray or process for it, or pairs: all",
+        config, folder = self.experiment.config, self.folder
+        self._fingerprints = fingerprints_of(self.population)
+        self.population = held_to(self.population, self._fingerprints)
+        if self.manifest is not None:
+            refuse_changed(self.experiment, folder, self.manifest)  # nor since they were compared
+        pairs = self._pairs()
+        n_points = self._n_points(config, len(pairs) if pairs is not None else None)
+        executor = make_executor(
+            workers or Workers(),
+            self.experiment,
+            self.population,
+            self._fingerprints,
+            n_points,
+            self.report,
         )
-    budget = min(config.pairs_budget or default_budget(n_models), every)
-    return np.full((budget, 2), -1)
+        try:
+            began = folder if self.manifest is not None else None
+            plan = choose_plan(executor, began, config.evaluate.token_budget)
+            self.report(f"precision: {plan}")
+            self._begin(pairs, plan)
+            difference = check_difference(executor, began, plan)
+            folder.add_plan(
+                plan.to_json(), {} if difference is None else {"difference": difference}
+            )
+            snapshot = _Snapshots(folder)
+            snapshot.write()
+            measuring = Measuring(
+                self.experiment,
+                self.population.names,
+                folder,
+                executor,
+                plan,
+                self.report,
+                snapshot.perhaps,
+            )
+            if pairs is None:
+                measuring.models(range(len(self.population)))
+                measuring.actively()
+            else:
+                needed = range(len(self.population)) if not pairs else np.unique(pairs).tolist()
+                measuring.models(needed)
+                measuring.pairs(pairs, pilot_of(pairs) if pairs else [])
+            analysis: list[Analysis] = []
+            if self.shard is None:
+                evaluate = self._evaluator(executor, plan)
+                measure_paths(
+                    self.experiment,
+                    self.population,
+                    folder,
+                    lambda: self._analyze(analysis),
+                    evaluate,
+                    self.report,
+                )
+                if folder.distances() is None:
+                    folder.write_distances(weight_distances(self.population.checkpoints, bar))
+        finally:
+            executor.shutdown()
+        write_store(collect(folder), folder.store)
+        return analysis[0] if analysis else None
+
+    def _pairs(self) -> list[tuple[int, int]] | None:
+        """All pairs or a shard of them; None where an active rule chooses them."""
+        from landscape.run.workers import shard_of
+
+        n = len(self.population)
+        if self.experiment.config.pairs == "active":
+            if self.shard is not None:
+                raise ConfigError(
+                    "A run that chooses its pairs cannot be cut into shards: what it asks next "
+                    "depends on all answers.",
+                    where="--shard",
+                    found="pairs: active",
+                    fix="use --executor ray or process for it, or pairs: all",
+                )
+            return None
+        pairs = np.column_stack(np.triu_indices(n, 1))
+        if self.shard is not None:
+            pairs = pairs[shard_of(pairs, self.shard, n)]
+        return [(int(i), int(j)) for i, j in pairs]
+
+    def _n_points(self, config: ExperimentConfig, n_pairs: int | None) -> int:
+        """Points of weight space in all, about."""
+        if n_pairs is None:
+            n_pairs = config.pairs_budget or default_budget(len(self.population))
+        extra = sum(getattr(path, "points", 0) ** path.n_dims for path in config.other_paths)
+        return n_pairs * (config.all_pairs.points - 2) + extra
+
+    def _begin(self, pairs: list[tuple[int, int]] | None, plan: ComputePlan) -> None:
+        """Note what is measured, or what is asked of it now."""
+        from landscape.run.measure.unchanged import refuse_replaced
+        from landscape.run.provenance import attributes, checkpoint_rows
+
+        experiment, folder = self.experiment, self.folder
+        content = stored_config(experiment)
+        if self.manifest is not None:
+            if content != self.manifest.config:
+                self.manifest = replace(self.manifest, config=content)
+                folder.note(self.manifest)
+            folder.write_examples(experiment.examples, content)
+            return
+        rows = checkpoint_rows(self.population, bar)
+        for checkpoint in self.population.checkpoints:
+            refuse_replaced(checkpoint, self._fingerprints[str(checkpoint.path)])
+        self.manifest = Manifest(
+            config=content,
+            attributes=attributes(experiment),
+            checkpoints=rows,
+            positions=Line(experiment.config.all_pairs.points).positions.tolist(),
+            pairs=None if pairs is None else [list(pair) for pair in pairs],
+            shard=self.shard,
+            datasets={data.name: data.content_hash() for _, data in experiment.examples},
+            plan=folder.plan_name(plan.to_json()),
+        )
+        folder.begin(self.manifest, experiment.examples, plan.to_json())
+
+    def _analyze(self, known: list[Analysis]) -> Analysis:
+        from landscape.analysis.analysis import analysis_options, analyze
+
+        if not known:
+            results = collect(self.folder)
+            known.append(analyze(results, **analysis_options(results)))
+        return known[0]
+
+    def _evaluator(self, executor: Executor, plan: ComputePlan) -> Evaluate:
+        """Evaluates the points of other paths, in this process, once there are some."""
+        from landscape.run.executors import LocalExecutor
+        from landscape.run.workers import Workers, make_executor
+
+        local: list[LocalExecutor] = []
+
+        def evaluate(anchors: Any, coefficients: np.ndarray) -> Any:
+            if not local:
+                here = executor
+                if not isinstance(here, LocalExecutor):
+                    here = make_executor(
+                        Workers(),
+                        self.experiment,
+                        self.population,
+                        self._fingerprints,
+                        1,
+                        self.report,
+                    )
+                assert isinstance(here, LocalExecutor)
+                local.append(here)
+            return local[0].worker.evaluate(anchors, coefficients, plan)
+
+        return evaluate
 
 
-def _n_points(config: ExperimentConfig, n_pairs: int) -> int:
-    """Points of weight space in all, about."""
-    extra = sum(way.points for way in config.ways) + sum(s.points**2 for s in config.surface)
-    return n_pairs * (config.path.points - 2) + extra
+class _Snapshots:
+    """Writes the store now and then, so that others can look at it while a run goes on."""
 
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder, self._last, self._cost = folder, time.monotonic(), 0.0
 
-def _more_points(experiment: Experiment, contents: Results) -> bool:
-    """Whether there are ways or surfaces that a finished store was not made with."""
-    kept = ("ways", "surface")
-    wanted = stored_config(experiment)
-    return any(item not in contents.config.get(kind, []) for kind in kept for item in wanted[kind])
+    def perhaps(self) -> None:
+        """Write it, unless that was done a short time ago."""
+        pause = max(_SNAPSHOT_SECONDS, _SNAPSHOT_SHARE * self._cost)
+        if time.monotonic() - self._last > pause:
+            self.write()
+
+    def write(self) -> None:
+        """Write it."""
+        began = time.monotonic()
+        write_store(collect(self._folder), self._folder.store, finished=False)
+        self._last = time.monotonic()
+        self._cost = self._last - began

@@ -1,4 +1,4 @@
-"""Where a store comes from, and whether it is the one that an experiment asks for."""
+"""Where results come from, and whether they are those that an experiment asks for."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from landscape.checkpoints import Population, expand, load_checkpoint
 from landscape.core.errors import StoreError
 from landscape.core.progress import Track, silent
-from landscape.records.store import Results
-from landscape.records.store.compare import differences, measured_part
+from landscape.records import Manifest, RunFolder
+from landscape.records.same import differences, measured_part
 from landscape.run.inputs import Experiment, stored_config
 
 
@@ -41,60 +40,61 @@ def attributes(experiment: Experiment) -> dict[str, str]:
     }
 
 
-def checkpoint_table(population: Population, track: Track[Any] = silent) -> pd.DataFrame:
-    """A row a checkpoint, as a store keeps it."""
-    rows = []
+def checkpoint_rows(population: Population, track: Track[Any] = silent) -> list[dict[str, Any]]:
+    """A mapping a checkpoint, as a manifest keeps it."""
     members = list(zip(population.names, population.checkpoints, strict=True))
-    for name, checkpoint in track(members, "hash"):
-        rows.append(
-            {
-                "name": name,
-                "ref": checkpoint.ref,
-                "sha256": checkpoint.content_hash(),
-                "labels": ", ".join(checkpoint.label_names),
-                "revision": checkpoint.revision,
-                "fingerprint": checkpoint.fingerprint(),
-                "seed": checkpoint.notes.get("seed", np.nan),
-                "step": checkpoint.notes.get("step", np.nan),
-            }
-        )
-    return pd.DataFrame(rows)
+    return [
+        {
+            "name": name,
+            "ref": checkpoint.ref,
+            "sha256": checkpoint.content_hash(),
+            "labels": ", ".join(checkpoint.label_names),
+            "revision": checkpoint.revision,
+            "fingerprint": checkpoint.fingerprint(),
+            "seed": checkpoint.notes.get("seed"),
+            "step": checkpoint.notes.get("step"),
+        }
+        for name, checkpoint in track(members, "hash")
+    ]
 
 
-def refuse_other(experiment: Experiment, contents: Results) -> None:
-    """Refuse a store that another configuration, other data or other checkpoints made."""
-    stored = measured_part(contents.config)
+def refuse_other(experiment: Experiment, folder: RunFolder, manifest: Manifest) -> None:
+    """Refuse records that another configuration or other data made.
+
+    Raises:
+        StoreError: They are.
+    """
+    stored = measured_part(manifest.config)
     wanted = measured_part(stored_config(experiment))
-    for data in contents.datasets.values():
-        stored[f"examples of {data.name}"] = data.content_hash
-    for _, examples in experiment.examples:
-        wanted[f"examples of {examples.name}"] = examples.content_hash()
-    found = differences(stored, wanted)
-    if found:
+    stored |= {f"examples of {name}": sha for name, sha in manifest.datasets.items()}
+    wanted |= {f"examples of {data.name}": data.content_hash() for _, data in experiment.examples}
+    lines = differences(stored, wanted)
+    if lines:
         raise StoreError(
-            "The store was made by another configuration (stored -> asked for):\n"
-            + "\n".join(f"    {line}" for line in found),
-            where=contents.path,
+            "The run was begun by another configuration (stored -> asked for):\n"
+            + "\n".join(f"    {line}" for line in lines),
+            where=folder.path,
             fix="give this run another 'out', or restore the configuration",
         )
 
 
-def refuse_changed(experiment: Experiment, contents: Results) -> None:
-    """Refuse a store whose checkpoints are not, or no longer, those of the experiment.
+def refuse_changed(experiment: Experiment, folder: RunFolder, manifest: Manifest) -> None:
+    """Refuse records whose checkpoints are not, or no longer, those of the experiment.
 
     Raises:
         StoreError: Other references, or a checkpoint whose weights or label names changed.
     """
     sources = expand(experiment.config.checkpoints, experiment.base)
-    stored, wanted = list(contents.checkpoints["ref"]), [source.ref for source in sources]
+    stored = [row["ref"] for row in manifest.checkpoints]
+    wanted = [source.ref for source in sources]
     if stored != wanted:
         changed = difflib.unified_diff(stored, wanted, "stored", "asked for", n=0, lineterm="")
         raise StoreError(
-            "The store was made from other checkpoints:\n    " + "\n    ".join(changed),
-            where=contents.path,
+            "The run was begun with other checkpoints:\n    " + "\n    ".join(changed),
+            where=folder.path,
             fix="give this run another 'out'",
         )
-    for source, row in zip(sources, contents.checkpoints.to_dict("records"), strict=True):
+    for source, row in zip(sources, manifest.checkpoints, strict=True):
         checkpoint = load_checkpoint(source)
         now = {"labels": ", ".join(checkpoint.label_names)}
         if checkpoint.fingerprint() != row["fingerprint"]:
@@ -102,7 +102,7 @@ def refuse_changed(experiment: Experiment, contents: Results) -> None:
         for what, value in now.items():
             if value != row[what]:
                 raise StoreError(
-                    "A checkpoint has changed since the store was made.",
+                    "A checkpoint has changed since the run began.",
                     where=source.path,
                     expected=f"{what} {row[what]}",
                     found=value,

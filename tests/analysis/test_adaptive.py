@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from landscape.analysis.barriers import RULES, convexity_gap
 from landscape.core.errors import ConfigError
-from landscape.records.store import read_store
-from landscape.run.measurement.adaptive import (
+from landscape.records import read_store
+from landscape.run.measure.adaptive import (
     PILOT_PAIRS,
     Smoothness,
     bounds,

@@ -16,7 +16,7 @@ from landscape.analysis.barriers.contributions import (
     population_contributions,
 )
 from landscape.core.errors import ConfigError
-from landscape.records.store import Results
+from landscape.records import Results
 from tests.analyses import make_contents, thin_out
 
 LINEAR_RULES = [name for name, rule in RULES.items() if rule.linear]

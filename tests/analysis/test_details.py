@@ -10,7 +10,7 @@ import pytest
 from landscape.analysis.analysis import analyze
 from landscape.analysis.basins.structure import merge_heights
 from landscape.analysis.details import examine
-from landscape.records.store import Published, read_store, write_published
+from landscape.records import Published, read_store, write_published
 from tests.analyses import FOCUS, TWO, make_analysis, make_contents
 
 

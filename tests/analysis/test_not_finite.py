@@ -11,7 +11,7 @@ from landscape.analysis.analysis import analyze
 from landscape.analysis.details import examine
 from landscape.core.errors import ConfigError
 from landscape.output.report import render_report
-from landscape.records.store import Results
+from landscape.records import Results
 from tests.analyses import TWO, make_contents
 from tests.pages import Page
 

@@ -9,7 +9,7 @@ import pytest
 
 import landscape
 from landscape.analysis.barriers import RULES, barrier_rule, rises_over
-from landscape.run.measurement.adaptive import highest
+from landscape.run.measure.adaptive import highest
 from tests.tiny import write_experiment
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from landscape.checkpoints import resolve
 from landscape.core.errors import CheckpointError
-from landscape.records.store import read_store
+from landscape.records import read_store
 from tests.tiny import write_experiment
 
 ROOT = Path(__file__).parents[2]

@@ -13,14 +13,14 @@ import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
+from landscape.run.commands_import import import_store
 from typer.testing import CliRunner
 
 from landscape.analysis.barriers import convexity_gap
 from landscape.core.errors import ConfigError, DataError, LandscapeError, StoreError
 from landscape.importers import import_published, read_published
 from landscape.importers.sources import recognize
-from landscape.records.store import MEASURED, read_store
-from landscape.run.commands.cli_import import import_store
+from landscape.records import MEASURED, read_store
 from tests.data import make_published as made
 
 DATA = Path(__file__).parents[1] / "data" / "published"

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from landscape.run.commands.cli import main
 
 from landscape.run.check import check_references
-from landscape.run.commands.cli import main
 from tests.malformed.inputs import Inputs
 from tests.tiny import save_population, write_task
 

@@ -12,7 +12,7 @@ import pytest
 
 from landscape.core.errors import StoreError
 from landscape.importers import import_published
-from landscape.records.store import read_store
+from landscape.records import read_store
 from tests.malformed.inputs import Inputs
 from tests.malformed.test_published import CURVES
 

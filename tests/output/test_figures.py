@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from landscape.analysis.analysis import analysis_options, analyze
-from landscape.records.store import read_store
+from landscape.records import read_store
 
 ROOT = Path(__file__).parents[2]
 STORES = sorted((ROOT / "figures").glob("*.h5"))

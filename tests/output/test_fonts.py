@@ -15,7 +15,7 @@ from matplotlib.text import Text
 from landscape.analysis.analysis import Analysis, analysis_options, analyze
 from landscape.output.plots import FIGURES, STYLE
 from landscape.output.plots.figures import figures_of
-from landscape.records.store import read_store
+from landscape.records import read_store
 
 STORE = Path(__file__).parents[2] / "figures" / "mnli_minilm.h5"
 

@@ -14,7 +14,7 @@ from landscape.analysis.details import examine
 from landscape.output.plots import write_figures
 from landscape.output.report import write_report
 from landscape.output.report.words import number
-from landscape.records.store import read_store
+from landscape.records import read_store
 from tests.analyses import FOCUS, TWO, make_analysis
 from tests.pages import Page, make_details, page_of
 

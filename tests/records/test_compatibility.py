@@ -15,7 +15,7 @@ import yaml
 
 from landscape.analysis.analysis import analysis_options, analyze
 from landscape.core.errors import StoreError
-from landscape.records.store import ENCODING_VERSION, Results, StoreWriter, read_store
+from landscape.records import ENCODING_VERSION, Results, StoreWriter, read_store
 from landscape.run.inspect import describe
 from tests.stores.flat import flat
 from tests.stores.make import HERE, RUNS, experiment

@@ -11,11 +11,11 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-
-from landscape.core.errors import StoreError
-from landscape.records.store import ENCODING_VERSION, StoreWriter, create_store, read_store
 from landscape.records.store.structure import protect
 from landscape.records.store.tables import seal_of
+
+from landscape.core.errors import StoreError
+from landscape.records import ENCODING_VERSION, StoreWriter, create_store, read_store
 from landscape.run.inspect import describe
 from landscape.tasks import Examples
 

@@ -77,7 +77,7 @@ def test_a_full_disk_is_one_error_and_keeps_what_was_measured(small_disk: Path) 
     filler = small_disk / "filler"
     filler.write_bytes(bytes(1 << 20)[: _room(small_disk) - 30_000])
     body = """
-from landscape.records.store import StoreWriter, read_store
+from landscape.records import StoreWriter, read_store
 from landscape.core.errors import StoreError
 from tests.records.test_store import make, outputs
 from tests.records.test_store_disk import WRITES

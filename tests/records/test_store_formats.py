@@ -11,7 +11,7 @@ import pytest
 
 from landscape.analysis.barriers import convexity_gap
 from landscape.core.errors import StoreError
-from landscape.records.store import ENCODING_VERSION, FORMATS, NO_PLAN, read_store
+from landscape.records import ENCODING_VERSION, FORMATS, NO_PLAN, read_store
 
 RELEASED = sorted(Path(__file__).parents[1] / "data".glob("store-*.h5"))
 

@@ -10,10 +10,10 @@ import h5py
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from landscape.records.store.heaps import refuse_endless
 
 from landscape.core.errors import StoreError
-from landscape.records.store import heaps, read_store
-from landscape.records.store.heaps import refuse_endless
+from landscape.records import heaps, read_store
 
 OBJECT = st.tuples(st.integers(1, 65535), st.integers(0, 40))
 

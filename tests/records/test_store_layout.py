@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from landscape.core.errors import StoreError
+from landscape.records import StoreWriter, read_store
 from landscape.records.merge import merge
 from landscape.records.repair import repair
-from landscape.records.store import StoreWriter, read_store
 
 OLD = Path(__file__).parents[1] / "data" / "store-0.4.0.h5"
 LOSSES = "datasets/dev/losses"

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from landscape.records.store.tables import tables
 from typer.testing import CliRunner
 
 from landscape.core.errors import StoreError
+from landscape.records import NO_PLAN, StoreWriter, create_store, read_store, write_published
 from landscape.records.merge import merge
-from landscape.records.store import NO_PLAN, StoreWriter, create_store, read_store, write_published
-from landscape.records.store.tables import tables
-from landscape.run.commands.cli import app
+from landscape.run.commands import app
 from tests.records.test_store import POSITIONS, bare, by_hand, examples
 from tests.records.test_store_damage import build, everything, flip, measured_rows, way
 from tests.records.test_store_pairs import ALL, FREE, N, make, outputs

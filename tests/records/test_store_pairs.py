@@ -6,15 +6,15 @@ from itertools import combinations
 from pathlib import Path
 
 import h5py
+import landscape.records.store.rows as reading
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import landscape.records.store.rows as reading
 from landscape.core.errors import StoreError
-from landscape.records.store import ENCODING_VERSION, StoreWriter, create_store, read_store
+from landscape.records import ENCODING_VERSION, StoreWriter, create_store, read_store
 from landscape.run.inspect import describe
 from tests.records.test_store import POSITIONS, by_hand, examples
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from landscape.records.store.structure import PAGE, find_directory
 from typer.testing import CliRunner
 
 from landscape.core.errors import StoreError
+from landscape.records import ENCODING_VERSION, StoreWriter, lock_store, read_store
 from landscape.records.repair import repair
-from landscape.records.store import ENCODING_VERSION, StoreWriter, lock_store, read_store
-from landscape.records.store.structure import PAGE, find_directory
-from landscape.run.commands.cli import app
+from landscape.run.commands import app
 from tests.records.test_store import bare
 from tests.records.test_store_damage import (
     KINDS,

@@ -9,14 +9,14 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from landscape.records.store.texts import text_columns
 from safetensors.torch import load_file, save_file
 
 import landscape.checkpoints.distances as module
 from landscape.checkpoints import load_checkpoint, load_population
 from landscape.checkpoints.distances import weight_distances
 from landscape.core.errors import ConfigError, StoreError
-from landscape.records.store import ENCODING_VERSION, StoreWriter, create_store, read_store
-from landscape.records.store.texts import text_columns
+from landscape.records import ENCODING_VERSION, StoreWriter, create_store, read_store
 from landscape.run.inputs import open_experiment
 from landscape.run.inspect import describe
 from landscape.run.pipeline import measure

@@ -13,8 +13,7 @@ import pytest
 import yaml
 from typer import Exit
 
-from landscape.records.store import read_store
-from landscape.run.commands.cli import _resumable
+from landscape.records import read_store
 from tests.tiny import save_population, write_experiment
 
 ROOT = Path(__file__).parents[2]
@@ -144,7 +143,7 @@ def test_a_signal_that_python_drops_comes_again(
             dropped.append(True)  # never reached: its handler raises before
 
     def long() -> None:
-        with _resumable():
+        with resumable():
             Finalized()
             time.sleep(20)
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from landscape.run.measure.crew import Crew, read_shard, shard_of
 
 from landscape.core.errors import ConfigError, StoreError
-from landscape.records.store import Results, StoreWriter, read_store
-from landscape.run.measurement.crew import Crew, read_shard, shard_of
+from landscape.records import Results, StoreWriter, read_store
 from landscape.run.pipeline import run_experiment
 from tests.tiny import save_population, write_experiment
 
@@ -89,7 +89,7 @@ def test_a_run_with_a_killed_worker_is_whole_and_another_crew_goes_on(
         "write = StoreWriter.write_pair\n"
         "def slowly(*a, **k):\n    write(*a, **k)\n    time.sleep(0.4)\n"
         "StoreWriter.write_pair = slowly\n"
-        "from landscape.run.commands.cli import main\n"
+        "from landscape.run.commands import main\n"
         "if __name__ == '__main__':\n    main()\n"
     )
     script = tmp_path / "driver.py"
@@ -209,7 +209,7 @@ def test_another_plan_is_recorded_with_its_difference(
 def test_numbers_that_are_not_those_of_the_store_are_refused(
     config: Path, task_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from landscape.run.measurement import crew as room
+    from landscape.run.measure import crew as room
 
     write = StoreWriter.write_pair
 

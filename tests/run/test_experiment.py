@@ -20,10 +20,10 @@ import landscape
 from landscape.analysis.analysis import analysis_options, analyze
 from landscape.analysis.barriers import convexity_gap
 from landscape.core.errors import ConfigError, LandscapeError
-from landscape.records.store import read_store
+from landscape.records import read_store
 from landscape.run.check import check_config
 from landscape.run.inputs import open_experiment
-from landscape.run.measurement.pairs import tiled
+from landscape.run.measure.pairs import tiled
 from landscape.run.pipeline import run_experiment
 from tests.tiny import make_model, make_tokenizer, save_population, write_experiment
 
@@ -118,7 +118,7 @@ def test_another_configuration_is_refused_with_the_difference(
 ) -> None:
     content = yaml.safe_load(finished.read_text())
     other = finished.with_name("other.yaml")
-    other.write_text(yaml.safe_dump({**content, "path": {"points": 7}, "seed": 4}))
+    other.write_text(yaml.safe_dump({**content, "paths": {"points": 7}, "seed": 4}))
     with pytest.raises(LandscapeError, match=r"(?s)path\.points: 5 -> 7.*seed: 0 -> 4"):
         run_experiment(other, root=task_file.parent)
     other.write_text(

@@ -12,7 +12,7 @@ from landscape.analysis.analysis import analysis_options, analyze
 from landscape.analysis.details import examine
 from landscape.core.errors import LandscapeError
 from landscape.output.report import write_report
-from landscape.records.store import StoreWriter, read_store
+from landscape.records import StoreWriter, read_store
 from landscape.run.inputs import open_experiment
 from landscape.run.pipeline import measure
 from tests.tiny import save_population, write_experiment

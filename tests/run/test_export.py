@@ -24,7 +24,7 @@ from landscape.checkpoints.export import export_point, export_tensors
 from landscape.checkpoints.mix import Mixer
 from landscape.checkpoints.soups import slerp, task_arithmetic, uniform, weight_angle
 from landscape.core.errors import CheckpointError, ConfigError
-from landscape.run.commands.cli import main
+from landscape.run.commands import main
 from landscape.run.export import export, read_numbers
 from tests.conftest import KINDS
 from tests.tiny import LABELS, make_model, make_tokenizer

@@ -22,11 +22,11 @@ import landscape.analysis.analysis
 import landscape.analysis.details
 import landscape.output.plots
 import landscape.output.report
-import landscape.run.measurement.unchanged as unchanged
+import landscape.run.measure.unchanged as unchanged
 from landscape.checkpoints import load_population
 from landscape.core.errors import CheckpointError
 from landscape.core.files import replacing
-from landscape.records.store import Results, StoreWriter, read_store
+from landscape.records import Results, StoreWriter, read_store
 from landscape.run import pipeline as experiment
 from tests.records.test_store_pairs import ALL, make, measure, models
 from tests.tiny import LABELS, make_model

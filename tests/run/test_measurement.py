@@ -13,10 +13,10 @@ import yaml
 from landscape.analysis.barriers import convexity_gap
 from landscape.core.errors import ConfigError, LandscapeError
 from landscape.evaluation import Evaluation, Evaluator
-from landscape.records.store import Results, StoreWriter, read_store
+from landscape.records import Results, StoreWriter, read_store
 from landscape.run.inputs import open_experiment
-from landscape.run.measurement.adaptive import PILOT_PAIRS
-from landscape.run.measurement.pair import measure_pair
+from landscape.run.measure.adaptive import PILOT_PAIRS
+from landscape.run.measure.pair import measure_pair
 from landscape.run.pipeline import run_experiment
 from tests.tiny import save_population, write_experiment
 
@@ -38,7 +38,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, task_file: Path) -> tuple[Pa
 def run(folder: Path, population: Path, task_file: Path, changes: dict[str, Any]) -> Results:
     config = write_experiment(folder / "c.yaml", population, task_file)
     content = yaml.safe_load(config.read_text())
-    content["path"] = {"points": POINTS, **changes.get("path", {})}
+    content["paths"] = {"points": POINTS, **changes.get("paths", {})}
     content["evaluate"] = {**content.get("evaluate", {}), **changes.get("evaluate", {})}
     content["analysis"] = {**content.get("analysis", {}), **changes.get("analysis", {})}
     config.write_text(yaml.safe_dump(content))
@@ -70,7 +70,7 @@ def test_chosen_points_give_the_gap_of_the_whole_grid(
     population, full = whole
     tolerance = float(gaps(full).max()) / 4  # random weights: curves far from smooth
     changes = {
-        "path": {"adaptive": adaptive, "tolerance": tolerance},
+        "paths": {"adaptive": adaptive, "tolerance": tolerance},
         "evaluate": {"precision": precision},
     }
     chosen = run(tmp_path, population, task_file, changes)
@@ -146,7 +146,7 @@ def test_without_a_faster_format_auto_is_fp32(
 def test_a_rule_that_more_points_can_lower_is_refused(
     tmp_path: Path, whole: tuple[Path, Results], task_file: Path
 ) -> None:
-    changes = {"path": {"adaptive": True}, "analysis": {"rule": "area_above_minimum"}}
+    changes = {"paths": {"adaptive": True}, "analysis": {"rule": "area_above_minimum"}}
     with pytest.raises(ConfigError, match="More points can lower the rule 'area_above_minimum'"):
         run(tmp_path, whole[0], task_file, changes)
 
@@ -155,7 +155,7 @@ def test_points_chosen_for_one_rule_do_not_serve_another(
     tmp_path: Path, whole: tuple[Path, Results], task_file: Path
 ) -> None:
     run(tmp_path, whole[0], task_file, {"path": {"adaptive": True}})
-    other = {"path": {"adaptive": True}, "analysis": {"rule": "barrier_height"}}
+    other = {"paths": {"adaptive": True}, "analysis": {"rule": "barrier_height"}}
     with pytest.raises(LandscapeError, match=r"analysis\.rule: convexity_gap -> barrier_height"):
         run(tmp_path, whole[0], task_file, other)
 

@@ -60,7 +60,7 @@ def test_links_and_pictures_exist() -> None:
 
 
 def test_commands_in_readme_exist() -> None:
-    from landscape.run.commands.cli import app
+    from landscape.run.commands import app
 
     names = {command.name or command.callback.__name__ for command in app.registered_commands}
     used = set(re.findall(r"(?:^|&& )landscape (\w+)", "\n".join(blocks("sh")), re.MULTILINE))

@@ -37,7 +37,7 @@ def measure(config: str, flushes: str = "0") -> None:
 
 def read(store: str, numbers: str) -> None:
     from landscape.analysis.analysis import analysis_options, analyze
-    from landscape.records.store import read_store
+    from landscape.records import read_store
 
     contents = read_store(store)
     found = flat(contents)

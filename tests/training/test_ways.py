@@ -16,8 +16,8 @@ from landscape.core.errors import LandscapeError
 from landscape.evaluation.gradient import Gradients
 from landscape.paths import Bezier, Directions, Plane, coordinates, distances
 from landscape.paths.layers import hybrid, parameter_groups
-from landscape.records.store import StoredPath, read_store
-from landscape.run.commands.cli import app
+from landscape.records import StoredPath, read_store
+from landscape.run.commands import app
 from landscape.run.export import export_stored
 from landscape.run.inputs import open_experiment
 from landscape.run.pipeline import measure, run_experiment
@@ -240,7 +240,7 @@ def test_a_killed_run_goes_on_with_its_ways(
     said: list[str] = []
     experiment = open_experiment(tmp_path / "config.yaml", root=task_file.parent)
     count = 100
-    from landscape.run.measurement import ways as room
+    from landscape.run.measure import ways as room
 
     record = room.record
 

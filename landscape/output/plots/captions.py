@@ -283,7 +283,7 @@ def _ways(analysis: Analysis) -> list[str]:
 
 def _layers(analysis: Analysis) -> list[str]:
     ways = layer_ways(analysis.contents)
-    starts = list(dict.fromkeys(str(way.notes["from"]) for way in ways))
+    starts = list(dict.fromkeys(str(way.notes["part"]["from"]) for way in ways))
     return [
         "Bars: the highest loss, above that of the start, when only one group of layers goes in a "
         f"straight line from one model to the other ({' and '.join(starts)}) and all other "

@@ -143,7 +143,7 @@ def panel_title(analysis: Analysis, column: str) -> str:
 
 def path_name(analysis: Analysis) -> str:
     """What joins the two models of a pair: line, Bézier curve or polygonal chain."""
-    kind = str(analysis.contents.config.get("path", {}).get("kind", "line"))
+    kind = str((analysis.contents.config.get("paths") or [{}])[0].get("kind", "line"))
     return {"bezier": "Bézier curve", "chain": "polygonal chain"}.get(kind, kind)
 
 

@@ -15,7 +15,7 @@ from landscape.output.plots import common
 from landscape.paths.refinement import fill_surface
 
 if TYPE_CHECKING:
-    from landscape.records.store import StoredPath
+    from landscape.records import StoredPath
 
 Quantity = Literal["loss", "accuracy", "error"]
 

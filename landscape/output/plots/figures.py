@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
     from landscape.analysis.barriers.contributions import PopulationContributions
     from landscape.analysis.details import Details
-    from landscape.records.store import StoredPath
+    from landscape.records import StoredPath
 
 FORMATS = ("pdf", "png", "svg")
 # time stamps would make every run's files differ
@@ -123,7 +123,7 @@ def ways(analysis: Analysis) -> Figure:
 def layers(analysis: Analysis) -> Figure:
     """What each group of layers does when it alone moves."""
     columns = shown_columns(analysis)
-    groups = {way.notes["group"] for way in layer_ways(analysis.contents)}
+    groups = {way.notes["part"]["group"] for way in layer_ways(analysis.contents)}
     width = common.COLUMN_WIDTH if len(columns) == 1 else common.TEXT_WIDTH
     figure = _figure(width, 0.9 + 0.26 * len(groups))
     axes = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]

@@ -28,7 +28,7 @@ from landscape.output.plots.field import (
 )
 
 if TYPE_CHECKING:
-    from landscape.records.store import StoredPath
+    from landscape.records import StoredPath
 
 _MANY = 12  # checkpoints; above it names would cover the surface
 _COLUMNS = 3

@@ -14,7 +14,7 @@ from landscape.output.plots.common import write_whole
 from landscape.output.plots.field import axes_of, field_of, require_surface
 
 if TYPE_CHECKING:
-    from landscape.records.store import StoredPath
+    from landscape.records import StoredPath
 
 _TYPES = {"f8": "Float64", "i8": "Int64", "u1": "UInt8"}
 

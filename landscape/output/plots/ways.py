@@ -117,14 +117,14 @@ def plot_layers(
             where=analysis.contents.path,
             fix="add {kind: layers} under 'ways' of the experiment, and run it again",
         )
-    groups = list(dict.fromkeys(str(way.points.notes["group"]) for way in ways))
-    starts = list(dict.fromkeys(str(way.points.notes["from"]) for way in ways))
+    groups = list(dict.fromkeys(str(way.points.notes["part"]["group"]) for way in ways))
+    starts = list(dict.fromkeys(str(way.points.notes["part"]["from"]) for way in ways))
     ax = common.axes_or_new(ax, (common.COLUMN_WIDTH, 0.6 + 0.26 * len(groups)))
     step = 0.8 / len(starts)
     colors = (common.basin_color(4), common.basin_color(1))
     for k, start in enumerate(starts):
-        own = [way for way in ways if way.points.notes["from"] == start]
-        places = [groups.index(str(way.points.notes["group"])) for way in own]
+        own = [way for way in ways if way.points.notes["part"]["from"] == start]
+        places = [groups.index(str(way.points.notes["part"]["group"])) for way in own]
         y = np.array(places) + (k - (len(starts) - 1) / 2) * step
         rises = np.array([way.losses[-1] - way.losses[0] for way in own])
         peaks = np.array([way.highest - way.losses[0] for way in own])

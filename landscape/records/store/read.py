@@ -1,11 +1,10 @@
-"""A store into memory."""
+"""An HDF5 file as ``Results``."""
 
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote
 
 import h5py
@@ -13,186 +12,153 @@ import numpy as np
 import pandas as pd
 
 from landscape.core.errors import StoreError
-from landscape.records.results import Results, StoredDataset, largest
-from landscape.records.store.damage import (
-    COPY,
-    distances_are_sound,
-    refuse_damaged,
-    refuse_damaged_structure,
-)
-from landscape.records.store.disk import open_to_read
-from landscape.records.store.layout import (
-    CHECKPOINT_NUMBERS,
-    CHECKPOINT_TEXT,
-    check_encoding,
-    exact_code,
-    has_checksums,
-    has_formats,
-)
-from landscape.records.store.points import read_points
-from landscape.records.store.rows import Rows, load_rows
-from landscape.records.store.structure import looks_like_a_store
-from landscape.records.store.tables import (
-    DISTANCES,
-    MEASURED,
-    model_table,
-    pair_table,
-    plans_of,
-    point_table,
-)
-from landscape.records.store.texts import read_texts
-from landscape.records.store.wellformed import UNREADABLE, check_layout
+from landscape.records.results import Measured, Results, StoredPath
+from landscape.records.store.content_hash import ATTRIBUTE, content_sha256
+from landscape.records.store.write import CHECKPOINT_NUMBERS, CHECKPOINT_TEXT, ENCODING_VERSION
+from landscape.records.table import LOSS, DatasetFrame, assemble
 
-__all__ = ["Results", "StoredDataset", "largest", "read_store"]
-
-_TRIES = 5
-_PAUSE = 0.02  # seconds
+_BROKEN = (OSError, KeyError, ValueError, RuntimeError, TypeError, IndexError, AttributeError)
 
 
 def read_store(path: str | Path, *, verify: bool = True) -> Results:
-    """Read a store, finished or not, even while a run writes to it.
+    """Read a store, or what the records of a run's folder hold so far.
 
     Args:
-        path: The file, of this format or an older one.
-        verify: Whether everything is checked against its checksums, which stores of formats before
-            0.5 do not have; who looks at a store again and again may leave it.
-
-    Returns:
-        What it holds; what an older format does not say is filled in as its specification has it.
+        path: The file, or the folder of a run.
+        verify: Whether its content is held against its SHA-256.
 
     Raises:
-        StoreError: No file, not a store, damaged, or of a newer format.
+        StoreError: No file, not a store, damaged, or of another format.
     """
     path = Path(path)
+    if path.is_dir():
+        from landscape.records.collect import collect
+        from landscape.records.folder import RunFolder
+
+        return collect(RunFolder(path))
     if not path.is_file():
         raise StoreError("There is no store.", where=path.absolute())
     try:
-        for _ in range(_TRIES):
-            before = _stamp(path)
-            contents, damage = _try(path, verify)
-            if not damage or before == _stamp(path):
-                break
-            time.sleep(_PAUSE)  # a run was writing over a row; what it has written is sound
-        refuse_damaged(path, damage)
-        return contents
+        with h5py.File(path, "r") as file:
+            _check_encoding(file, path)
+            if verify and _text(file.attrs[ATTRIBUTE]) != content_sha256(file):
+                raise _damaged(path, "content that does not fit its SHA-256")
+            return _read(file, path)
     except StoreError:
         raise
-    except UNREADABLE as error:
-        fix = f"landscape repair {path}" if looks_like_a_store(path) else None
-        raise StoreError("The store cannot be read.", where=path, found=error, fix=fix) from None
+    except _BROKEN as error:
+        raise _damaged(path, error) from None
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_ino, found.st_mtime_ns
+def _damaged(path: Path, found: object) -> StoreError:
+    return StoreError(
+        "The store is damaged, or no store.",
+        where=path,
+        found=found,
+        fix=f"landscape repair {path.parent} writes it anew from the run's records",
+    )
 
 
-def _try(path: Path, verify: bool) -> tuple[Results, list[str]]:
-    """What the store holds, and what of it is damaged."""
-    found = refuse_damaged_structure(path) if verify else ()
-    with open_to_read(path) as file:
-        check_encoding(file, path)
-        check_layout(file, path)
-        if found is None and has_checksums(file):
-            found = (COPY,)
-        contents, lines = _read(path, file, verify and has_checksums(file))
-        return contents, [*(found or ()), *lines]
-
-
-def _text(dataset: h5py.Dataset) -> np.ndarray:
-    return dataset.asstr()[()]
-
-
-def _metric(group: h5py.Group) -> Literal["accuracy", "matthews"]:
-    return "matthews" if group.attrs["metric"] == "matthews" else "accuracy"
-
-
-def _read(path: Path, file: h5py.File, verify: bool) -> tuple[Results, list[str]]:
-    table = {name: _text(file["checkpoints"][name]) for name in CHECKPOINT_TEXT}
-    table |= {name: file["checkpoints"][name][()] for name in CHECKPOINT_NUMBERS}
-    checkpoints = pd.DataFrame(table)
-    models = tuple(checkpoints["name"])
-    # what says that a row is whole first: a pair that a writer finishes meanwhile is not measured
-    own = load_rows(file, model_table(file), models, verify)
-    rows = load_rows(file, pair_table(file), models, verify)
-    positions = file["position"][()]
-    if has_formats(file):
-        formats, tolerance = rows["pairs/formats"], rows["pairs/tolerance"]
-    else:
-        code = exact_code(file.attrs)
-        formats = np.full((len(rows.status), len(positions)), code, dtype=np.uint8)
-        formats[rows.status != MEASURED] = 0
-        tolerance = np.where(rows.status == MEASURED, 0.0, np.nan)
-    sets = {}
-    for name, group in file["datasets"].items():
-        sets[name] = StoredDataset(
-            name=name,
-            role=str(group.attrs["role"]),
-            metric=_metric(group),
-            label_names=tuple(map(str, group.attrs["label-names"])),
-            labels=group["labels"][()],
-            groups={unquote(cut): _text(values) for cut, values in group["groups"].items()},
-            content_hash=str(group.attrs["content-hash"]),
-            texts=read_texts(group),
-            aggregated=str(group.attrs.get("aggregated", "no")) == "yes",
-            **_of_set(name, rows, own, len(positions)),
+def _check_encoding(file: h5py.File, path: Path) -> None:
+    if _text(file.attrs.get("encoding-type", b"")) != "landscape":
+        raise StoreError("The file is not a landscape store.", where=path)
+    version = _text(file.attrs.get("encoding-version", b"none"))
+    if version.split(".")[0] != ENCODING_VERSION.split(".")[0]:
+        raise StoreError(
+            "The store is of another format.",
+            where=path,
+            expected=f"encoding-version {ENCODING_VERSION}",
+            found=version[:60],
+            fix="read it with the version of landscape-basins that wrote it",
         )
-    points, lines = {}, [*own.damage, *rows.damage]
-    for name in file.get("points", {}):
-        values = load_rows(file, point_table(file, name), models, verify)
-        points[name] = read_points(file, name, values)
-        lines += values.damage
-    distances, sound = read_distances(file), not verify or distances_are_sound(file)
-    scores = file.get("scores", {})
-    contents = Results(
-        path=path,
-        attributes=dict(file.attrs),
-        config=json.loads(file["config"].asstr()[()]),
-        models=models,
-        checkpoints=checkpoints,
-        pairs=rows["pairs/models"],
-        status=rows.status,
-        model_status=own.status,
-        positions=positions,
-        formats=formats,
-        tolerance=tolerance,
-        datasets=dict(sorted(sets.items(), key=lambda item: item[1].role != "in_domain")),
-        points=points,
-        distances=distances,
-        chosen="active" if file.attrs.get("pairs", "all") == "active" else "all",
-        given_scores=pd.DataFrame(
-            {unquote(name): values[()] for name, values in scores.items()},
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _values(dataset: h5py.Dataset) -> np.ndarray:
+    return dataset.asstr()[()] if dataset.dtype.kind == "S" else dataset[()]
+
+
+def _read(file: h5py.File, path: Path) -> Results:
+    table = {name: _values(file["checkpoints"][name]) for name in CHECKPOINT_TEXT}
+    table |= {name: file["checkpoints"][name][()] for name in CHECKPOINT_NUMBERS}
+    models = list(table["name"])
+    scores = {unquote(name): values for name, values in file["scores"].items()}
+    measured = {name: _measured(group) for name, group in file["indicators"].items()}
+    attributes = {name: _text(value) for name, value in file.attrs.items()}
+    frame = {
+        "path": path,
+        "attributes": attributes,
+        "config": json.loads(_values(file["config"])),
+        "checkpoints": pd.DataFrame(table),
+        "pairs": file["pairs/models"][()],
+        "status": file["pairs/status"][()],
+        "tolerance": file["pairs/tolerance"][()],
+        "positions": file["position"][()],
+        "distances": file["checkpoints/distances"][()],
+        "chosen": attributes["pairs"],
+        "given_scores": pd.DataFrame(
+            {name: values[()] for name, values in scores.items()},
             index=pd.Index(models, name="model"),
         ),
-        score_roles={unquote(name): str(values.attrs["role"]) for name, values in scores.items()},
-        plans=plans_of(file),
-        plan=rows.get("pairs/plan"),
-        model_plan=own.get("checkpoints/plan"),
+        "score_roles": {name: _text(values.attrs["role"]) for name, values in scores.items()},
+        "plans": json.loads(_values(file["plans"])),
+        "indicators": {name: rows for name, rows in measured.items() if name != LOSS},
+    }
+    datasets = {name: _dataset(name, group) for name, group in file["datasets"].items()}
+    paths = {name: _path(name, group) for name, group in file["paths"].items()}
+    return assemble(frame, datasets, paths, measured[LOSS])
+
+
+def _dataset(name: str, group: h5py.Group) -> DatasetFrame:
+    def table(kind: str) -> dict[str, np.ndarray]:
+        return {unquote(column): _values(values) for column, values in group[kind].items()}
+
+    return DatasetFrame(
+        name=name,
+        role=_text(group.attrs["role"]),
+        metric=_text(group.attrs["metric"]),
+        label_names=tuple(map(_text, group.attrs["label-names"])),
+        labels=group["labels"][()],
+        groups=table("groups"),
+        content_hash=_text(group.attrs["content-hash"]),
+        texts=table("texts"),
+        aggregated=_text(group.attrs["aggregated"]) == "yes",
     )
-    return contents, lines if sound else [*lines, "the weight distances"]
 
 
-def _of_set(name: str, rows: Rows, own: Rows, n_points: int) -> dict[str, Any]:
-    """Everything measured on a data set; what is not stored is NaN."""
-    absent: dict[str, Any] = {"screened": np.float64, "difference": np.float32}
-    found = {}
-    for kind in ("losses", "predictions", "screened", "difference", "accuracies"):
-        of_pairs = rows.get(f"datasets/{name}/{kind}")
-        of_models = own.get(f"datasets/{name}/model_{kind}")
-        if kind in absent and of_pairs is None:
-            of_pairs = np.full((len(rows.status), n_points), np.nan, absent[kind])
-            of_models = np.full(len(own.status), np.nan, absent[kind])
-        if of_pairs is not None:
-            found[kind] = of_pairs
-        if of_models is not None:
-            found[f"model_{kind}"] = of_models
-    return found
+def _path(name: str, group: h5py.Group) -> StoredPath:
+    positions = group["positions"][()]
+    return StoredPath(
+        name=name,
+        kind=_text(group.attrs["kind"]),
+        models=tuple(map(_text, group.attrs["models"])),
+        marks=group["marks"][()],
+        positions=positions,
+        shape=tuple(map(int, group.attrs["shape"])),
+        lengths=group["lengths"][()],
+        status=np.zeros(len(positions), dtype=np.uint8),
+        losses={},
+        predictions={},
+        notes=json.loads(_values(group["notes"])),
+    )
 
 
-def read_distances(file: h5py.File) -> np.ndarray:
-    """(n_models, n_models) weight distances, NaN where unknown."""
-    n = len(file["checkpoints/name"])
-    known = file.get(DISTANCES)
-    if known is None or (has_checksums(file) and not file["checkpoints/distances_checksum"][()]):
-        return np.full((n, n), np.nan)  # also where a killed writer left half of them
-    return known[()]
+def _measured(group: h5py.Group) -> Measured:
+    rows = {name: group[name][()] for name in ("path", "point", "plan")}
+    arrays: dict[str, np.ndarray] = {}
+    dims: dict[str, tuple[str, ...]] = {}
+    units: dict[str, str] = {}
+
+    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if not isinstance(item, h5py.Dataset) or item.is_scale or name in rows:
+            return
+        arrays[name] = item[()]
+        dims[name] = tuple(axis[0].name.rpartition("/")[2] for axis in list(item.dims)[1:])
+        if "units" in item.attrs:
+            units[name] = _text(item.attrs["units"])
+
+    group.visititems(visit)
+    return Measured(**rows, arrays=arrays, dims=dims, units=units)

@@ -1,484 +1,177 @@
-"""Filling a store: one process, a model or a pair at a time."""
+"""``Results`` as an HDF5 file, whole or not at all."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
+from urllib.parse import quote
 
 import h5py
 import numpy as np
-from numpy.typing import ArrayLike
 
-from landscape.core.errors import StoreError
-from landscape.records.store.copy import copy_grown, copy_packed
-from landscape.records.store.damage import COPY, refuse_damaged, refuse_damaged_structure
-from landscape.records.store.disk import open_to_read, write_all, writing
-from landscape.records.store.held import Held
-from landscape.records.store.layout import FORMATS, check_encoding, exact_code, has_checksums
-from landscape.records.store.lock import lock_file
-from landscape.records.store.points import StoredPath, allocate_points, write_notes
-from landscape.records.store.replace import make_file, partial_of, put_in_place
-from landscape.records.store.slots import FREE, assigned, capacity, check_pairs
-from landscape.records.store.structure import LEAST_BLOCK
-from landscape.records.store.tables import (
-    DISTANCES,
-    NO_PLAN,
-    Table,
-    distances_checksum,
-    is_packed,
-    model_table,
-    pair_table,
-    point_table,
-    put,
-    put_row,
-    seal_of,
-)
-from landscape.records.store.texts import write_texts
-from landscape.records.store.upgrade import upgrade
-from landscape.records.store.wellformed import check_layout
-from landscape.tasks.examples import Examples
+from landscape.core.files import replacing
+from landscape.records.results import Measured, Results, StoredDataset, StoredPath
+from landscape.records.store.content_hash import ATTRIBUTE, content_sha256
+from landscape.records.table import LOSS, flatten
+from landscape.records.writing import writing
 
-Outputs = Mapping[str, tuple[np.ndarray, np.ndarray]]
-"""Losses (nats) and predictions (label indices), each (..., n_examples), by data set."""
-Screened = Mapping[str, tuple[ArrayLike, ArrayLike]]
-"""Mean losses in the fast format and largest differences to the exact ones (nats), by data set."""
-P = ParamSpec("P")
-T = TypeVar("T")
+ENCODING_VERSION = "1.0.0"
+CHECKPOINT_TEXT = ("name", "ref", "sha256", "labels", "revision", "fingerprint")
+CHECKPOINT_NUMBERS = ("seed", "step")
+_CHUNK = 2**18  # bytes, about
 
 
-def _writes(
-    method: Callable[Concatenate[StoreWriter, P], T],
-) -> Callable[Concatenate[StoreWriter, P], T]:
-    """What the operating system refuses is one ``StoreError``."""
+def write_store(results: Results, path: str | Path, *, finished: bool = True) -> None:
+    """Write a store; it takes the place of one that is there at once.
 
-    @wraps(method)
-    def guarded(writer: StoreWriter, /, *args: P.args, **options: P.kwargs) -> T:
-        with writing(writer.path):
-            return method(writer, *args, **options)
-
-    return guarded
-
-
-class StoreWriter(Held):
-    """The one process that writes a store; a store of an older format is brought up to this one.
-
-    Rows are written in place, and by this class alone: HDF5 reads the file, and writes only copies
-    that take its place. Every method raises a ``StoreError`` where the disk is full, read-only or
-    fails; what was measured before stays.
+    Args:
+        results: What it holds.
+        path: The file.
+        finished: Whether nothing is left to measure.
 
     Raises:
-        StoreError: The file cannot be opened for writing, its structure is damaged, or another
-            process writes to it.
+        StoreError: The file cannot be written.
     """
+    path = Path(path)
+    # in memory: HDF5 does not outlive a write that a disk refuses
+    with h5py.File("store", "w", driver="core", backing_store=False, track_order=True) as file:
+        _write(file, results, finished)
+        file.attrs[ATTRIBUTE] = np.bytes_(content_sha256(file))
+        file.flush()
+        content = file.id.get_file_image()
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as target:
+            target.write(content)
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with writing(path):
-            self._fd = _locked(path, path)
-        try:
-            found = refuse_damaged_structure(path)
-            self._file = _open(path)
-        except BaseException:
-            os.close(self._fd)
-            raise
-        try:
-            check_encoding(self._file, path)
-            check_layout(self._file, path)
-            self._exact = exact_code(self._file.attrs)
-            if not has_checksums(self._file):
-                self._replace(lambda file: None)
-            else:
-                refuse_damaged(path, (COPY,) if found is None else found)
-        except BaseException:
-            self._close()
-            raise
 
-    def __enter__(self) -> StoreWriter:
-        return self
+def _write(file: h5py.File, results: Results, finished: bool) -> None:
+    attributes = {
+        **results.attributes,
+        "encoding-type": "landscape",
+        "encoding-version": ENCODING_VERSION,
+        "finished": "yes" if finished else "no",
+        "pairs": results.chosen,
+    }
+    for name, value in sorted(attributes.items()):
+        if name != ATTRIBUTE:
+            file.attrs[name] = _text(str(value))
+    _array(file, "config", json.dumps(results.config, indent=1))
+    _array(file, "plans", json.dumps(results.plans, indent=1))
+    model = _scale(file, "model", np.array(results.models))
+    pair = _scale(file, "pair", np.arange(len(results.pairs)))
+    _scale(file, "position", np.asarray(results.positions, dtype=np.float64))
+    end = _scale(file, "end", np.arange(2))
+    table = file.create_group("checkpoints")
+    for column in CHECKPOINT_TEXT:
+        _array(table, column, results.checkpoints[column].to_numpy(dtype=str), model)
+    for column in CHECKPOINT_NUMBERS:
+        _array(table, column, results.checkpoints[column].to_numpy(np.float64), model)
+    other = _scale(table, "other_model", np.array(results.models))
+    _array(table, "distances", results.distances, model, other)
+    pairs = file.create_group("pairs")
+    _array(pairs, "models", results.pairs.astype(np.int32), pair, end)
+    _array(pairs, "status", results.status.astype(np.uint8), pair)
+    _array(pairs, "tolerance", results.tolerance, pair, units="nats")
+    sets = file.create_group("datasets", track_order=True)
+    for data in results.datasets.values():
+        _write_dataset(sets.create_group(data.name), data)
+    scores = file.create_group("scores", track_order=True)
+    for name, values in results.given_scores.items():
+        column = _array(scores, quote(str(name), safe=" "), values.to_numpy(np.float64), model)
+        column.attrs["role"] = _text(results.score_roles[str(name)])
+    paths = file.create_group("paths", track_order=True)
+    for stored in results.points.values():
+        _write_path(paths.create_group(stored.name), stored)
+    measured = file.create_group("indicators", track_order=True)
+    for name, rows in {LOSS: flatten(results), **results.indicators}.items():
+        _write_measured(measured.create_group(name), rows)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._close()
 
-    def _close(self) -> None:
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            self._file.close()
-            with writing(self.path):
-                os.close(fd)
+def _write_dataset(group: h5py.Group, data: StoredDataset) -> None:
+    group.attrs["role"] = _text(data.role)
+    group.attrs["metric"] = _text(data.metric)
+    group.attrs["content-hash"] = _text(data.content_hash)
+    group.attrs["label-names"] = _texts(data.label_names)
+    group.attrs["aggregated"] = _text("yes" if data.aggregated else "no")
+    example = _scale(group, "example", np.arange(len(data.labels)))
+    _array(group, "labels", data.labels.astype(np.uint8), example)
+    for kind, columns in (("groups", data.groups), ("texts", data.texts)):
+        table = group.create_group(kind, track_order=True)
+        for name, values in columns.items():
+            _array(table, quote(name, safe=" "), np.asarray(values, dtype=str), example)
 
-    def _replace(self, change: Callable[[h5py.File], None]) -> None:
-        """Put a changed copy in the file's place, at once."""
 
-        def write(file: h5py.File) -> None:
-            upgrade(file)
-            change(file)
+def _write_path(group: h5py.Group, path: StoredPath) -> None:
+    group.attrs["kind"] = _text(path.kind)
+    group.attrs["models"] = _texts(path.models)
+    group.attrs["shape"] = np.array(path.shape, dtype=np.int64)
+    point = _scale(group, "point", np.arange(len(path.positions)))
+    axis = _scale(group, "axis", np.arange(path.positions.shape[1]))
+    mark = _scale(group, "mark", np.arange(len(path.marks)))
+    _array(group, "positions", path.positions.astype(np.float64), point, axis)
+    _array(group, "marks", path.marks.astype(np.float64), mark, axis)
+    _array(group, "lengths", path.lengths.astype(np.float64), point)
+    _array(group, "notes", json.dumps(path.notes))
 
-        partial = partial_of(self.path)
-        with writing(self.path):
-            make_file(partial, write, base=self.path)
-            self._swap(partial)
 
-    def _rewrite(self, copy: Callable[[h5py.File, h5py.File], None]) -> None:
-        """The same with a file that is made anew, from this one."""
-        partial = partial_of(self.path)
-        block = max(self._file.userblock_size, LEAST_BLOCK)
-        with writing(self.path):
-            make_file(partial, lambda file: copy(self._file, file), block=block)
-            self._swap(partial)
+def _write_measured(group: h5py.Group, rows: Measured) -> None:
+    row = _scale(group, "row", np.arange(len(rows.path)))
+    for name in ("path", "point", "plan"):
+        _array(group, name, getattr(rows, name), row)
+    for name, values in rows.arrays.items():
+        folder, _, own = name.rpartition("/")
+        place = group.require_group(folder) if folder else group
+        scales = [row]
+        for dim, size in zip(rows.dims.get(name, ()), values.shape[1:], strict=True):
+            scales.append(place[dim] if dim in place else _scale(place, dim, np.arange(size)))
+        _array(place, own, values, *scales, units=rows.units.get(name, ""))
 
-    def _swap(self, partial: Path) -> None:
-        fd = _locked(partial, self.path)  # before any other process can find it
-        try:
-            put_in_place(partial, self.path)
-        except BaseException:
-            os.close(fd)
-            raise
-        old, self._fd = self._fd, fd
-        self._file.close()
-        os.close(old)
-        self._file = _open(self.path)
 
-    def _loosen(self, table: Table) -> None:
-        """Rewrite a packed file, so that rows can be written in place."""
-        if is_packed(self._file, table):
-            self._grow(len(self._file["pair"]))
+def _scale(group: h5py.Group, name: str, values: np.ndarray) -> h5py.Dataset:
+    dataset = _array(group, name, values)
+    dataset.make_scale(name)
+    return dataset
 
-    def _grow(self, n_rows: int) -> None:
-        def grow(old: h5py.File, new: h5py.File) -> None:
-            copy_grown(old, new, n_rows)
-            new.attrs["finished"] = "no"
 
-        self._rewrite(grow)
+def _array(
+    group: h5py.Group, name: str, values: Any, *scales: h5py.Dataset, units: str = ""
+) -> h5py.Dataset:
+    """An array with its named dimensions; compressed and with checksums where it has some size.
 
-    @_writes
-    def assign_pairs(self, models: ArrayLike) -> np.ndarray:
-        """Give free slots to pairs, in order; they are in the file before this returns.
-
-        A table that is too small grows to twice its rows, or to as many as are needed.
-
-        Args:
-            models: (n_pairs, 2) model indices, first < second.
-
-        Returns:
-            (n_pairs,) the pairs' indices; a pair that is in the table keeps its own.
-
-        Raises:
-            StoreError: Not pairs of two models in ascending order, or one pair twice.
-        """
-        n_models = len(self._file["checkpoints/name"])
-        wanted = check_pairs(models, n_models)
-        if not assigned(wanted).all():
-            raise StoreError(
-                "A free slot cannot be given to no pair.",
-                where=self.path,
-                expected="pairs of two models",
-                found=f"({FREE}, {FREE})",
-            )
-        table = self._table()
-        held = assigned(table)
-        row_of = {tuple(table[row].tolist()): int(row) for row in np.flatnonzero(held)}
-        new = [pair for pair in map(tuple, wanted.tolist()) if pair not in row_of]
-        needed = int(held.sum()) + len(new)
-        if needed > len(table):
-            n_rows = capacity(len(table), needed, n_models)
-
-            def grow(old: h5py.File, copy: h5py.File) -> None:
-                copy_grown(old, copy, n_rows)
-                copy.attrs["pairs"] = "active"
-                copy.attrs["finished"] = "no"
-
-            self._rewrite(grow)
-            held = np.append(held, np.zeros(n_rows - len(held), dtype=bool))
-        elif new:
-            self._loosen(pair_table(self._file))
-        free = np.flatnonzero(~held)[: len(new)].tolist()
-        for name, value in (("models", None), ("seal", seal_of)):  # a slot is a pair's once sealed
-            array = self._file[f"pairs/{name}"]
-            for row, pair in zip(free, new, strict=True):
-                put(self._fd, array, row, pair if value is None else value(0, pair))
-        row_of |= dict(zip(new, free, strict=True))
-        return np.array([row_of[tuple(pair)] for pair in wanted.tolist()], dtype=np.int64)
-
-    @_writes
-    def add_plan(self, plan: Mapping[str, Any]) -> int:
-        """Note how numbers are computed, unless that is noted.
-
-        Args:
-            plan: As JSON can hold it.
-
-        Returns:
-            Its index, for ``write_model``, ``write_pair`` and ``write_points``.
-
-        Raises:
-            StoreError: There are 255 of them.
-        """
-        known = self.plans()
-        own = json.loads(json.dumps(plan))
-        if own in known:
-            return known.index(own)
-        if len(known) == NO_PLAN:
-            raise StoreError(
-                "There is no room for another plan.", where=self.path, found=f"{NO_PLAN} plans"
-            )
-
-        def add(file: h5py.File) -> None:
-            file["plans"][()] = json.dumps([*known, own], indent=1)
-
-        self._replace(add)
-        return len(known)
-
-    @_writes
-    def add_texts(self, datasets: Sequence[tuple[str, Examples]]) -> None:
-        """Add the texts of examples to data sets that lack them.
-
-        Args:
-            datasets: Role and examples of each data set, as ``create_store`` takes them; those
-                that the store does not hold are passed over.
-
-        Raises:
-            StoreError: Other examples than those that were measured.
-        """
-        held = self._file["datasets"]
-        given = [data for _, data in datasets if data.name in held]
-        lacking = [data for data in given if "texts" not in held[data.name]]
-        for data in lacking:
-            if data.content_hash() != held[data.name].attrs["content-hash"]:
-                raise StoreError(
-                    "The examples are not those that were measured.",
-                    where=f"data set '{data.name}' of {self.path}",
-                    expected=f"content hash {held[data.name].attrs['content-hash']}",
-                    found=data.content_hash(),
-                )
-
-        def add(file: h5py.File) -> None:
-            config = json.loads(file["config"].asstr()[()])
-            for data in lacking:
-                write_texts(file["datasets"][data.name], data, config)
-
-        if lacking:
-            self._replace(add)
-
-    @_writes
-    def write_distances(self, distances: ArrayLike) -> None:
-        """Store the Euclidean distances of all parameters.
-
-        Args:
-            distances: (n_models, n_models).
-
-        Raises:
-            StoreError: Another shape.
-        """
-        values = np.ascontiguousarray(distances, dtype=np.float64)
-        n = len(self._file["checkpoints/name"])
-        if values.shape != (n, n):
-            raise StoreError(
-                "The distances do not fit the models.",
-                where=self.path,
-                expected=f"({n}, {n})",
-                found=values.shape,
-            )
-        crc = distances_checksum(values)
-        known, own = self._file[DISTANCES], "checkpoints/distances_checksum"
-        if known.chunks is None:  # all its bytes are there
-            put(self._fd, self._file[own], 0, 0)  # until all are written there are none
-            write_all(self._fd, values.astype(known.dtype), known.id.get_offset())
-            put(self._fd, self._file[own], 0, crc)
-            return
-
-        def add(file: h5py.File) -> None:
-            file[DISTANCES][...] = values
-            file[own][()] = crc
-
-        self._replace(add)
-
-    @_writes
-    def write_model(
-        self,
-        model: int,
-        outputs: Outputs,
-        screened: Screened | None = None,
-        *,
-        plan: int = NO_PLAN,
-    ) -> None:
-        """Store one model.
-
-        Args:
-            model: Its index.
-            outputs: By data set, exact losses (n_examples,) in nats and predictions (n_examples,).
-            screened: By data set, the mean loss in the fast format and the largest absolute
-                difference of one example's loss between the formats, floats in nats.
-            plan: How they were computed, an index from ``add_plan``.
-        """
-        self._loosen(model_table(self._file))
-        values: dict[str, ArrayLike] = {"checkpoints/plan": plan}
-        for name, (losses, predictions) in outputs.items():
-            mean, difference = (screened or {}).get(name, (np.nan, np.nan))
-            values |= {
-                f"datasets/{name}/model_losses": losses,
-                f"datasets/{name}/model_predictions": predictions,
-                f"datasets/{name}/model_screened": mean,
-                f"datasets/{name}/model_difference": difference,
-            }
-        put_row(self._fd, self._file, model_table(self._file), int(model), values)
-
-    @_writes
-    def write_pair(
-        self,
-        pair: int,
-        outputs: Outputs,
-        *,
-        formats: ArrayLike | None = None,
-        tolerance: float = 0.0,
-        screened: Screened | None = None,
-        plan: int = NO_PLAN,
-    ) -> None:
-        """Store a pair's inner points; its ends are the models', in the format of those.
-
-        The status is written after the arrays: a pair that is marked is whole.
-
-        Args:
-            pair: Its index.
-            outputs: By data set, losses in nats and predictions, each (n_points - 2, n_examples):
-                the exact ones where a point has them, else the screened ones. What stands at
-                points that were not evaluated is not kept.
-            formats: (n_points - 2,) codes in ``FORMATS``, 0 where not evaluated; by default every
-                point has the format of the attribute ``precision``.
-            tolerance: At most by this many nats the gap on the whole grid exceeds the gap on the
-                exact points.
-            screened: By data set, the mean losses in the fast format and the largest absolute
-                differences of one example's loss between the formats, each (n_points - 2,) in
-                nats, NaN where a point has none.
-            plan: How they were computed, an index from ``add_plan``.
-
-        Raises:
-            StoreError: Formats of another shape, codes that are not known, or a free slot.
-        """
-        first, second = self._file["pairs/models"][pair]
-        if min(first, second) < 0 or not self._file["pairs/seal"][pair]:
-            raise StoreError(
-                "The slot has not been given to a pair.",
-                where=f"row {pair} of {self.path}",
-                fix="call assign_pairs first",
-            )
-        codes = self._codes(formats)
-        self._loosen(pair_table(self._file))
-        missing = (codes[1:-1] == 0)[:, None]
-        nothing = np.full(len(missing), np.nan)
-        values: dict[str, ArrayLike] = {
-            "pairs/formats": codes,
-            "pairs/tolerance": tolerance,
-            "pairs/plan": plan,
+    Text has a fixed length: HDF5 then keeps all of it in the array, under the checksum.
+    """
+    array = np.asarray(values)
+    dtype = array.dtype
+    if dtype.kind == "U":
+        array = np.asarray(np.char.encode(array, "utf-8"))
+        dtype = h5py.string_dtype("utf-8", max(1, array.dtype.itemsize))
+        array = array.astype(dtype)
+    settings: Mapping[str, Any] = {}
+    if array.ndim and array.size:
+        row = max(1, array.nbytes // len(array))
+        rows = min(len(array), max(1, _CHUNK // row))
+        settings = {
+            "chunks": (rows, *array.shape[1:]),
+            "fletcher32": True,
+            "shuffle": True,
+            "compression": "gzip",
         }
-        for name, (losses, predictions) in outputs.items():
-            group = self._file["datasets"][name]
-            means, differences = (screened or {}).get(name, (nothing, nothing))
-            inner = {
-                "losses": np.where(missing, np.nan, losses),
-                "predictions": np.where(missing, 255, predictions),
-                "screened": means,
-                "difference": differences,
-            }
-            for kind, own in inner.items():
-                ends = group[f"model_{kind}"]
-                values[f"datasets/{name}/{kind}"] = np.concatenate(
-                    [ends[first][None], own, ends[second][None]]
-                )
-        put_row(self._fd, self._file, pair_table(self._file), int(pair), values)
-
-    def _codes(self, formats: ArrayLike | None) -> np.ndarray:
-        """(n_points,) codes, the ends' among them."""
-        codes = np.full(self._file["position"].shape, self._exact, dtype=np.uint8)
-        if formats is not None:
-            inner = np.asarray(formats)
-            if inner.shape != codes[1:-1].shape or not np.isin(inner, range(len(FORMATS))).all():
-                raise StoreError(
-                    "The formats do not fit the pair's inner points.",
-                    where=self.path,
-                    expected=f"({len(codes) - 2},) codes from 0 to {len(FORMATS) - 1}",
-                    found=f"shape {inner.shape}, {np.unique(inner)}",
-                )
-            codes[1:-1] = inner
-        return codes
-
-    @_writes
-    def add_points(self, points: StoredPath) -> None:
-        """Make room for a way or a surface, unless it is there; its losses are not written."""
-        if points.name in self._file.get("points", {}):
-            return
-
-        def add(file: h5py.File) -> None:
-            file.attrs["finished"] = "no"
-            allocate_points(file, points)
-
-        self._replace(add)
-
-    @_writes
-    def write_points(
-        self, name: str, indices: Sequence[int], outputs: Outputs, *, plan: int = NO_PLAN
-    ) -> None:
-        """Store points of a way or a surface; a point's status is written after its arrays.
-
-        Args:
-            name: Of the way or surface.
-            indices: Which of its points.
-            outputs: By data set, losses in nats and predictions, each (len(indices), n_examples).
-            plan: How they were computed, an index from ``add_plan``.
-        """
-        self._loosen(point_table(self._file, name))
-        table = point_table(self._file, name)
-        for place, index in enumerate(indices):
-            values: dict[str, ArrayLike] = {table.path("plan"): plan}
-            for data, (losses, predictions) in outputs.items():
-                values[f"{table.group}/losses/{data}"] = losses[place]
-                values[f"{table.group}/predictions/{data}"] = predictions[place]
-            put_row(self._fd, self._file, table, int(index), values)
-
-    @_writes
-    def write_notes(self, name: str, notes: Mapping[str, Any]) -> None:
-        """Replace how a way or a surface was made."""
-        self._replace(lambda file: write_notes(file, name, notes))
-
-    @_writes
-    def finish(self, config: dict[str, Any]) -> None:
-        """Rewrite the file compressed, marked as finished, with the configuration as it is now."""
-
-        def pack(old: h5py.File, new: h5py.File) -> None:
-            copy_packed(old, new)
-            new.attrs["finished"] = "yes"
-            new["config"][()] = json.dumps(config, indent=1)
-
-        self._rewrite(pack)
-        self._close()
+    dataset = group.create_dataset(name, data=array, dtype=dtype, **settings)
+    for axis, scale in zip(dataset.dims, scales, strict=False):
+        axis.attach_scale(scale)
+    if units:
+        dataset.attrs["units"] = _text(units)
+    return dataset
 
 
-def _locked(path: Path, store: Path) -> int:
-    """A file, open to write and held against other processes.
-
-    Raises:
-        StoreError: Another process holds it.
-        OSError: It cannot be opened.
-    """
-    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        lock_file(fd, store)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
+def _text(value: str) -> Any:
+    return _texts([value])[0]
 
 
-def _open(path: Path) -> h5py.File:
-    try:
-        return open_to_read(path)
-    except OSError as error:
-        raise StoreError("The store cannot be read.", where=path, found=error) from None
+def _texts(values: Sequence[str]) -> np.ndarray:
+    encoded = [value.encode() for value in values]
+    n = max((len(text) for text in encoded), default=1)
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", max(1, n)))

@@ -88,7 +88,6 @@ def make_demo(
             "checkpoints": [f"checkpoints/{population.name}/*"],
             "task": "task.yaml",
             "examples": 384,
-            "path": {"points": 11},
             "evaluate": {"max_length": 16},
             "out": f"results/{population.name}",
         }

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from landscape.analysis.barriers import RULES
 from landscape.analysis.barriers.contributions.concentration import SLACK
 from landscape.core.errors import ConfigError, require_known
-from landscape.records.store import Results, StoredDataset
+from landscape.records import Results, StoredDataset
 
 Array = NDArray[np.float64]
 

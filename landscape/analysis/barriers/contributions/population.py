@@ -18,7 +18,7 @@ from landscape.analysis.barriers.contributions.concentration import (
 from landscape.analysis.barriers.contributions.peak import checked, gap_without, peak_of
 from landscape.core.errors import ConfigError
 from landscape.core.sentences import contributions_sentence
-from landscape.records.store import Results, StoredDataset
+from landscape.records import Results, StoredDataset
 from landscape.tasks.groups import group_rows
 
 Array = NDArray[np.float64]

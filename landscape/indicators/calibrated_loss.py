@@ -1,0 +1,80 @@
+"""The loss with the logits of each point divided by one temperature, which others' labels chose.
+
+A barrier in raw loss can be confidence alone: averaged heads give short logits. What is left of it
+here is not.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
+
+from landscape.indicators.registry import Indicator, Quantity, Reading, indicator
+
+_WIDEST = 6.0  # of the logarithm of a temperature
+
+
+@indicator
+class CalibratedLoss(Indicator):
+    """Cross-entropy in nats after temperature scaling, cross-fitted over halves of the examples.
+
+    Attributes:
+        seed: Of the halves.
+    """
+
+    name = "calibrated_loss"
+    text = "cross-entropy of each example, its logits divided by a temperature fitted on others"
+    source = "arXiv:1706.04599"
+
+    seed: int = 0
+
+    def measure(self, reading: Reading) -> dict[str, Quantity]:
+        """``losses`` (n_points, n_examples), and ``temperature`` (n_points, 2), one a half."""
+        losses, temperatures = calibrated_losses(reading.logits, reading.labels, seed=self.seed)
+        return {
+            "losses": Quantity(losses.astype(np.float32), ("example",), "nats"),
+            "temperature": Quantity(temperatures, ("half",)),
+        }
+
+
+def calibrated_losses(
+    logits: ArrayLike, labels: ArrayLike, *, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Losses under one temperature a point, fitted by likelihood on the other half of the examples.
+
+    Args:
+        logits: (n_points, n_examples, n_labels).
+        labels: (n_examples,) indices.
+        seed: Of the two random halves.
+
+    Returns:
+        (n_points, n_examples) nats, and (n_points, 2) the temperature that each half was read at.
+        Of fewer than two examples, or logits that are not finite, temperature 1.
+    """
+    scores, right = np.asarray(logits, np.float64), np.asarray(labels)
+    order = np.random.default_rng(seed).permutation(len(right))
+    halves = np.array_split(order, 2)
+    losses, temperatures = np.empty(scores.shape[:2]), np.ones((len(scores), 2))
+    for half, (own, other) in enumerate((halves, halves[::-1])):
+        for point, values in enumerate(scores):
+            temperatures[point, half] = _temperature(values[other], right[other])
+            scaled = values[own] / temperatures[point, half]
+            losses[point, own] = _cross_entropy(scaled, right[own])
+    return losses, temperatures
+
+
+def _cross_entropy(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> ArrayLike:
+    return logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]
+
+
+def _temperature(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> float:
+    if not len(labels) or not np.isfinite(logits).all():
+        return 1.0
+
+    def mean_loss(log_temperature: float) -> float:
+        return float(np.mean(_cross_entropy(logits / np.exp(log_temperature), labels)))
+
+    fitted = minimize_scalar(mean_loss, bounds=(-_WIDEST, _WIDEST), method="bounded")
+    return float(np.exp(fitted.x))

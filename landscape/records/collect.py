@@ -1,0 +1,170 @@
+"""From the records of a run to ``Results``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from landscape.records.folder import RunFolder, indices
+from landscape.records.record import MODEL, PAIR, PATH, Record
+from landscape.records.results import MEASURED, Measured, Results, StoredPath
+from landscape.records.table import LOSS, DatasetFrame, assemble
+
+
+def collect(folder: RunFolder) -> Results:
+    """All that the records of a run hold, finished or not.
+
+    Raises:
+        StoreError: A record is damaged.
+    """
+    manifest = folder.manifest()
+    plans = folder.plans()
+    order = [manifest.plan, *sorted(plans.keys() - {manifest.plan})]
+    pair_records = list(folder.read(PAIR))
+    pairs = _pairs(pair_records, manifest.pairs)
+    paths = {path.name: path for path in folder.paths()}
+    ids = {f"{MODEL}/{i:04d}": i for i in range(len(manifest.models))}
+    n_models = len(manifest.models)
+    row_of = {tuple(pair): row for row, pair in enumerate(pairs.tolist())}
+    status = np.zeros(len(pairs), dtype=np.uint8)
+    tolerance = np.full(len(pairs), np.nan)
+    for record in pair_records:
+        for name, reached in zip(record.paths, record.notes["tolerance"], strict=True):
+            row = row_of[indices(name)]
+            ids[name] = n_models + row
+            status[row], tolerance[row] = MEASURED, reached
+    ids |= {f"{PATH}/{name}": n_models + len(pairs) + k for k, name in enumerate(paths)}
+    datasets = {name: _frame(folder, name) for name in manifest.datasets}
+    tables = {}
+    for indicator in folder.indicators():
+        records = pair_records if indicator == LOSS else list(folder.read(PAIR, indicator))
+        records = [
+            *folder.read(MODEL, indicator),
+            *records,
+            *(r for name in paths for r in folder.read(f"{PATH}/{name}", indicator)),
+        ]
+        tables[indicator] = _stacked(records, ids, order)
+    n_examples = {name: len(data.labels) for name, data in datasets.items()}
+    losses = tables.pop(LOSS, None) or _no_losses(n_examples)
+    active = manifest.pairs is None
+    frame: dict[str, Any] = {
+        "path": folder.store,
+        "attributes": {**manifest.attributes, "pairs": "active" if active else "all"},
+        "config": manifest.config,
+        "checkpoints": manifest.table,
+        "pairs": pairs,
+        "status": status,
+        "tolerance": tolerance,
+        "positions": np.array(manifest.positions),
+        "chosen": "active" if active else "all",
+        "plans": [plans[name] for name in order],
+        "indicators": tables,
+    }
+    distances = folder.distances()
+    if distances is not None:
+        frame["distances"] = distances
+    return assemble(frame, datasets, paths, losses)
+
+
+def unmeasured(folder: RunFolder, indicators: Sequence[str] = (LOSS,)) -> int:
+    """How many of the pairs that a run was to measure are not; 0 where a rule chooses them."""
+    wanted = folder.manifest().pairs
+    if wanted is None:
+        return 0
+    return len(wanted) - len(done_pairs(folder, indicators))
+
+
+def done_pairs(folder: RunFolder, indicators: Sequence[str] = (LOSS,)) -> set[tuple[int, int]]:
+    """The pairs that have records of all these indicators."""
+    done: set[tuple[int, int]] = set()
+    for name in folder.names(PAIR, indicators):
+        if name.startswith("tile-"):
+            done |= {_pair(path) for path in folder.record(f"{PAIR}/{name}").paths}
+        else:
+            done.add(_pair(name))
+    return done
+
+
+def _pair(name: str) -> tuple[int, int]:
+    i, j = indices(name)
+    return i, j
+
+
+def _pairs(records: Iterable[Record], wanted: list[list[int]] | None) -> np.ndarray:
+    """(n_pairs, 2): those wanted, or where a rule chooses them those measured."""
+    if wanted is None:
+        wanted = sorted([*indices(name)] for record in records for name in record.paths)
+    return np.array(wanted, dtype=np.int32).reshape(-1, 2)
+
+
+def _stacked(records: Sequence[Record], ids: dict[str, int], plans: list[str]) -> Measured | None:
+    """One table of all records, in the order of the paths."""
+    records = [record for record in records if len(record.point)]
+    if not records:
+        return None
+    number = [np.array([ids[name] for name in record.paths]) for record in records]
+    path = np.concatenate([own[r.path] for own, r in zip(number, records, strict=True)])
+    point = np.concatenate([record.point for record in records])
+    plan = np.repeat([plans.index(r.plan) for r in records], [len(r.point) for r in records])
+    order = np.lexsort((point, path))
+    first = records[0]
+    arrays = {
+        name: np.concatenate([record.arrays[name] for record in records])[order]
+        for name in first.arrays
+    }
+    return Measured(
+        path[order].astype(np.int32),
+        point[order].astype(np.int32),
+        plan[order].astype(np.uint8),
+        arrays,
+        dict(first.dims),
+        dict(first.units),
+    )
+
+
+def _no_losses(n_examples: dict[str, int]) -> Measured:
+    """The table of a run that has measured nothing yet."""
+    arrays: dict[str, np.ndarray] = {"format": np.zeros(0, np.uint8)}
+    for name, n in n_examples.items():
+        arrays |= {f"{name}/losses": np.zeros((0, n), "f4")}
+        arrays |= {f"{name}/predictions": np.zeros((0, n), "u1")}
+        arrays |= {f"{name}/{kind}": np.zeros(0) for kind in ("screened", "difference")}
+    nothing = np.zeros(0, np.int32)
+    return Measured(nothing, nothing, np.zeros(0, np.uint8), arrays, {}, {})
+
+
+def _frame(folder: RunFolder, name: str) -> DatasetFrame:
+    arrays, notes = folder.examples(name)
+
+    def below(prefix: str) -> dict[str, np.ndarray]:
+        columns = {k: v.astype(object) for k, v in arrays.items() if k.startswith(prefix)}
+        return {key.removeprefix(prefix): values for key, values in columns.items()}
+
+    return DatasetFrame(
+        name=name,
+        role=notes["role"],
+        metric=notes["metric"],
+        label_names=tuple(notes["label_names"]),
+        labels=arrays["labels"],
+        groups=below("groups/"),
+        content_hash=notes["content_hash"],
+        texts=below("texts/"),
+    )
+
+
+def path_so_far(folder: RunFolder, path: StoredPath, datasets: Sequence[str]) -> StoredPath:
+    """A path with what its records hold of the losses; no arrays where nothing is measured."""
+    records = list(folder.read(f"{PATH}/{path.name}"))
+    status = path.status.copy()
+    losses: dict[str, np.ndarray] = {}
+    for record in records:
+        status[record.point] = MEASURED
+        for name in datasets:
+            values = record.arrays[f"{name}/losses"]
+            if name not in losses:
+                losses[name] = np.full((len(status), values.shape[1]), np.nan, np.float32)
+            losses[name][record.point] = values
+    return replace(path, status=status, losses=losses)

@@ -1,0 +1,53 @@
+"""Whether two runs measure the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# of these a run may have others when it goes on: none decides what was measured before
+_FREE = {
+    "analysis",
+    "collapse",  # it stands in the task, which is kept in full
+    "data_root",
+    "indicators",
+    "name",
+    "out",
+    "path_text",
+    "pairs_budget",
+    "paths",
+    "resolved_focus",
+}
+
+
+def measured_part(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a resolved configuration decides the numbers, from dotted key to value."""
+    part = {key: value for key, value in config.items() if key not in _FREE}
+    budgets = {"memory_budget", "token_budget"}
+    part["evaluate"] = {k: v for k, v in config["evaluate"].items() if k not in budgets}
+    # the other paths keep their own settings
+    part["path"] = {key: value for key, value in config["paths"][0].items() if key != "name"}
+    chosen = part["path"]["adaptive"] or part["evaluate"]["precision"] == "auto"
+    if chosen or config["pairs"] == "active":
+        # whose gap the points and pairs were chosen for
+        part["analysis"] = {key: config["analysis"][key] for key in ("rule", "dataset")}
+    part["task"] = {k: v for k, v in config["task"].items() if k not in ("focus", "train")}
+    return _flat(part)
+
+
+def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """A line for each key whose values differ, as ``key: stored -> wanted``."""
+    return [
+        f"{key}: {stored.get(key, 'absent')} -> {wanted.get(key, 'absent')}"
+        for key in sorted(stored.keys() | wanted.keys())
+        if stored.get(key, ...) != wanted.get(key, ...)
+    ]
+
+
+def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(content, dict) and content:
+        parts = [
+            _flat(value, f"{prefix}.{key}" if prefix else key) for key, value in content.items()
+        ]
+        return {key: value for part in parts for key, value in part.items()}
+    return {prefix: content}

@@ -1,0 +1,346 @@
+"""Every model, then every pair, wherever the workers are; this process writes the records."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from landscape.analysis.basins.active import find_basins_actively, gaps_and_errors
+from landscape.checkpoints.labels import suspect_labels
+from landscape.core.progress import counted
+from landscape.evaluation.compute_plan import ComputePlan
+from landscape.indicators import Quantity
+from landscape.paths import Line
+from landscape.records import FORMATS, Record, RunFolder
+from landscape.records.collect import done_pairs
+from landscape.records.folder import indices, model_name, pair_name, tile_of
+from landscape.run.executors import Executor, stream
+from landscape.run.inputs import Experiment
+from landscape.run.measure.adaptive import PILOT_PAIRS, Smoothness, learn_smoothness
+from landscape.run.measure.pair import SAFETY, MeasuredPair
+from landscape.run.measure.worker import MeasuredModel, ModelTask, PairTask, Worker
+
+Report = Callable[[str], None]
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class PairCurve:
+    """The mean losses on a pair's path, of the data set that makes the gap.
+
+    Attributes:
+        losses: (n_points,) nats, exact where a point is, else screened, NaN where not evaluated.
+        exact: (n_points,) bool.
+        screened: (n_points,) nats in the fast format, NaN where there is none.
+        examples: (n_points, n_examples) losses.
+    """
+
+    losses: np.ndarray
+    exact: np.ndarray
+    screened: np.ndarray
+    examples: np.ndarray = field(repr=False)
+
+
+@dataclass
+class Measuring:
+    """Hands out models and pairs, and keeps what comes back.
+
+    Attributes:
+        experiment: What is measured.
+        names: Of the models.
+        folder: Where records go.
+        executor: Whose workers measure.
+        plan: How they compute.
+        report: Takes a line at a time.
+        snapshot: Called between jobs; writes the store now and then.
+    """
+
+    experiment: Experiment
+    names: Sequence[str]
+    folder: RunFolder
+    executor: Executor
+    plan: ComputePlan
+    report: Report
+    snapshot: Callable[[], None] = lambda: None
+
+    def models(self, needed: Iterable[int]) -> None:
+        """Measure models, and warn of labels that look permuted."""
+        done = {
+            index
+            for name in self.folder.names("models", self.experiment.indicators_at("models"))
+            for index in indices(name)
+        }
+        tasks = [ModelTask(model, self.plan) for model in sorted(set(needed) - done)]
+        results = stream(
+            self.executor,
+            Worker.model,
+            tasks,
+            name=lambda task: f"model {task.model}",
+            report=self.report,
+        )
+        for index, measured in counted(results, len(tasks), "model"):
+            self._keep_model(tasks[index].model, measured)
+        self._losses = {indices(r.paths[0])[0]: r for r in self.folder.read("models")}
+        self._suspect()
+
+    def _keep_model(self, model: int, measured: MeasuredModel) -> None:
+        arrays = dict(measured.arrays["loss"])
+        for name, (mean, difference) in measured.screened.items():
+            arrays[f"{name}/screened"] = Quantity(np.array([mean]), unit="nats")
+            arrays[f"{name}/difference"] = Quantity(np.array([difference], np.float32), unit="nats")
+        formats = np.array([FORMATS.index(measured.plan.exact)], dtype=np.uint8)
+        others = {name: own for name, own in measured.arrays.items() if name != "loss"}
+        path = f"models/{model_name(model)}"
+        plan = self.folder.add_plan(measured.plan.to_json())
+        for indicator, own in {**others, "loss": self._with_formats(arrays, formats)}.items():
+            self.folder.write(_record((path,), indicator, np.zeros(1, np.int32), own, plan))
+
+    def _with_formats(
+        self, arrays: Mapping[str, Quantity], formats: np.ndarray
+    ) -> dict[str, Quantity]:
+        """The losses' arrays, with those that a store has of every point."""
+        nothing = np.full(len(formats), np.nan)
+        whole = {"format": Quantity(formats)}
+        for _, data in self.experiment.examples:
+            whole |= {
+                f"{data.name}/losses": Quantity(
+                    np.empty((len(formats), len(data)), np.float32), ("example",), "nats"
+                ),
+                f"{data.name}/predictions": Quantity(
+                    np.empty((len(formats), len(data)), np.uint8), ("example",)
+                ),
+                f"{data.name}/screened": Quantity(nothing, unit="nats"),
+                f"{data.name}/difference": Quantity(nothing.astype(np.float32), unit="nats"),
+            }
+        return {**whole, **arrays}
+
+    def _suspect(self) -> None:
+        """Warn of a checkpoint whose labels look permuted on an in-domain set."""
+        for role, data in self.experiment.examples:
+            if role != "in_domain":
+                continue
+            for model, record in sorted(self._losses.items()):
+                predictions = record.arrays[f"{data.name}/predictions"][0]
+                suspicion = suspect_labels(predictions, data.labels, len(data.label_names))
+                if suspicion is not None:
+                    advice = suspicion.advice(data.label_names)
+                    self.report(f"warning: {self.names[model]} on {data.name}: {advice}")
+
+    def pairs(self, pairs: Sequence[Pair], pilot: Sequence[Pair]) -> None:
+        """Measure those of the pairs that have no records: those of the pilot first.
+
+        Args:
+            pairs: Which.
+            pilot: Those that the others learn from, where they do.
+        """
+        path = self.experiment.config.all_pairs
+        learns = path.adaptive or self.plan.fast is not None
+        chosen = set(pilot) if learns else set()
+        done = done_pairs(self.folder, self.experiment.indicators_at("pairs"))
+        left = [pair for pair in pairs if pair not in done]
+        self._measure([pair for pair in left if pair in chosen], None, self._error([]))
+        rest = np.array([pair for pair in left if pair not in chosen], dtype=np.int64)
+        if len(rest):
+            rest = rest[tiled(rest, self._capacity(int(rest[0, 0])))]
+            known = sorted(chosen)
+            self._measure(
+                [(int(i), int(j)) for i, j in rest], self._smoothness(known), self._error(known)
+            )
+
+    def _measure(self, pairs: list[Pair], smoothness: Smoothness | None, error: float) -> None:
+        dataset, n_models = self.experiment.gap_dataset, len(self.names)
+        ends = {
+            model: record.arrays[f"{dataset}/losses"][0].mean(dtype=np.float64)
+            for model, record in self._losses.items()
+        }
+        tasks = [
+            PairTask((i, j), np.array([ends[i], ends[j]]), self.plan, smoothness, error)
+            for i, j in pairs
+        ]
+        results = stream(
+            self.executor,
+            Worker.pair,
+            tasks,
+            name=lambda task: f"the pair of models {task.models[0]} and {task.models[1]}",
+            report=self.report,
+        )
+        jobs: dict[str, list[Pair]] = defaultdict(list)
+        for pair in pairs:
+            jobs[tile_of(*pair, n_models) or _path_of(pair)].append(pair)
+        waiting: dict[str, dict[Pair, tuple[MeasuredPair, ComputePlan]]] = defaultdict(dict)
+        for index, answer in counted(results, len(tasks), "pair"):
+            pair = pairs[index]
+            job = tile_of(*pair, n_models) or _path_of(pair)
+            waiting[job][pair] = answer
+            if len(waiting[job]) == len(jobs[job]):
+                self._keep_pairs(job, waiting.pop(job))
+                self.snapshot()
+
+    def _keep_pairs(
+        self, job: str, answers: Mapping[Pair, tuple[MeasuredPair, ComputePlan]]
+    ) -> None:
+        """One record of each indicator; the losses last, by which the job counts as done."""
+        pairs = sorted(answers)
+        measured = [answers[pair][0] for pair in pairs]
+        paths = tuple(map(_path_of, pairs))
+        plan = self.folder.add_plan(answers[pairs[0]][1].to_json())
+        for indicator in self.experiment.indicators_at("pairs")[1:]:
+            rows = [own.exact for own in measured]
+            arrays = [own.others.get(indicator, {}) for own in measured]
+            record = _record(paths, indicator, np.concatenate(rows), _stacked(arrays), plan)
+            self.folder.write(_on_paths(record, rows), job)
+        rows = [own.points for own in measured]
+        arrays = []
+        for own in measured:
+            screened = {
+                f"{name}/{kind}": Quantity(values.astype(dtype), unit="nats")
+                for name, both in own.screened.items()
+                for kind, dtype, values in zip(
+                    ("screened", "difference"), (np.float64, np.float32), both, strict=True
+                )
+            }
+            arrays.append(self._with_formats({**own.arrays, **screened}, own.formats))
+        record = _record(paths, "loss", np.concatenate(rows), _stacked(arrays), plan)
+        notes = {"tolerance": [own.tolerance for own in measured]}
+        self.folder.write(_on_paths(record, rows, notes), job)
+
+    def _capacity(self, model: int) -> int:
+        """How many checkpoints a worker keeps."""
+        answers = stream(self.executor, Worker.capacity, [ModelTask(model, self.plan)])
+        return next(capacity for _, capacity in answers)
+
+    def curve(self, pair: Pair) -> PairCurve | None:
+        """What the records hold of a pair; None where it is not measured."""
+        dataset = self.experiment.gap_dataset
+        n_models = len(self.names)
+        name = tile_of(*pair, n_models) or _path_of(pair)
+        if not (self.folder.records / f"{name}.loss.npz").is_file():
+            return None
+        record = self.folder.record(name)
+        rows = record.path == record.paths.index(_path_of(pair))
+        n = self.experiment.config.all_pairs.points
+        ends = [self._losses[model].arrays for model in pair]
+        shape = (n, ends[0][f"{dataset}/losses"].shape[1])
+        examples, screened = np.full(shape, np.nan, np.float32), np.full(n, np.nan)
+        formats = np.zeros(n, dtype=np.uint8)
+        for place, own in zip((0, -1), ends, strict=True):
+            examples[place] = own[f"{dataset}/losses"][0]
+            screened[place], formats[place] = own[f"{dataset}/screened"][0], own["format"][0]
+        point = record.point[rows]
+        examples[point] = record.arrays[f"{dataset}/losses"][rows]
+        screened[point] = record.arrays[f"{dataset}/screened"][rows]
+        formats[point] = record.arrays["format"][rows]
+        full = {FORMATS.index(name) for name in ("fp32", "fp64", self.plan.exact)}
+        exact = np.isin(formats, list(full))
+        return PairCurve(examples.mean(1, dtype=np.float64), exact, screened, examples)
+
+    def _smoothness(self, pilot: Sequence[Pair]) -> Smoothness | None:
+        path, rule = self.experiment.config.all_pairs, self.experiment.config.analysis.rule
+        if not path.adaptive:
+            return None
+        curves = [curve.losses for pair in pilot if (curve := self.curve(pair)) is not None]
+        curves = [losses for losses in curves if np.isfinite(losses).all()]
+        if len(curves) < 2:  # each pair is evaluated on the whole grid
+            return None
+        return learn_smoothness(np.array(curves), Line(path.points).positions, rule)
+
+    def _error(self, pilot: Sequence[Pair]) -> float:
+        """Nats that a screened mean loss may be off by; NaN where nothing was screened.
+
+        Of models and pilot pairs alone, so that it does not hang on the order of the others.
+        """
+        if self.plan.fast is None:
+            return np.nan
+        dataset = self.experiment.gap_dataset
+        differences = [
+            record.arrays[f"{dataset}/screened"]
+            - record.arrays[f"{dataset}/losses"].mean(axis=1, dtype=np.float64)
+            for record in self._losses.values()
+        ]
+        for curve in filter(None, map(self.curve, pilot)):
+            both = curve.exact & np.isfinite(curve.screened)
+            differences.append(curve.screened[both] - curve.losses[both])
+        sizes = np.abs(np.concatenate(differences))
+        sizes = sizes[np.isfinite(sizes)]
+        return SAFETY * float(sizes.max()) if len(sizes) else np.nan
+
+    def actively(self) -> None:
+        """Measure the pairs that decide something, until the basins are or the budget is spent.
+
+        What is measured is read, not measured again: the questions depend on the answers and a
+        seed alone, so that a run that was stopped asks the same ones again and goes on.
+        """
+        config = self.experiment.config
+        positions = Line(config.all_pairs.points).positions
+        asked: list[Pair] = []
+
+        def answer(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            wanted = [(int(i), int(j)) for i, j in np.sort(pairs, axis=1)]
+            asked.extend(pair for pair in wanted if pair not in asked)
+            self.pairs(wanted, asked[:PILOT_PAIRS])
+            curves = [curve for pair in wanted if (curve := self.curve(pair)) is not None]
+            losses = np.array([curve.examples for curve in curves])
+            exact = np.array([curve.exact for curve in curves])
+            return gaps_and_errors(losses, config.analysis.rule, positions, exact)
+
+        decided = find_basins_actively(
+            len(self.names), answer, budget=config.pairs_budget, rng=config.analysis.seed
+        )
+        self.report(decided.reason)
+
+
+def pilot_of(pairs: Sequence[Pair]) -> list[Pair]:
+    """Those of all pairs that are evaluated on the whole grid, to learn from: from all over."""
+    places = np.unique(np.linspace(0, len(pairs) - 1, PILOT_PAIRS).astype(int))
+    return [pairs[place] for place in places]
+
+
+def tiled(pairs: np.ndarray, capacity: int) -> np.ndarray:
+    """An order of pairs in which a cache of ``capacity`` models is read few times.
+
+    Pairs are taken block by block of half the capacity, so that each model is read about
+    n_models / (capacity / 2) times instead of once a pair.
+    """
+    block = max(1, capacity // 2)
+    return np.lexsort((pairs[:, 1], pairs[:, 0], pairs[:, 1] // block, pairs[:, 0] // block))
+
+
+def _path_of(pair: Pair) -> str:
+    return f"pairs/{pair_name(*pair)}"
+
+
+def _record(
+    paths: tuple[str, ...],
+    indicator: str,
+    points: np.ndarray,
+    arrays: Mapping[str, Quantity],
+    plan: str,
+) -> Record:
+    return Record(
+        paths,
+        indicator,
+        np.zeros(len(points), np.int32),
+        points,
+        {name: quantity.values for name, quantity in arrays.items()},
+        {name: quantity.dims for name, quantity in arrays.items()},
+        {name: quantity.unit for name, quantity in arrays.items() if quantity.unit},
+        plan,
+    )
+
+
+def _on_paths(
+    record: Record, points: Sequence[np.ndarray], notes: Mapping[str, object] | None = None
+) -> Record:
+    path = np.repeat(np.arange(len(points)), [len(own) for own in points])
+    return replace(record, path=path, notes=notes or {})
+
+
+def _stacked(arrays: Sequence[Mapping[str, Quantity]]) -> dict[str, Quantity]:
+    first = next((own for own in arrays if own), {})
+    return {
+        name: replace(quantity, values=np.concatenate([own[name].values for own in arrays if own]))
+        for name, quantity in first.items()
+    }
