@@ -4,7 +4,8 @@ from landscape.checkpoints.cache import WeightCache
 from landscape.checkpoints.find import Source, expand, resolve
 from landscape.checkpoints.population import Population, load_population
 from landscape.checkpoints.read import Checkpoint, Weights, load_checkpoint
-from landscape.checkpoints.skeleton import build_model, load_tokenizer, token_table
+from landscape.checkpoints.skeleton import build_model, token_table
+from landscape.checkpoints.tokenizer import load_tokenizer
 
 __all__ = [
     "Checkpoint",

@@ -16,13 +16,7 @@ _READ = (".json", ".txt", ".model", ".bin", ".safetensors", ".jinja", ".codes", 
 def refuse_links_out(folder: Path) -> None:
     """Refuse a checkpoint whose files are links to files outside of its folder.
 
-    Those of the hub's cache may lie where the cache keeps them.
-
-    Args:
-        folder: The checkpoint's; it may itself be a link.
-
-    Raises:
-        CheckpointError: A file that would be read lies elsewhere.
+    Those of the hub's cache may lie where the cache keeps them; the folder may itself be a link.
     """
     inside = folder.resolve()
     roots = [inside]
@@ -41,33 +35,26 @@ def refuse_links_out(folder: Path) -> None:
             )
 
 
-def read_json(path: Path, missing: str, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
+def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
     """A JSON object.
-
-    Args:
-        path: The file.
-        missing: What to say where there is none.
-        max_bytes: Of the file.
 
     Raises:
         CheckpointError: No such file, too large a one, or no JSON object.
     """
+    if path.exists() and not path.is_file():  # reading a pipe would wait for its writer
+        raise CheckpointError("This is no file.", where=path)
     try:
-        if path.exists() and not path.is_file():  # reading a pipe would wait for its writer
-            raise CheckpointError("This is no file.", where=path)
         with path.open("rb") as file:
             data = file.read(max_bytes + 1)
-        if len(data) > max_bytes:
-            raise CheckpointError(
-                "The file is too large.", where=path, expected=f"up to {max_bytes} bytes"
-            )
-        content = json.loads(data.decode())
+        content = json.loads(data.decode()) if len(data) <= max_bytes else None
     except FileNotFoundError:
-        raise CheckpointError(missing, where=path) from None
-    except CheckpointError:
-        raise
+        raise CheckpointError(f"A checkpoint needs a {path.name}.", where=path) from None
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError("The file is not readable JSON.", where=path, found=error) from None
+    if len(data) > max_bytes:
+        raise CheckpointError(
+            "The file is too large.", where=path, expected=f"up to {max_bytes} bytes"
+        )
     if not isinstance(content, dict):
         raise CheckpointError("The file is not a JSON object.", where=path)
     return content

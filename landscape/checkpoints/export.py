@@ -15,38 +15,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from safetensors.torch import save_file
 from torch import Tensor
 
 from landscape import __version__
+from landscape.checkpoints.anchors import Params, shape_of
 from landscape.checkpoints.mix import add_up
-from landscape.checkpoints.read import Checkpoint, Weights
+from landscape.checkpoints.read import Checkpoint
+from landscape.checkpoints.tokenizer import TOKENIZER_FILES
 from landscape.core.errors import CheckpointError, ConfigError
 
-Member = Checkpoint | Mapping[str, Tensor]
+Member = Checkpoint | Params
 
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "bpe.codes",
-    "spiece.model",
-    "spm.model",
-    "sentencepiece.bpe.model",
-)
-# in the order in which safetensors lays tensors out: aligned for all that follow
-_DTYPES = {
-    torch.int64: "I64",
-    torch.float32: "F32",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
 _PACKAGES = ("torch", "transformers")
 
 
@@ -61,7 +41,8 @@ def export_point(
     """Write sum_i c_i member_i as a checkpoint directory, whole or not at all.
 
     The weights are fp32 and, bit for bit, those that ``evaluate`` mixes in fp32. One tensor of each
-    member is in memory at a time. ``landscape.json`` says what the point was made of.
+    member is in memory at a time, beside those mixed. ``landscape.json`` says what the point was
+    made of.
 
     Args:
         members: Checkpoints (of ``load_population``, so that names and the head's rows agree), or
@@ -83,20 +64,28 @@ def export_point(
             different orders.
     """
     out = Path(out)
-    row = _coefficients(coefficients, len(members))
-    if like is None:
-        if not isinstance(members[0], Checkpoint):
-            raise ConfigError(
-                "Tensors in memory have no configuration and no tokenizer.",
-                where="export_point(..., like)",
-                expected="a checkpoint to take them from",
-                fix="give the checkpoint that they were trained from as 'like'",
-            )
-        like = members[0]
+    row = np.asarray(coefficients, dtype=np.float64)
+    n = len(members)
+    if not n or row.shape != (n,) or not np.isfinite(row).all():
+        raise ConfigError(
+            "A point needs a finite coefficient for each of its members.",
+            where="export_point(members, coefficients)",
+            expected=f"shape ({n},)" if n else "at least one member",
+            found=f"shape {row.shape}" if row.shape != (n,) else row.tolist(),
+        )
+    like = like or members[0]  # type: ignore[assignment]
+    if not isinstance(like, Checkpoint):
+        raise ConfigError(
+            "Tensors in memory have no configuration and no tokenizer.",
+            where="export_point(..., like)",
+            expected="a checkpoint to take them from",
+            fix="give the checkpoint that they were trained from as 'like'",
+        )
     labels = _label_names(like)
     for member in members:
-        _same_labels(member, like, labels)
-        _same_shapes(member, like)
+        if isinstance(member, Checkpoint):
+            _require_same_labels(member, like, labels)
+        _require_same_shapes(member, like)
     require_empty(out)
     # files are hashed while tensors are mixed and written
     with _in_place(out) as partial, ThreadPoolExecutor(2) as pool:
@@ -105,7 +94,9 @@ def export_point(
         for name in TOKENIZER_FILES:
             if (like.path / name).is_file():
                 shutil.copyfile(like.path / name, partial / name)
-        _write_point(partial / "model.safetensors", members, row, like)
+        terms = [(float(c), _params(m)) for c, m in zip(row, members, strict=True) if c]
+        tensors = {name: _mixed(name, terms, like) for name in like.params}
+        save_file(tensors, partial / "model.safetensors", metadata={"format": "pt"})
         notes = {
             "recipe": {**recipe, "members": list(origins), "coefficients": row.tolist()},
             "like": like.ref,
@@ -115,29 +106,8 @@ def export_point(
     return out
 
 
-def export_tensors(
-    tensors: Mapping[str, Tensor], like: Checkpoint, out: Path, recipe: Mapping[str, Any]
-) -> Path:
-    """Write tensors in memory, trained control points for instance, as a checkpoint directory.
-
-    Args:
-        tensors: By the names of ``like``.
-        like: Gives configuration, tokenizer, and the tensors that hold no floats.
-        out: The folder: absent, or empty.
-        recipe: What ``landscape.json`` should say, ``kind`` first of all.
-
-    Raises:
-        CheckpointError: As ``export_point``.
-    """
-    return export_point([tensors], [1.0], out, recipe, like=like)
-
-
 def require_empty(out: Path) -> None:
-    """Refuse an output folder that holds anything.
-
-    Raises:
-        CheckpointError: It is a file, or not empty.
-    """
+    """Refuse an output folder that is a file, or holds anything."""
     if out.is_dir() and not any(out.iterdir()):
         return
     if out.exists() or out.is_symlink():
@@ -168,18 +138,6 @@ def _in_place(out: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _coefficients(coefficients: ArrayLike, n: int) -> np.ndarray:
-    row = np.asarray(coefficients, dtype=np.float64)
-    if not n or row.shape != (n,) or not np.isfinite(row).all():
-        raise ConfigError(
-            "A point needs a finite coefficient for each of its members.",
-            where="export_point(members, coefficients)",
-            expected=f"shape ({n},)" if n else "at least one member",
-            found=f"shape {row.shape}" if row.shape != (n,) else row.tolist(),
-        )
-    return row
-
-
 def _label_names(checkpoint: Checkpoint) -> tuple[str, ...]:
     """The label names in the order of the head's rows as ``params`` gives them."""
     names, orders = checkpoint.label_names, checkpoint.params.rows.values()
@@ -194,29 +152,33 @@ def _label_names(checkpoint: Checkpoint) -> tuple[str, ...]:
     return tuple(names[row] for row in chosen)
 
 
-def _same_labels(member: Member, like: Checkpoint, labels: tuple[str, ...]) -> None:
-    if not isinstance(member, Checkpoint):
-        return
-    own = _label_names(member)
-    plain, expected = ([name.casefold() for name in names] for names in (own, labels))
+def _require_same_labels(member: Checkpoint, like: Checkpoint, labels: tuple[str, ...]) -> None:
+    names = _label_names(member)
+    plain, expected = ([name.casefold() for name in order] for order in (names, labels))
     # other names can mean the same (a label map); the same names in another order cannot
     if plain != expected and sorted(plain) == sorted(expected):
         raise CheckpointError(
             "The checkpoints' labels stand in different orders.",
             where=member.path,
             expected=f"{', '.join(labels)} as {like.path}",
-            found=", ".join(own),
+            found=", ".join(names),
             fix="open them with load_population, which puts them in one order",
         )
 
 
-def _same_shapes(member: Member, like: Checkpoint) -> None:
-    params, where = _params(member), _place(member)
+def _require_same_shapes(member: Member, like: Checkpoint) -> None:
+    params = _params(member)
+    where = member.path if isinstance(member, Checkpoint) else "tensors in memory"
     there = set(params)  # to ask a mapping that reads from disk would read the tensor
     for name, shape in like.params.shapes.items():
-        if name not in there:
-            if not like.params[name].is_floating_point():
-                continue
+        if name in there and shape_of(params, name) != shape:
+            raise CheckpointError(
+                f"A member of the point has the tensor '{name}' in another shape.",
+                where=where,
+                expected=f"{shape} as {like.path}",
+                found=shape_of(params, name),
+            )
+        if name not in there and like.params[name].is_floating_point():
             raise CheckpointError(
                 f"A member of the point lacks the tensor '{name}'.",
                 where=where,
@@ -224,22 +186,10 @@ def _same_shapes(member: Member, like: Checkpoint) -> None:
                 found=f"{len(params)} other tensors",
                 fix="open checkpoints with load_population, which gives them one set of names",
             )
-        found = params.shapes[name] if isinstance(params, Weights) else tuple(params[name].shape)
-        if found != shape:
-            raise CheckpointError(
-                f"A member of the point has the tensor '{name}' in another shape.",
-                where=where,
-                expected=f"{shape} as {like.path}",
-                found=found,
-            )
 
 
-def _params(member: Member) -> Mapping[str, Tensor]:
+def _params(member: Member) -> Params:
     return member.params if isinstance(member, Checkpoint) else member
-
-
-def _place(member: Member) -> object:
-    return member.path if isinstance(member, Checkpoint) else "tensors in memory"
 
 
 def _origin(member: Member) -> dict[str, str]:
@@ -260,50 +210,18 @@ def _config(like: Checkpoint, labels: tuple[str, ...]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """What JSON can hold of numpy's numbers and arrays."""
-    if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
-    return str(value)
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
-def _write_point(file: Path, members: Sequence[Member], row: np.ndarray, like: Checkpoint) -> None:
-    """Write the tensors one after the other, in the layout of safetensors.
-
-    Its own writer takes all tensors at once: for a point of large models that is too many.
-    """
-    used = [(float(c), _params(member)) for c, member in zip(row, members, strict=True) if c]
-    dtypes = {name: like.params[name].dtype for name in like.params}
-    order = list(_DTYPES)
-    names = sorted(dtypes, key=lambda name: (order.index(dtypes[name]), name))
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    end = 0
-    for name in names:
-        begin, shape = end, like.params.shapes[name]
-        end += torch.Size(shape).numel() * dtypes[name].itemsize
-        header[name] = {
-            "dtype": _DTYPES[dtypes[name]],
-            "shape": list(shape),
-            "data_offsets": [begin, end],
-        }
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    with file.open("wb") as stream:
-        stream.write(len(text).to_bytes(8, "little") + text)
-        for name in names:
-            if dtypes[name].is_floating_point:
-                tensor = _mixed(name, used, like.params.shapes[name])
-            else:
-                tensor = like.params[name]
-            stream.write(tensor.contiguous().numpy().data)
-
-
-def _mixed(
-    name: str, used: list[tuple[float, Mapping[str, Tensor]]], shape: tuple[int, ...]
-) -> Tensor:
-    terms = [(c, params[name].detach().to("cpu", torch.float32)) for c, params in used]
+def _mixed(name: str, members: Sequence[tuple[float, Params]], like: Checkpoint) -> Tensor:
+    own = like.params[name]
+    if not own.is_floating_point():
+        return own
+    terms = [(c, params[name].detach().to("cpu", torch.float32)) for c, params in members]
     if len(terms) == 1 and terms[0][0] == 1:
-        mixed = terms[0][1]
+        mixed = terms[0][1].contiguous()
     else:
-        mixed = add_up(terms, torch.empty(shape))
+        mixed = add_up(terms, torch.empty(own.shape))
     # the sum first: one pass without a temporary, and finite only where all terms are
     if not bool(torch.isfinite(mixed.sum())) and not bool(torch.isfinite(mixed).all()):
         raise CheckpointError(

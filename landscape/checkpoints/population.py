@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,17 +10,17 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 
-from landscape.checkpoints.contained import read_json
 from landscape.checkpoints.find import expand
 from landscape.checkpoints.labels import match_labels
 from landscape.checkpoints.read import Checkpoint, load_checkpoint
 from landscape.checkpoints.skeleton import (
     Skeleton,
-    load_tokenizer,
     match_names,
+    modern_name,
     refuse_own_code,
     skeleton,
 )
+from landscape.checkpoints.tokenizer import require_same_tokenizer, tokenizer_hash
 from landscape.core.errors import CheckpointError
 from landscape.core.progress import Track, silent
 
@@ -49,16 +47,6 @@ _FREE = {
     "transformers_version",
     "use_cache",
 }
-_TOKENIZER_FILES = (
-    "tokenizer.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-)
-_MAX_TOKENIZER = 2**26  # bytes of a file
-_PROBES = ("The Cat's   naïve café, isn't it?", "lexical_overlap 1234 éß 漢字 :-)")
 
 
 @dataclass(frozen=True)
@@ -114,14 +102,14 @@ def load_population(
     names = _short_names([Path(c.ref) if c.revision else c.path for c in checkpoints])
     first = checkpoints[0]
     expected = skeleton(first)
-    vocabulary = _tokenizer_print(first)
+    first_hash = tokenizer_hash(first)
     warnings: list[str] = []
     members = []
     for name, checkpoint in zip(names, checkpoints, strict=True):
         refuse_own_code(checkpoint)
-        _same_configuration(first, checkpoint)
-        same = len(checkpoint.label_names) == len(first.label_names)
-        layout = expected if same else skeleton(checkpoint)
+        _require_same_configuration(first, checkpoint)
+        n_labels = len(checkpoint.label_names)
+        layout = expected if n_labels == len(first.label_names) else skeleton(checkpoint)
         params = match_names(checkpoint, layout)
         order = match_labels(
             checkpoint.label_names,
@@ -131,17 +119,17 @@ def load_population(
         )
         if order != tuple(range(len(order))):
             params = params.with_rows(dict.fromkeys(layout.head, order))
-        _same_tokenizer(first, checkpoint, vocabulary)
+        require_same_tokenizer(first, checkpoint, first_hash)
         if extra := _unused(checkpoint, expected):
             warnings.append(f"{name}: {len(extra)} tensors are not used, among them '{extra[0]}'")
         members.append(checkpoint.with_params(params))
     if read_weights:
         for member in track(members, "checkpoint"):
-            _finite(member)
+            _require_finite(member)
     return Population(tuple(members), tuple(names), tuple(warnings))
 
 
-def _same_configuration(first: Checkpoint, other: Checkpoint) -> None:
+def _require_same_configuration(first: Checkpoint, other: Checkpoint) -> None:
     if other.config.get("model_type") != first.config.get("model_type"):
         raise CheckpointError(
             "The checkpoints are of different architectures.",
@@ -161,59 +149,6 @@ def _same_configuration(first: Checkpoint, other: Checkpoint) -> None:
             )
 
 
-def _tokenizer_print(checkpoint: Checkpoint) -> str:
-    """A hash of the tokenizer's files, without the padding and truncation last used."""
-    digest = hashlib.sha256()
-    present = [name for name in _TOKENIZER_FILES if (checkpoint.path / name).is_file()]
-    if not present:
-        raise CheckpointError(
-            "The checkpoint has no tokenizer.",
-            where=checkpoint.path,
-            expected=" or ".join(_TOKENIZER_FILES),
-            fix="save it beside the weights: tokenizer.save_pretrained(folder)",
-        )
-    settings = checkpoint.path / "tokenizer_config.json"
-    if settings.is_file():
-        read_json(settings, "")
-    if present[0] == "tokenizer.json":
-        parsed = read_json(checkpoint.path / present[0], "", _MAX_TOKENIZER)
-        free = ("truncation", "padding")
-        kept = {key: value for key, value in parsed.items() if key not in free}
-        digest.update(json.dumps(kept).encode())
-        return digest.hexdigest()
-    for name in present:
-        path = checkpoint.path / name
-        if path.stat().st_size > _MAX_TOKENIZER:
-            raise CheckpointError(
-                "The file is too large.", where=path, expected=f"up to {_MAX_TOKENIZER} bytes"
-            )
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _same_tokenizer(first: Checkpoint, other: Checkpoint, vocabulary: str) -> None:
-    if _tokenizer_print(other) == vocabulary:
-        return
-    # other files can still be the same tokenizer, saved by another version
-    ours, theirs = load_tokenizer(first), load_tokenizer(other)
-    if ours.get_vocab() != theirs.get_vocab():
-        raise CheckpointError(
-            "The checkpoints have different vocabularies.",
-            where=other.path,
-            expected=f"{len(ours.get_vocab())} tokens as {first.path}",
-            found=f"{len(theirs.get_vocab())} tokens, "
-            f"{len(ours.get_vocab().items() ^ theirs.get_vocab().items())} entries differ",
-        )
-    for probe in _PROBES:
-        if ours(probe)["input_ids"] != theirs(probe)["input_ids"]:
-            raise CheckpointError(
-                "The checkpoints' tokenizers cut a text differently.",
-                where=other.path,
-                expected=f"{ours.tokenize(probe)} as {first.path}",
-                found=theirs.tokenize(probe),
-            )
-
-
 def _map_for(
     checkpoint: Checkpoint, name: str, label_map: LabelMap | None
 ) -> Mapping[str, str] | None:
@@ -229,18 +164,12 @@ def _map_for(
 
 
 def _unused(checkpoint: Checkpoint, expected: Skeleton) -> list[str]:
-    used = set(expected.shapes)
-    modern = {name: name.replace(".gamma", ".weight").replace(".beta", ".bias") for name in used}
-    known = used | set(modern.values())
-    return [
-        name
-        for name in checkpoint.params
-        if name.replace(".gamma", ".weight").replace(".beta", ".bias") not in known
-        and not name.endswith("position_ids")
-    ]
+    used = set(expected.shapes) | set(map(modern_name, expected.shapes))
+    unused = [name for name in checkpoint.params if modern_name(name) not in used]
+    return [name for name in unused if not name.endswith("position_ids")]
 
 
-def _finite(checkpoint: Checkpoint) -> None:
+def _require_finite(checkpoint: Checkpoint) -> None:
     for name in checkpoint.params:
         try:
             tensor = checkpoint.params[name]

@@ -8,6 +8,7 @@ import pickle
 import re
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -139,30 +140,30 @@ def load_checkpoint(ref: str | Path | Source, base: Path | None = None) -> Check
     """
     source = ref if isinstance(ref, Source) else resolve(str(ref), base)
     refuse_links_out(source.path)
-    config = read_json(source.path / "config.json", "A checkpoint needs a config.json.")
-    label_names = _label_names(config, source.path / "config.json")
-    notes = _notes(source.path / "landscape.json")
+    config = read_json(source.path / "config.json")
     params, files = _open_weights(source)
     return Checkpoint(
         ref=source.ref,
         path=source.path,
         revision=source.revision,
         config=config,
-        label_names=label_names,
+        label_names=_label_names(config, source.path / "config.json"),
         params=params,
         files=files,
-        notes=notes,
+        notes=_notes(source.path / "landscape.json"),
     )
 
 
 def _label_names(config: Mapping[str, Any], where: Path) -> tuple[str, ...]:
     """One a logit; none where the configuration names none."""
     names = config.get("id2label") or {}
-    known = isinstance(names, dict) and len(names) <= _MAX_LABELS
-    known = known and all(re.fullmatch("[0-9]{1,9}", str(key)) for key in names)
-    known = known and len({int(key) for key in names}) == len(names)
-    known = known and all(_is_name(name) for name in names.values())
-    if not known:
+    if (
+        not isinstance(names, dict)
+        or len(names) > _MAX_LABELS
+        or not all(re.fullmatch("[0-9]{1,9}", str(key)) for key in names)
+        or len({int(key) for key in names}) < len(names)
+        or not all(_is_name(name) for name in names.values())
+    ):
         raise CheckpointError(
             "The label names cannot be read.",
             where=where,
@@ -183,7 +184,7 @@ def _is_name(name: object) -> bool:
 
 def _notes(path: Path) -> dict[str, Any]:
     """What was left beside the weights; seed and step are numbers, if they are there."""
-    notes = read_json(path, "") if path.is_file() else {}
+    notes = read_json(path) if path.is_file() else {}
     for key in ("seed", "step"):
         value = notes.get(key, 0)
         if type(value) not in (int, float) or not abs(value) < 2**63:
@@ -215,11 +216,11 @@ def _open_weights(source: Source) -> tuple[Weights, tuple[Path, ...]]:
 
 
 def _shards(index: Path) -> list[Path]:
-    weight_map = read_json(index, "", 2 * _MAX_HEADER).get("weight_map")
+    weight_map = read_json(index, 2 * _MAX_HEADER).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError("The index names no shards.", where=index, expected="a weight_map")
     shards = []
-    for name in dict.fromkeys(map(_shard_name, weight_map.values())):
+    for name in dict.fromkeys(v if isinstance(v, str) else "" for v in weight_map.values()):
         if not name or Path(name).name != name:  # an index must not lead out of its folder
             raise CheckpointError(
                 "The index names a file outside its folder, or none.",
@@ -228,20 +229,15 @@ def _shards(index: Path) -> list[Path]:
                 found=reprlib.repr(name),
             )
         path = index.parent / name
-        try:
-            there = path.is_file()
-        except OSError:  # a name that is too long
-            there = False
-        if not there:
+        is_there = False
+        with suppress(OSError):  # a name that is too long
+            is_there = path.is_file()
+        if not is_there:
             raise CheckpointError(
                 "A shard is missing.", where=index, found=f"no file {reprlib.repr(name)}"
             )
         shards.append(path)
     return sorted(shards)
-
-
-def _shard_name(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _open_safetensors(files: list[Path]) -> Weights:

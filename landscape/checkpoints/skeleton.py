@@ -50,7 +50,7 @@ def build_model(
         CheckpointError: transformers does not know the architecture without code from outside.
     """
     # on the CPU, because buffers that no file holds (positions, frequencies) are computed here
-    model = _from_config(_config(checkpoint), checkpoint, attention, "cpu").eval()
+    model = _from_config(read_config(checkpoint), checkpoint, attention, "cpu").eval()
     if logits_only:
         read_first_token_only(model, checkpoint.params)
     return model
@@ -68,52 +68,9 @@ def token_table(model: nn.Module) -> str | None:
     return f"{names[0]}.weight" if names and len(shared) == 1 else None
 
 
-def load_tokenizer(checkpoint: Checkpoint) -> Any:
-    """The checkpoint's tokenizer.
-
-    Raises:
-        CheckpointError: It has none, or one that cannot be used.
-    """
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            checkpoint.path, local_files_only=True, trust_remote_code=False
-        )
-        _try(tokenizer, getattr(_config(checkpoint), "vocab_size", None))
-    except BaseException as error:  # its parsers raise errors of every kind; one's panic is none
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        raise CheckpointError(
-            "The checkpoint's tokenizer cannot be loaded.",
-            where=checkpoint.path,
-            found=_first_line(error),
-            fix="save the tokenizer beside the weights: tokenizer.save_pretrained(folder)",
-        ) from None
-    return tokenizer
-
-
-def _try(tokenizer: Any, n_rows: int | None) -> None:
-    """Refuse settings, and tokens that the model has no row for, before a text brings them up."""
-    if type(tokenizer.model_max_length) not in (int, float) or tokenizer.model_max_length < 3:
-        raise ValueError(f"model_max_length: {tokenizer.model_max_length!r:.80}")
-    if tokenizer.padding_side not in ("left", "right"):
-        raise ValueError(f"padding_side: {tokenizer.padding_side!r:.80}")
-    if "input_ids" not in tokenizer.model_input_names:
-        raise ValueError(
-            f"model_input_names without input_ids: {tokenizer.model_input_names!r:.80}"
-        )
-    ids = tokenizer("a cat", "a dog", truncation=True, max_length=8)["input_ids"]
-    ids += [tokenizer.pad_token_id or 0]
-    added = tokenizer.get_added_vocab()  # of which some are never used
-    ids += [one for token, one in tokenizer.get_vocab().items() if token not in added]
-    if not all(type(one) is int and 0 <= one < (n_rows or 2**31) for one in ids):
-        raise ValueError(f"a token whose number is not below the model's vocab_size, {n_rows}")
-
-
 def skeleton(checkpoint: Checkpoint) -> Skeleton:
     """What the checkpoint's own configuration says it should hold."""
-    config = _config(checkpoint)
+    config = read_config(checkpoint)
     model = _from_config(config, checkpoint, "eager")
     other = copy.deepcopy(config)
     other.num_labels = config.num_labels + 1
@@ -140,6 +97,11 @@ def refuse_own_code(checkpoint: Checkpoint) -> None:
         )
 
 
+def modern_name(name: str) -> str:
+    """What old LayerNorm parameters are called now."""
+    return name.replace(".gamma", ".weight").replace(".beta", ".bias")
+
+
 def match_names(checkpoint: Checkpoint, expected: Skeleton) -> Weights:
     """The checkpoint's tensors under the architecture's names.
 
@@ -148,37 +110,27 @@ def match_names(checkpoint: Checkpoint, expected: Skeleton) -> Weights:
             transformers would draw at random) or has another shape.
     """
     params = checkpoint.params
-    modern = {name.replace(".gamma", ".weight").replace(".beta", ".bias"): name for name in params}
+    modern = {modern_name(name): name for name in params}
     for group in expected.tied:
-        present = [name for name in group if name in modern]
-        if present:
+        if present := [name for name in group if name in modern]:
             modern.update({name: modern[present[0]] for name in group if name not in modern})
-    if missing := [name for name in expected.shapes if name not in modern]:
-        return _through_transformers(checkpoint, expected, missing)
+    if any(name not in modern for name in expected.shapes):
+        return _through_transformers(checkpoint, expected)
     for name, shape in expected.shapes.items():
-        found = params.shapes[modern[name]]
-        if found != shape:
-            wrong_head = name in expected.head and found[1:] == shape[1:]
+        in_file = params.shapes[modern[name]]
+        if in_file != shape:
+            is_head = name in expected.head and in_file[1:] == shape[1:]
+            other = f"{in_file[0]} labels, its config.json {shape[0]}."
             raise CheckpointError(
-                f"The tensor '{name}' has "
-                + (
-                    f"{found[0]} labels, its config.json {shape[0]}."
-                    if wrong_head
-                    else "another shape."
-                ),
+                f"The tensor '{name}' has {other if is_head else 'another shape.'}",
                 where=checkpoint.path,
                 expected=shape,
-                found=found,
+                found=in_file,
             )
-    return Weights(
-        {name: expected.shapes[name] for name in expected.shapes},
-        lambda name: params.read(modern[name]),
-    )
+    return Weights(dict(expected.shapes), lambda name: params.read(modern[name]))
 
 
-def _through_transformers(
-    checkpoint: Checkpoint, expected: Skeleton, missing: list[str]
-) -> Weights:
+def _through_transformers(checkpoint: Checkpoint, expected: Skeleton) -> Weights:
     """Let transformers rename what it knows how to rename, and believe its loading report."""
     from transformers import AutoModelForSequenceClassification
 
@@ -196,21 +148,20 @@ def _through_transformers(
             raise CheckpointError(
                 "transformers cannot load the checkpoint.",
                 where=checkpoint.path,
-                found=_first_line(error),
+                found=first_line(error),
             ) from None
 
     _, info = load()
-    still = sorted(info["missing_keys"])
-    if still:
-        head = [name for name in still if name in expected.head]
+    if missing := sorted(info["missing_keys"]):
+        head = [name for name in missing if name in expected.head]
+        some = ", ".join(list(checkpoint.params)[-2:])
         raise CheckpointError(
             "The checkpoint has no classification head; transformers would invent one."
             if head
-            else f"The checkpoint lacks {len(still)} of the tensors.",
+            else f"The checkpoint lacks {len(missing)} of the tensors.",
             where=checkpoint.path,
-            expected=", ".join((head or still)[:5]),
-            found=f"{len(checkpoint.params)} tensors, among them "
-            f"{', '.join(list(checkpoint.params)[-2:])}",
+            expected=", ".join((head or missing)[:5]),
+            found=f"{len(checkpoint.params)} tensors, among them {some}",
             fix="finetune it, or name a finetuned checkpoint" if head else None,
         )
     if info["mismatched_keys"]:
@@ -219,13 +170,11 @@ def _through_transformers(
             where=checkpoint.path,
             found=sorted(map(str, info["mismatched_keys"]))[:3],
         )
-    return Weights(
-        {name: expected.shapes[name] for name in expected.shapes},
-        lambda name: load()[0].state_dict()[name],
-    )
+    return Weights(dict(expected.shapes), lambda name: load()[0].state_dict()[name])
 
 
-def _config(checkpoint: Checkpoint) -> Any:
+def read_config(checkpoint: Checkpoint) -> Any:
+    """The configuration as transformers reads it, without code from outside."""
     from transformers import AutoConfig
 
     refuse_own_code(checkpoint)
@@ -238,7 +187,7 @@ def _config(checkpoint: Checkpoint) -> Any:
         raise CheckpointError(
             "transformers cannot read the configuration.",
             where=checkpoint.path / "config.json",
-            found=_first_line(error),
+            found=first_line(error),
         ) from None
 
 
@@ -283,7 +232,7 @@ def _from_config(
         raise CheckpointError(
             "transformers cannot build a sequence classifier of this configuration.",
             where=checkpoint.path / "config.json",
-            found=_first_line(error),
+            found=first_line(error),
         ) from None
 
 
@@ -305,6 +254,7 @@ def _at_most(n: int) -> Iterator[None]:
         handle.remove()
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
     lines = str(error).splitlines()
     return lines[0][:300] if lines else type(error).__name__

@@ -10,12 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from landscape.checkpoints.anchors import Anchor, as_params, side_by_side
-from landscape.checkpoints.mix import add_up
+from landscape.checkpoints.anchors import Anchor, side_by_side
 from landscape.core.errors import ConfigError
 
 # below this angle, in radians, sin(t w) / sin w is t to 12 digits
@@ -143,7 +141,7 @@ def slerp(angle: float, t: ArrayLike) -> np.ndarray:
     (sin((1 - t) w) / sin w, sin(t w) / sin w): along the circle about the origin of weight space,
     at constant speed for ends of one length (Shoemake 1985, doi 10.1145/325165.325242). The angle w
     is that of the whole models, so that every point is a linear combination of the two; mergekit
-    takes an angle for each tensor: see ``slerp_tensors``. Nearly parallel ends give the line.
+    takes an angle for each tensor. Nearly parallel ends give the line.
 
     Args:
         angle: Between the two, in radians; see ``weight_angle``.
@@ -182,39 +180,6 @@ def weight_angle(a: Anchor, b: Anchor) -> float:
     for _, (first, second) in side_by_side([a, b], "weight_angle(a, b)"):
         sums += _products(first.cpu(), second.cpu())
     return _angle(*sums)
-
-
-def slerp_tensors(a: Anchor, b: Anchor, t: float) -> dict[str, Tensor]:
-    """Weights at t of spherical interpolation tensor by tensor, as mergekit does it.
-
-    Each tensor turns by its own angle, so that the path is no linear combination of the two models:
-    the result is an anchor of its own. Nearly parallel tensors, and those of zeros, are mixed
-    along the line; mergekit does so above a cosine of 0.9995, here only below 1e-6 radians.
-
-    Args:
-        a: The first end: a module, checkpoint or mapping.
-        b: The second end, of the same parameters.
-        t: 0 is ``a`` and 1 is ``b``, bit for bit.
-
-    Returns:
-        By the names of ``a``, at least fp32; tensors that hold no floats are those of ``a``.
-
-    Raises:
-        ConfigError: Parameters that differ in name or shape, tensors that point in opposite
-            directions, or a t that is not finite.
-    """
-    mixed = {}
-    for name, tensors in side_by_side([a, b], "slerp_tensors(a, b)"):
-        dtype = torch.promote_types(tensors[0].dtype, torch.float32)
-        first, second = (tensor.to("cpu", dtype) for tensor in tensors)
-        try:
-            (row,) = slerp(_angle(*_products(first, second)), t)
-        except ConfigError as error:
-            raise ConfigError(f"{error.what} (the tensor '{name}')") from None
-        terms = [(float(c), end) for c, end in zip(row, (first, second), strict=True) if c]
-        mixed[name] = add_up(terms, torch.empty_like(first))
-    params = as_params(a)
-    return mixed | {name: params[name].clone() for name in params if name not in mixed}
 
 
 def _products(a: Tensor, b: Tensor) -> np.ndarray:

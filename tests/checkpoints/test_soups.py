@@ -18,7 +18,6 @@ from landscape.analysis.statistics.calibration import brier, calibration_error, 
 from landscape.checkpoints.soups import (
     greedy,
     slerp,
-    slerp_tensors,
     task_arithmetic,
     uniform,
     weight_angle,
@@ -172,52 +171,6 @@ def test_angles_ignore_what_holds_no_floats() -> None:
     one = {"w": torch.tensor([1.0, 0.0]), "ids": torch.arange(5)}
     two = {"w": torch.tensor([0.0, 3.0]), "ids": torch.arange(5)}
     assert weight_angle(one, two) == pytest.approx(math.pi / 2)
-
-
-def test_slerp_by_tensors_turns_each_by_its_own_angle() -> None:
-    def pair(angle: float, radius: float) -> tuple[np.ndarray, np.ndarray]:
-        basis, _ = np.linalg.qr(RNG.normal(size=(12, 2)))
-        a, b = basis[:, 0], math.cos(angle) * basis[:, 0] + math.sin(angle) * basis[:, 1]
-        return radius * a, radius * b
-
-    wide, narrow = pair(2.0, 3.0), pair(0.1, 0.5)
-    ends = [
-        {
-            "wide": torch.tensor(wide[i].reshape(3, 4)),
-            "narrow": torch.tensor(narrow[i]),
-            "zero": torch.zeros(2) if i == 0 else torch.ones(2),
-            "ids": torch.arange(3) + i,
-        }
-        for i in (0, 1)
-    ]
-    mixed = slerp_tensors(*ends, 0.3)
-    for name, (a, b), radius in (("wide", wide, 3.0), ("narrow", narrow, 0.5)):
-        expected = radius * geometric_slerp(a / radius, b / radius, np.array([0.3]))[0]
-        np.testing.assert_allclose(mixed[name].numpy().ravel(), expected, atol=1e-12)
-    np.testing.assert_allclose(mixed["zero"].numpy(), [0.3, 0.3], rtol=1e-6)
-    assert mixed["ids"].tolist() == [0, 1, 2]
-    for t, end in zip((0.0, 1.0), ends, strict=True):
-        same = slerp_tensors(*ends, t)
-        assert all(torch.equal(same[name], end[name]) for name in ("wide", "narrow", "zero"))
-    # the whole-model way has one angle for all tensors: another point
-    row = slerp(weight_angle(*ends), 0.3)[0]
-    whole = row[0] * ends[0]["wide"] + row[1] * ends[1]["wide"]
-    assert not torch.allclose(whole, mixed["wide"], atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("b", "message"),
-    [
-        ({}, "lacks the parameter 'w'"),
-        ({"w": torch.ones(3)}, r"'w' does not have the same shape[\s\S]*\(2,\), \(3,\)"),
-        ({"w": -torch.ones(2)}, r"opposite directions.*\(the tensor 'w'\)"),
-    ],
-)
-def test_slerp_by_tensors_refuses_ends_that_do_not_fit(
-    b: dict[str, torch.Tensor], message: str
-) -> None:
-    with pytest.raises(ConfigError, match=message):
-        slerp_tensors({"w": torch.ones(2)}, b, 0.5)
 
 
 def test_an_ensemble_averages_probabilities() -> None:

@@ -20,7 +20,7 @@ from torch.func import functional_call
 
 import landscape
 from landscape.checkpoints import Checkpoint, build_model, load_checkpoint, load_population
-from landscape.checkpoints.export import export_point, export_tensors
+from landscape.checkpoints.export import export_point
 from landscape.checkpoints.mix import Mixer
 from landscape.checkpoints.soups import slerp, task_arithmetic, uniform, weight_angle
 from landscape.core.errors import CheckpointError, ConfigError
@@ -120,7 +120,7 @@ def test_the_file_is_the_one_that_safetensors_writes(tmp_path: Path, population:
     )
     like = load_checkpoint(population / "member-0")
     given = {name: tensor for name, tensor in like.params.items() if tensor.is_floating_point()}
-    out = export_tensors(given, like, tmp_path / "out", {"kind": "control point"})
+    out = export_point([given], [1.0], tmp_path / "out", {"kind": "control point"}, like=like)
     assert (out / "model.safetensors").read_bytes() == like.files[0].read_bytes()
     assert json.loads((out / "landscape.json").read_text())["recipe"] == {
         "kind": "control point",
@@ -249,7 +249,7 @@ from landscape.checkpoints.export import export_point
 member = load_checkpoint(sys.argv[1])
 out = Path(sys.argv[2])
 def read(name):
-    if (out.parent / ".out.partial" / "model.safetensors").is_file() and "layer.1" in name:
+    if (out.parent / ".out.partial").is_dir() and "layer.1" in name:
         os.kill(os.getpid(), signal.SIGKILL)
     return member.params.read(name)
 export_point([member.with_params(Weights(member.params.shapes, read))], [0.5], out, {})
