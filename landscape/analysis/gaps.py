@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landscape.analysis.barriers import RULES
+from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from landscape.records import Results
-
-Array = NDArray[np.float64]
 
 
 def gap_matrix(results: Results, curves: Array, rule: str) -> Array:

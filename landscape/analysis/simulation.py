@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import pdist, squareform
 
+from landscape.core.arrays import Array, Indices
 from landscape.core.errors import ConfigError
 
-Array = NDArray[np.float64]
 Tail = Literal["normal", "student", "lognormal"]
 
 _MODES = 3  # sines that make up what one example does along one path
@@ -34,7 +34,7 @@ class Simulated:
     """
 
     losses: NDArray[np.float32]
-    pairs: NDArray[np.intp]
+    pairs: Indices
     positions: Array
     gaps: Array
 
@@ -107,7 +107,7 @@ def block_gaps(
     within: float = 0.0,
     spread: float = 0.0,
     rng: np.random.Generator | int,
-) -> tuple[Array, NDArray[np.intp]]:
+) -> tuple[Array, Indices]:
     """Basins of these sizes: gaps (n, n) in nats, and the true labels (n,).
 
     Args:

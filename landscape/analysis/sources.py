@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from landscape.analysis.barriers import RULES
 from landscape.analysis.basins import cut_into, find_basins
@@ -15,6 +14,7 @@ from landscape.analysis.basins.partitions.compare import adjusted_rand, rand_p_v
 from landscape.analysis.basins.partitions.matrices import disagreement
 from landscape.analysis.basins.structure import fill_unmeasured
 from landscape.analysis.gaps import gap_matrix
+from landscape.core.arrays import Array, Labels
 from landscape.core.errors import ConfigError
 from landscape.core.sentences import Agreement, agreement_sentence
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
     from landscape.records import Results
 
-
-Array = NDArray[np.float64]
-Labels = NDArray[np.intp]
 
 _LEVEL = 0.05
 

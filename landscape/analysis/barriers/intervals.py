@@ -24,7 +24,8 @@ from landscape.analysis.barriers.resamples import (
     interval,
     stretched,
 )
-from landscape.analysis.barriers.rule import RULES, Array, BarrierRule
+from landscape.analysis.barriers.rule import RULES, BarrierRule
+from landscape.core.arrays import Array, Mask
 from landscape.core.errors import ConfigError, require_known
 
 Method = Literal["directional", "percentile", "basic", "bca"]
@@ -169,9 +170,7 @@ def bootstrap_gaps(
     )
 
 
-def _at_points(
-    rule: BarrierRule, curves: Array, positions: ArrayLike, points: NDArray[np.bool_]
-) -> Array:
+def _at_points(rule: BarrierRule, curves: Array, positions: ArrayLike, points: Mask) -> Array:
     """A rule on curves (..., n_curves, n_points), each at its own points (n_curves, n_points)."""
     if points.all():
         return rule(curves, positions)
@@ -182,9 +181,7 @@ def _at_points(
     return values
 
 
-def _null_curves(
-    rule: BarrierRule, mean: Array, positions: Array, points: NDArray[np.bool_]
-) -> Array:
+def _null_curves(rule: BarrierRule, mean: Array, positions: Array, points: Mask) -> Array:
     """Curves (n_curves, n_points) without their barrier, each at its own points; 0 at others."""
     curves = np.zeros_like(mean)
     for mask in np.unique(points, axis=0):
@@ -193,7 +190,7 @@ def _null_curves(
     return curves
 
 
-def _check_points(points: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _check_points(points: ArrayLike | None, shape: tuple[int, ...]) -> Mask:
     if points is None:
         return np.ones(shape, dtype=bool)
     seen = np.asarray(points, dtype=bool)

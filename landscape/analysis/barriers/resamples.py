@@ -8,11 +8,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from landscape.analysis.barriers.rule import Array
+from landscape.core.arrays import Array
 
 Apply = Callable[[Array], Array]
 
@@ -160,7 +159,7 @@ def _quantile(ordered: Array, level: float) -> Any:
     return _quantiles(ordered, np.full((1, ordered.shape[1]), place))[0]
 
 
-def _quantiles(ordered: Array, levels: NDArray[np.float64]) -> Any:
+def _quantiles(ordered: Array, levels: Array) -> Any:
     """Linear quantiles of sorted draws (n, n_pairs) at levels (m, n_pairs), one a pair."""
     place = levels * (len(ordered) - 1)
     lower = np.floor(place).astype(int)

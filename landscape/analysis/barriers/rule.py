@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError
 
-Array = NDArray[np.float64]
 Kernel = Callable[[Array, Array], Any]
 Bound = Callable[[Array, Array, Array], tuple[float, tuple[int, ...]]]
 Corners = Callable[[Array, Array], list[int]]

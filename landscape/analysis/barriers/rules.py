@@ -9,9 +9,9 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from landscape.analysis.barriers.rule import Array, Bound, barrier_rule
+from landscape.analysis.barriers.rule import Bound, barrier_rule
+from landscape.core.arrays import Array, Indices
 
 _JUNEJA = ("Juneja et al. 2023", "2205.12411")
 
@@ -35,7 +35,7 @@ def rises_over(base: Callable[[Array, Array, Array], Array], *, anywhere: bool) 
 
 
 @lru_cache(maxsize=8)
-def _triples(n_points: int, anywhere: bool) -> NDArray[np.intp]:
+def _triples(n_points: int, anywhere: bool) -> Indices:
     """(3, n_triples) ascending points: all, or those that begin and end with the ends."""
     if anywhere:
         return np.array(list(combinations(range(n_points), 3)), np.intp).reshape(-1, 3).T

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from landscape.core.arrays import Array, Mask
 from landscape.core.errors import ConfigError
-
-Array = NDArray[np.float64]
 
 
 def check_gaps(gaps: ArrayLike) -> Array:
@@ -100,6 +99,6 @@ def check_square(values: ArrayLike, name: str, shape: tuple[int, ...] | None = N
     return (matrix + matrix.T) / 2
 
 
-def _place(mask: NDArray[np.bool_]) -> str:
+def _place(mask: Mask) -> str:
     i, j = np.argwhere(mask)[0]
     return f"models {i} and {j}"

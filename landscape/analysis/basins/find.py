@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
@@ -14,11 +14,9 @@ from landscape.analysis.basins.membership import Membership, find_membership
 from landscape.analysis.basins.noise import make_noise
 from landscape.analysis.basins.number import Evidence, decide
 from landscape.analysis.basins.spectral import choose_delta, cluster, embed, two_sides
+from landscape.core.arrays import Array, Labels
 from landscape.core.errors import ConfigError
 from landscape.core.wording import basins_sentence, why_basins
-
-Array = NDArray[np.float64]
-Labels = NDArray[np.intp]
 
 _MOST_BASINS = 8
 

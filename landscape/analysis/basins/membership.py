@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from landscape.analysis.basins.noise import Noise
 from landscape.analysis.basins.null import squares
-
-Array = NDArray[np.float64]
-Labels = NDArray[np.intp]
+from landscape.core.arrays import Array, Labels, Mask
 
 _SURE = 0.95
 
@@ -33,7 +30,7 @@ class Membership:
     probability: Array
     second: Labels
     distance: Array
-    between: NDArray[np.bool_]
+    between: Mask
 
 
 def find_membership(

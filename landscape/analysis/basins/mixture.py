@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.distance import squareform
 
-Array = NDArray[np.float64]
+from landscape.core.arrays import Array
 
 _FEWEST = 10  # gaps; a mixture of fewer says nothing
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.spatial.distance import squareform
 
 from landscape.analysis.basins.checks import check_noise
+from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError
-
-Array = NDArray[np.float64]
 
 _DRAWS = 400
 _LEVEL = 0.95

@@ -6,13 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 
 from landscape.analysis.basins.silhouette import cuts, silhouette
-
-Array = NDArray[np.float64]
-Labels = NDArray[np.intp]
+from landscape.core.arrays import Array, Labels
 
 _VALUES_AT_ONCE = 1 << 21  # gaps held at a time: 16 MB
 _LINKAGES: tuple[Literal["average", "complete"], ...] = ("average", "complete")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components, laplacian
 from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
@@ -21,9 +20,8 @@ from landscape.analysis.basins.null import (
 )
 from landscape.analysis.basins.silhouette import fewest, mean_separation, separation, silhouettes
 from landscape.analysis.basins.spectral import by_size
+from landscape.core.arrays import Array, Labels, Mask
 
-Array = NDArray[np.float64]
-Labels = NDArray[np.intp]
 Verdict = Literal["asked", "one valley", "no groups", "groups"]
 
 _LEVEL = 0.95
@@ -220,7 +218,7 @@ def bridged_groups(
     return by_size(labels)
 
 
-def n_bridges(joined: NDArray[np.bool_], labels: Labels) -> int:
+def n_bridges(joined: Mask, labels: Labels) -> int:
     """How many models are joined to more than a quarter of another group than their own.
 
     Args:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Labels = NDArray[np.intp]
+from landscape.core.arrays import Array, Labels, Mask
 
 
 def silhouette(gaps: Array, labels: Labels, k: int) -> Array:
@@ -34,7 +32,7 @@ def silhouettes(gaps: Array, labels: Labels, k: int) -> Array:
     return np.asarray(np.where(counts, nearest - within, 0) / np.where(counts, larger, 1))
 
 
-def fewest(scores: Array, eligible: NDArray[np.bool_] | bool = True) -> int:
+def fewest(scores: Array, eligible: Mask | bool = True) -> int:
     """The first of several divisions that falls short of the best by a standard error at most.
 
     Of the paired difference, over models (Breiman et al. 1984, for trees): where numbers nearly

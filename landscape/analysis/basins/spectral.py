@@ -8,10 +8,8 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
+from landscape.core.arrays import Array, Labels
 from landscape.core.errors import ConfigError
-
-Array = NDArray[np.float64]
-Labels = NDArray[np.intp]
 
 _AFFINITY_FLOOR = 1e-6  # keeps the graph connected where exp() underflows
 

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from landscape.analysis.statistics.predictors import PredictorSet, columns, rank, share_out
-
-Array = NDArray[np.float64]
+from landscape.core.arrays import Array, Mask
 
 BLOCKS = "blocks"  # the set of indicators of the blocks
 
@@ -26,10 +24,10 @@ class Design:
     """
 
     sets: Mapping[str, PredictorSet]
-    models: NDArray[np.bool_]
+    models: Mask
     n_components: Mapping[str, int]
 
-    def parts(self, training: NDArray[np.bool_] | None = None) -> dict[str, Array]:
+    def parts(self, training: Mask | None = None) -> dict[str, Array]:
         """(n, n_columns) of each set by name, as the training models (n,) decide; or all."""
         n = int(self.models.sum())
         training = np.ones(n, dtype=bool) if training is None else training
@@ -45,9 +43,7 @@ def side_by_side(parts: Mapping[str, Array], names: Sequence[str]) -> Array:
     return np.concatenate([np.empty((n, 0)), *(parts[name] for name in names)], axis=1)
 
 
-def make_design(
-    sets: Mapping[str, PredictorSet], models: NDArray[np.bool_]
-) -> tuple[Design, list[str]]:
+def make_design(sets: Mapping[str, PredictorSet], models: Mask) -> tuple[Design, list[str]]:
     """The sets cut to a third of the models (n_models,) in all, and what was done, in words.
 
     Blocks are not cut, nor counted: without all of them the test would not hold its level.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from landscape.analysis.statistics.permutation import (
     VALUES_AT_ONCE,
@@ -16,13 +16,12 @@ from landscape.analysis.statistics.permutation import (
     share_at_least,
 )
 from landscape.analysis.statistics.predictors import basis
+from landscape.core.arrays import Array, Indices, Mask
 from landscape.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
 
 _ROOM = 3  # pairs that there must be beyond the predictors
 _NOTHING = 1e-12  # share of a sum of squares that is rounding
@@ -159,9 +158,7 @@ def principal_coordinates(distances: ArrayLike, n_components: int = 2) -> Array:
     return coordinates * np.sign(coordinates[largest, np.arange(coordinates.shape[1])])
 
 
-def _semi_partial(
-    residuals: Array, y: Array, others: Array, known: NDArray[np.bool_], orders: Codes
-) -> Array:
+def _semi_partial(residuals: Array, y: Array, others: Array, known: Mask, orders: Indices) -> Array:
     """t^2 / (t^2 + pairs left) of a predictor's permuted residuals beside the others.
 
     Args:
@@ -210,7 +207,7 @@ def _semi_partial(
     return np.concatenate(found)
 
 
-def _standardize(columns: Array, cells: Codes) -> Array:
+def _standardize(columns: Array, cells: Indices) -> Array:
     """Columns less their cells' means, of variance 1; those constant in all cells exactly 0."""
     moved = center_within(columns, cells)
     moved = moved / np.maximum(np.abs(moved).max(0, initial=0), 1e-300)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import gammaln
 
 from landscape.analysis.statistics.predictors import basis
-
-Array = NDArray[np.float64]
+from landscape.core.arrays import Array
 
 
 def compare(first: Array, second: Array, confidence: float) -> tuple[Array, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from landscape.analysis.statistics.design import BLOCKS, Design, make_design, side_by_side
@@ -28,13 +28,12 @@ from landscape.analysis.statistics.regression import (
 )
 from landscape.analysis.statistics.relation import control_false_discoveries
 from landscape.analysis.statistics.scores import as_numbers
+from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError, require_known
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
 
 _ROOM = 3  # models that there must be beyond the predictors
 

@@ -7,18 +7,16 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from landscape.core.arrays import Array, Indices, Mask
 from landscape.core.errors import ConfigError
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
 
 VALUES_AT_ONCE = 1 << 21  # permuted values held at a time: 16 MB
 TIE = 1e-10  # statistics in [0, 1] that differ by less are equal but for rounding
 
 
-def block_codes(blocks: ArrayLike | None, n_models: int) -> Codes:
+def block_codes(blocks: ArrayLike | None, n_models: int) -> Indices:
     """Which block each model is in, (n_models,) numbers from 0; one block when absent.
 
     Args:
@@ -47,11 +45,11 @@ def block_codes(blocks: ArrayLike | None, n_models: int) -> Codes:
 
 
 def permute_within(
-    blocks: Codes,
+    blocks: Indices,
     n_permutations: int,
     rng: np.random.Generator,
-    kinds: Codes | None = None,
-) -> tuple[Codes, bool]:
+    kinds: Indices | None = None,
+) -> tuple[Indices, bool]:
     """Orders of the models in which each place keeps its block (Good 2005; Winkler et al. 2014).
 
     All of them where they are no more than ``n_permutations``, else as many random ones after the
@@ -83,7 +81,7 @@ def permute_within(
     return orders, False
 
 
-def restrict(orders: Codes, blocks: Codes, known: NDArray[np.bool_]) -> Codes:
+def restrict(orders: Indices, blocks: Indices, known: Mask) -> Indices:
     """The orders (n_orders, n_known) that these orders of all models give of some of them.
 
     Within each block the known models come as they come among all. Numbers are places among the
@@ -101,7 +99,7 @@ def restrict(orders: Codes, blocks: Codes, known: NDArray[np.bool_]) -> Codes:
     return restricted
 
 
-def center_within(values: Array, blocks: Codes) -> Array:
+def center_within(values: Array, blocks: Indices) -> Array:
     """Values (n_models, n_columns) less their block's mean; those all equal in it exactly 0."""
     centered = np.empty_like(values)
     for block in np.unique(blocks):
@@ -134,13 +132,13 @@ def step_down(null: Array, observed: Array) -> Array:
     return adjusted
 
 
-def _count(kinds: Codes) -> int:
+def _count(kinds: Indices) -> int:
     """How many distinct orders there are of models of these kinds."""
     repeats = np.unique(kinds, return_counts=True)[1]
     return math.factorial(len(kinds)) // math.prod(math.factorial(int(n)) for n in repeats)
 
 
-def _distinct_orders(models: Codes, kinds: Codes) -> Codes:
+def _distinct_orders(models: Indices, kinds: Indices) -> Indices:
     """Every distinct order of models of these kinds, (n_orders, n)."""
     orders = np.full((1, len(models)), -1, dtype=np.intp)
     for kind in np.unique(kinds):

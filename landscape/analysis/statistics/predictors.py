@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from landscape.core.arrays import Array, Mask
 from landscape.core.errors import ConfigError
-
-Array = NDArray[np.float64]
 
 _DEPENDENT = 1e-7  # a column of length 1 this close to the span of others says nothing new
 
@@ -61,15 +60,15 @@ def share_out(ranks: Sequence[int], most: int) -> list[int]:
     return counts
 
 
-def rank(chosen: PredictorSet, models: NDArray[np.bool_]) -> int:
+def rank(chosen: PredictorSet, models: Mask) -> int:
     """How many linearly independent columns vary among these models."""
     return len(independent(_varied(chosen, models, np.ones(int(models.sum()), dtype=bool), True)))
 
 
 def columns(
     chosen: PredictorSet,
-    models: NDArray[np.bool_],
-    training: NDArray[np.bool_],
+    models: Mask,
+    training: Mask,
     n_components: int | None,
 ) -> Array:
     """A set's columns for a regression, as the training models alone decide.
@@ -124,9 +123,7 @@ def _orthogonalize(matrix: Array) -> tuple[list[int], Array]:
     return kept, found
 
 
-def _varied(
-    chosen: PredictorSet, models: NDArray[np.bool_], training: NDArray[np.bool_], scale: bool
-) -> Array:
+def _varied(chosen: PredictorSet, models: Mask, training: Mask, scale: bool) -> Array:
     values = chosen.values[models]
     if not training.any():
         return values[:, :0]

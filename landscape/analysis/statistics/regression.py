@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from landscape.analysis.statistics.design import Design, side_by_side
 from landscape.analysis.statistics.permutation import VALUES_AT_ONCE
 from landscape.analysis.statistics.predictors import independent
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
+from landscape.core.arrays import Array, Indices
 
 _FEW = 20  # models; below, leaving one out is cheap and wastes the fewest
 _FOLDS = 10
@@ -33,7 +30,7 @@ def cross_validated(
     design: Design,
     models: Mapping[str, Sequence[str]],
     values: Array,
-    folds: Sequence[NDArray[np.intp]],
+    folds: Sequence[Indices],
 ) -> dict[str, Array]:
     """R2 on models left out of the fit, 1 - squared errors / squared errors of the training mean.
 
@@ -66,9 +63,7 @@ def cross_validated(
     return {name: np.where(varied, 1 - left / total, np.nan) for name, left in errors.items()}
 
 
-def draw_folds(
-    n: int, n_folds: int | None, rng: np.random.Generator
-) -> tuple[list[NDArray[np.intp]], int]:
+def draw_folds(n: int, n_folds: int | None, rng: np.random.Generator) -> tuple[list[Indices], int]:
     """Models left out together, and how many folds there are: see ``explain``."""
     n_folds = min(n_folds or (n if n < _FEW else _FOLDS), n)
     if n_folds == n:
@@ -78,7 +73,7 @@ def draw_folds(
 
 
 def freedman_lane(
-    reduced: Array, added: Array, values: Array, orders: Codes
+    reduced: Array, added: Array, values: Array, orders: Indices
 ) -> tuple[Array, Array]:
     """Partial R2 of added predictors, and what it is when the reduced model's residuals change.
 
@@ -104,7 +99,7 @@ def freedman_lane(
     spanned = np.concatenate([added, reduced[:, 1:]], axis=1)
     n_added = added.shape[1]
 
-    def partial(chosen: Codes) -> Array:
+    def partial(chosen: Indices) -> Array:
         # permuting the basis is permuting the residuals by the inverse: the set is the same
         moments = np.tensordot(spanned[chosen], left, (1, 0)) ** 2
         taken = moments[:, :n_added].sum(1)

@@ -14,13 +14,11 @@ from landscape.analysis.statistics.effects import compare, correlate
 from landscape.analysis.statistics.permutation import VALUES_AT_ONCE, block_codes
 from landscape.analysis.statistics.scores import as_numbers
 from landscape.analysis.statistics.significance import basin_p_values
+from landscape.core.arrays import Array, Indices
 from landscape.core.errors import ConfigError, require_known
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,7 @@ def _relate_pattern(
     names: NDArray[Any],
     largest: list[int],
     nearness: Array | None,
-    blocks: Codes | None,
+    blocks: Indices | None,
     n_resamples: int,
     confidence: float,
     rng: np.random.Generator,
@@ -207,7 +205,7 @@ def _relate_pattern(
     return found
 
 
-def _check_labels(labels: ArrayLike) -> NDArray[np.intp]:
+def _check_labels(labels: ArrayLike) -> Indices:
     values = np.asarray(labels)
     whole = values.ndim == 1 and values.size > 0 and values.dtype.kind in "iuf"
     if not (whole and np.isfinite(values).all() and (values >= 0).all() and not (values % 1).any()):

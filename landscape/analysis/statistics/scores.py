@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError, DataError
 from landscape.tasks.groups import group_rows
 
@@ -126,7 +127,7 @@ def _matthews(predictions: NDArray[Any], labels: NDArray[Any]) -> Any:
     return (right * n - guessed @ true) / np.where(spread > 0, spread, np.inf)
 
 
-def as_numbers(scores: pd.DataFrame, n_models: int, what: str) -> NDArray[np.float64]:
+def as_numbers(scores: pd.DataFrame, n_models: int, what: str) -> Array:
     """Scores (n_models, n_columns), NaN where missing.
 
     Args:

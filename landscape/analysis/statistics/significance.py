@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from landscape.analysis.statistics.permutation import (
@@ -14,15 +13,13 @@ from landscape.analysis.statistics.permutation import (
     permute_within,
     share_at_least,
 )
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
+from landscape.core.arrays import Array, Indices
 
 
 def basin_p_values(
     values: Array,
-    labels: Codes,
-    blocks: Codes | None,
+    labels: Indices,
+    blocks: Indices | None,
     n_resamples: int,
     rng: np.random.Generator,
 ) -> Array:
@@ -66,7 +63,7 @@ def _permute(members: list[Array], n_resamples: int, rng: np.random.Generator) -
 
 
 def _permute_within(
-    values: Array, labels: Codes, blocks: Codes, n_resamples: int, rng: np.random.Generator
+    values: Array, labels: Indices, blocks: Indices, n_resamples: int, rng: np.random.Generator
 ) -> Array:
     """As ``_permute``, beyond the blocks' means and exchanging models of one block only."""
     within = center_within(values, blocks)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError
 
 SLACK = 1e-12
@@ -79,7 +80,7 @@ def concentration(values: ArrayLike) -> Concentration:
     )
 
 
-def by_contribution(values: NDArray[np.float64]) -> NDArray[np.int64]:
+def by_contribution(values: Array) -> NDArray[np.int64]:
     """Rows from the largest contribution on; of equal ones the first comes first."""
     return np.argsort(-values, kind="stable")
 

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from landscape.analysis.barriers import RULES
 from landscape.analysis.barriers.contributions.concentration import SLACK
+from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError, require_known
 from landscape.records import Results, StoredDataset
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,11 @@ from landscape.analysis.barriers.contributions.concentration import (
     percent,
 )
 from landscape.analysis.barriers.contributions.peak import checked, gap_without, peak_of
+from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError
 from landscape.core.sentences import contributions_sentence
 from landscape.records import Results, StoredDataset
 from landscape.tasks.groups import group_rows
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

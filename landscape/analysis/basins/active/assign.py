@@ -5,16 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from landscape.analysis.basins.active.blocks import Blocks, basin_means, basin_medians
 from landscape.analysis.basins.active.core import Core, fit, others, score
 from landscape.analysis.basins.active.landmarks import basin_landmarks
 from landscape.analysis.basins.active.ledger import Ledger
-
-Array = NDArray[np.float64]
-Labels = NDArray[np.intp]
-Mask = NDArray[np.bool_]
+from landscape.core.arrays import Array, Labels, Mask
 
 _AT_ONCE = 8  # models in a round, where only the least certain are left
 _WIDER = 3.0  # scales

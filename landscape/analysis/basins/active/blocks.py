@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
-Labels = NDArray[np.intp]
+from landscape.core.arrays import Array
 
 _LEAST_SPREAD = 0.25  # a quarter: no block is believed to be sharper
 _FREEDOM = 4.0  # of Student's t: one gap alone never settles much

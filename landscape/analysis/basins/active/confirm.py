@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from landscape.analysis.basins.active.assign import place
 from landscape.analysis.basins.active.core import Core, others
 from landscape.analysis.basins.active.ledger import Ledger
-
-Array = NDArray[np.float64]
+from landscape.core.arrays import Array
 
 _HOLDS = 0.8  # chance groups reached .7 of the core's silhouette in simulations, true ones .93
 _FEWEST = 5  # models outside the core, below which nothing can be said

@@ -6,16 +6,13 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from landscape.analysis.basins import Basins, find_basins
 from landscape.analysis.basins.active.blocks import Blocks, fit_blocks, score_models
 from landscape.analysis.basins.active.ledger import Ledger
-
-Array = NDArray[np.float64]
-Labels = NDArray[np.intp]
+from landscape.core.arrays import Array, Labels
 
 _MOST_CANDIDATES = 8
 _LEAST_FLOOR = 1e-3  # nats

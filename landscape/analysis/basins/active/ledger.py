@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from landscape.core.arrays import Array, Indices, Mask
 from landscape.core.errors import DataError
 
-Array = NDArray[np.float64]
-Pairs = NDArray[np.intp]
 Answer = ArrayLike | tuple[ArrayLike, ArrayLike]
-Measure = Callable[[Pairs], Answer]
+Measure = Callable[[Indices], Answer]
 
 
 class Ledger:
@@ -22,12 +21,12 @@ class Ledger:
         n_models: Size of the population.
         measure: From pairs (m, 2), the lower model first, to gaps (m,) in nats, or to gaps and
             their standard errors.
-        budget: Pairs that may be measured.
+        budget: Indices that may be measured.
 
     Attributes:
         gaps: (n_models, n_models) nats, zero on the diagonal, NaN where never measured.
         errors: (n_models, n_models) standard errors alike; all 0 of an oracle that gives none.
-        left: Pairs that the budget still allows.
+        left: Indices that the budget still allows.
     """
 
     def __init__(self, n_models: int, measure: Measure, budget: int) -> None:
@@ -40,7 +39,7 @@ class Ledger:
         self._with_errors: bool | None = None
 
     @property
-    def measured(self) -> NDArray[np.bool_]:
+    def measured(self) -> Mask:
         """(n_models, n_models) bool, False on the diagonal."""
         known = ~np.isnan(self.gaps)
         np.fill_diagonal(known, False)
@@ -81,7 +80,7 @@ class Ledger:
         chosen = np.asarray(models, dtype=np.intp)
         return self.gaps[np.ix_(chosen, chosen)]
 
-    def _read(self, answer: Answer, pairs: Pairs) -> tuple[Array, Array]:
+    def _read(self, answer: Answer, pairs: Indices) -> tuple[Array, Array]:
         """Gaps and standard errors, each (m,)."""
         with_errors = isinstance(answer, tuple) and len(answer) == 2
         if self._with_errors not in (None, with_errors):

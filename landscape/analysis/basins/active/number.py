@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
@@ -13,9 +12,7 @@ from landscape.analysis.basins.active.blocks import basin_means
 from landscape.analysis.basins.active.core import Core, others
 from landscape.analysis.basins.active.ledger import Ledger
 from landscape.analysis.basins.silhouette import fewest
-
-Array = NDArray[np.float64]
-Labels = NDArray[np.intp]
+from landscape.core.arrays import Array, Labels
 
 _NOISE = 4.0  # standard errors that a gap stands above the tolerance by, among thousands
 

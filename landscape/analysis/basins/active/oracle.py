@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from landscape.analysis.barriers import bootstrap_gaps
-
-Array = NDArray[np.float64]
+from landscape.core.arrays import Array
 
 _RESAMPLES = 200
 

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from landscape.analysis.basins import Basins
 from landscape.analysis.basins.active.assign import joins_two, place
@@ -17,12 +16,8 @@ from landscape.analysis.basins.active.landmarks import basin_landmarks, take_tur
 from landscape.analysis.basins.active.ledger import Ledger
 from landscape.analysis.basins.active.nystrom import nystrom_embedding
 from landscape.analysis.basins.spectral import by_size, choose_delta
+from landscape.core.arrays import Array, Labels, Mask
 from landscape.core.sentences import active_sentence
-
-Array = NDArray[np.float64]
-Labels = NDArray[np.intp]
-Mask = NDArray[np.bool_]
-
 
 _JOINED = 4  # pairs with each of two basins before a model is said to be joined to both
 

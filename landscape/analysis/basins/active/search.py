@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from landscape.analysis.basins.active.assign import (
     assign,
@@ -28,9 +27,8 @@ from landscape.analysis.basins.active.core import (
 from landscape.analysis.basins.active.ledger import Ledger, Measure
 from landscape.analysis.basins.active.number import join_basins
 from landscape.analysis.basins.active.result import Active, summarize
+from landscape.core.arrays import Labels
 from landscape.core.errors import ConfigError
-
-Labels = NDArray[np.intp]
 
 _ALL_MEASURED = 24  # models up to which every pair is
 _SLOPE = 1.1  # pairs beyond that: this times N log2 N

@@ -7,16 +7,14 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from landscape.analysis.basins.partitions.permute import check_resamples, permute
+from landscape.core.arrays import Labels
 from landscape.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-Labels = NDArray[np.intp]
 
 
 def adjusted_rand(first: ArrayLike, second: ArrayLike) -> float:

@@ -11,14 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata, spearmanr
 
 from landscape.analysis.basins.partitions.permute import check_resamples, permute
+from landscape.core.arrays import Array, Indices
 from landscape.core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.intp]
 
 _VALUES_AT_ONCE = 1 << 21  # predictions held at a time: 16 MB
 

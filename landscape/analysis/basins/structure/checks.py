@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from landscape.analysis.basins.checks import check_square
+from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError
-
-Array = NDArray[np.float64]
 
 
 def check_gaps(gaps: ArrayLike) -> Array:

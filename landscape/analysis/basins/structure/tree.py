@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import squareform
 
 from landscape.analysis.basins.structure.checks import check_gaps
-
-Array = NDArray[np.float64]
+from landscape.core.arrays import Array
 
 
 def merge_heights(gaps: ArrayLike) -> Array:

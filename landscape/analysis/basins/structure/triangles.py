@@ -12,10 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from landscape.analysis.basins.checks import check_square
 from landscape.analysis.basins.structure.checks import check_gaps, check_numbers
 from landscape.core import sentences
+from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.intp]
 
 _ROUNDING = 1e-9  # nats by which three means may break an equality
 _WORST = 5  # triples that are listed
