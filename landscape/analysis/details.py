@@ -16,7 +16,7 @@ from landscape.analysis.barriers.contributions import (
 )
 from landscape.analysis.basins.partitions import (
     compare_partitions,
-    functional_distances,
+    disagreement,
     matrix_agreement,
 )
 from landscape.analysis.basins.structure import (
@@ -126,7 +126,7 @@ def _predictors(analysis: Analysis) -> dict[str, Any]:
         sets["weight distance"] = principal_coordinates(contents.distances, _COMPONENTS)
     data = contents.datasets[analysis.dataset]
     if not data.aggregated:
-        apart = functional_distances(data.model_predictions, data.labels)["disagreement"]
+        apart = disagreement(data.model_predictions)
         sets["functional similarity"] = principal_coordinates(apart, _COMPONENTS)
     covariates = [name for name, role in contents.score_roles.items() if role == "covariate"]
     if covariates:
@@ -148,6 +148,5 @@ def _explain_pairs(analysis: Analysis, rng: np.random.Generator) -> pd.DataFrame
         by["weight distance"] = contents.distances
     data = contents.datasets[analysis.dataset]
     if not data.aggregated:
-        by |= functional_distances(data.model_predictions, data.labels)
-        by.pop("error disagreement")
+        by["disagreement"] = disagreement(data.model_predictions)
     return pair_regression(np.abs(score[:, None] - score), by, rng=rng)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.metrics import adjusted_rand_score
 
 from landscape.analysis.barriers import RULES
 from landscape.analysis.basins import cut_into, find_basins
-from landscape.analysis.basins.partitions.compare import adjusted_rand, rand_p_value
-from landscape.analysis.basins.partitions.matrices import disagreement
+from landscape.analysis.basins.partitions import disagreement, rand_p_value
 from landscape.analysis.basins.structure import fill_unmeasured
 from landscape.analysis.gaps import gap_matrix
 from landscape.core.arrays import Array, Labels
@@ -143,7 +143,7 @@ def _against(
     cut = 0
     if 1 in (base.n_basins, other.n_basins):  # one block has nothing to compare: cut both
         cut = int(base.forced.max()) + 1
-        index = adjusted_rand(base.forced, other.forced)
+        index = float(adjusted_rand_score(base.forced, other.forced))
         p_value = rand_p_value(base.forced, other.forced)
     else:
         index, p_value = _in_table(base, other, table)

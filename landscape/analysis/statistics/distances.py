@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from landscape.analysis.basins.checks import check_square
 from landscape.analysis.statistics.permutation import (
     VALUES_AT_ONCE,
     block_codes,
@@ -65,13 +66,13 @@ def pair_regression(
     """
     import pandas as pd
 
-    target = _check_distances(response, "response")
+    target = _check_distances(response, "distances of the response")
     n = len(target)
     if not predictors:
         raise ConfigError("There are no predictors.", where="predictors")
     if n_permutations < 1:
         raise ConfigError("At least one permutation is needed.", found=n_permutations)
-    matrices = [_check_distances(m, f"predictors['{name}']", n) for name, m in predictors.items()]
+    matrices = [_check_distances(m, f"distances of {name}", n) for name, m in predictors.items()]
     generator = np.random.default_rng(0 if rng is None else rng)
     blocked = block_codes(blocks, n)
     orders, _ = permute_within(blocked, n_permutations, generator)
@@ -214,24 +215,7 @@ def _standardize(columns: Array, cells: Indices) -> Array:
     return moved / np.where(moved.any(0), moved.std(0), 1) if len(moved) else moved
 
 
-def _check_distances(values: ArrayLike, where: str, n_models: int | None = None) -> Array:
+def _check_distances(values: ArrayLike, name: str, n_models: int | None = None) -> Array:
     matrix = np.array(values, dtype=np.float64)
-    square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] and len(matrix) > 1
-    if not square or len(matrix) != (n_models or len(matrix)):
-        n = "n_models" if n_models is None else n_models
-        raise ConfigError(
-            "Distances between models must be a square matrix of them.",
-            where=where,
-            expected=f"({n}, {n})",
-            found=f"shape {matrix.shape}",
-        )
     matrix[~np.isfinite(matrix)] = np.nan
-    asymmetric = ~np.isclose(matrix, matrix.T, rtol=1e-6, atol=1e-9, equal_nan=True)
-    if asymmetric.any():
-        i, j = np.argwhere(asymmetric)[0]
-        raise ConfigError(
-            "Distances between models must be symmetric.",
-            where=f"{where}, models {i} and {j}",
-            found=f"{matrix[i, j]:.6g} and {matrix[j, i]:.6g}",
-        )
-    return (matrix + matrix.T) / 2
+    return check_square(matrix, name, None if n_models is None else (n_models, n_models))

@@ -9,7 +9,7 @@ import numpy as np
 from landscape.analysis.basins.active.blocks import Blocks, basin_means, basin_medians
 from landscape.analysis.basins.active.core import Core, fit, others, score
 from landscape.analysis.basins.active.landmarks import basin_landmarks
-from landscape.analysis.basins.active.ledger import Ledger
+from landscape.analysis.basins.active.measured import MeasuredGaps
 from landscape.core.arrays import Array, Labels, Mask
 
 _AT_ONCE = 8  # models in a round, where only the least certain are left
@@ -21,31 +21,33 @@ _TO_BE_FAR = 5  # pairs with the nearest basin before a model counts as far from
 _FAR_AT_ONCE = 4.0  # unless it lies so many scales beyond the limit
 
 
-def assign(ledger: Ledger, core: Core, *, threshold: float, most: int, reserve: int = 0) -> None:
+def assign(
+    measured: MeasuredGaps, core: Core, *, threshold: float, most: int, reserve: int = 0
+) -> None:
     """Measure each model against the core until its basin is certain.
 
     In each round a model is held against the next landmark of the basin that is likeliest so far,
     or of its rival where less is known of that one; up to four basins, against all once.
 
     Args:
-        ledger: Asked for pairs, a round at a time.
+        measured: Asked for pairs, a round at a time.
         core: With its basins.
         threshold: Log-odds of the likeliest basin against the next that make a model certain.
         most: Pairs with the core that one model may have.
         reserve: Pairs of the budget that are not touched.
     """
-    models, k = others(ledger, core), core.k
-    blocks = fit(ledger, core)
-    orders = _orders(ledger, core)
+    models, k = others(measured, core), core.k
+    blocks = fit(measured, core)
+    orders = _orders(measured, core)
     prior = np.log(core.sizes / core.sizes.sum())
-    while len(models) and ledger.left > reserve:
-        rows = ledger.gaps[np.ix_(models, core.models)]
+    while len(models) and measured.left > reserve:
+        rows = measured.gaps[np.ix_(models, core.models)]
         counts = _counts(rows, core)
-        ranked, margins = rank(score(ledger, core, models, blocks) + prior)
+        ranked, margins = rank(score(measured, core, models, blocks) + prior)
         enough = np.minimum(_ONE_BASIN if k == 1 else 1, core.sizes[ranked[:, 0]])
         certain = np.take_along_axis(counts, ranked[:, :1], 1)[:, 0] >= enough
-        certain &= (margins >= threshold) & ~joins_two(ledger, core, models, blocks)
-        labels, doubtful = place(ledger, core, models)
+        certain &= (margins >= threshold) & ~joins_two(measured, core, models, blocks)
+        labels, doubtful = place(measured, core, models)
         certain &= (labels == ranked[:, 0]) & ~doubtful
         if k <= _FEW_BASINS:
             certain &= (counts > 0).all(1)
@@ -62,7 +64,7 @@ def assign(ledger: Ledger, core: Core, *, threshold: float, most: int, reserve: 
         ]
         if not pairs:
             return
-        ledger.ask(pairs[: ledger.left - reserve])
+        measured.ask(pairs[: measured.left - reserve])
 
 
 def rank(scores: Array) -> tuple[Labels, Array]:
@@ -76,7 +78,7 @@ def rank(scores: Array) -> tuple[Labels, Array]:
     return ranked, margins
 
 
-def place(ledger: Ledger, core: Core, models: Labels) -> tuple[Labels, Mask]:
+def place(measured: MeasuredGaps, core: Core, models: Labels) -> tuple[Labels, Mask]:
     """The basin (n,) of models: the core's as it is there, of others the nearest; and if in doubt.
 
     Nearest by the mean of log(gap + tolerance), which few pairs tell well; where the mean gap, by
@@ -84,14 +86,14 @@ def place(ledger: Ledger, core: Core, models: Labels) -> tuple[Labels, Mask]:
     believed if five pairs with each are measured. Likelihoods, good to choose pairs by, favor the
     widest basin for a model that fits none.
     """
-    rows = rows_of(ledger, core, models)
+    rows = rows_of(measured, core, models)
     counts = _counts(rows, core)
     first = _nearest(np.log(rows + core.floor), core)
     second = _nearest(rows, core)
     at = np.arange(len(models))
     enough = np.minimum(counts[at, first], counts[at, second]) >= _TO_BE_FAR
     labels = np.where(enough, second, first)
-    everyone = np.full(len(ledger.gaps), -1)
+    everyone = np.full(len(measured.gaps), -1)
     everyone[core.models] = core.labels
     inside = everyone[models] >= 0
     return np.where(inside, everyone[models], labels), (first != second) & ~inside
@@ -102,31 +104,33 @@ def _nearest(values: Array, core: Core) -> Labels:
     return np.where(np.isnan(means), np.inf, means).argmin(1)
 
 
-def seem(ledger: Ledger, core: Core, models: Labels) -> Labels:
+def seem(measured: MeasuredGaps, core: Core, models: Labels) -> Labels:
     """The likeliest basin (n,) of models outside the core."""
     if not len(models):
         return models
-    return rank(score(ledger, core, models, fit(ledger, core)))[0][:, 0]
+    return rank(score(measured, core, models, fit(measured, core)))[0][:, 0]
 
 
-def joins_two(ledger: Ledger, core: Core, models: Labels, blocks: Blocks, least: int = 1) -> Mask:
+def joins_two(
+    measured: MeasuredGaps, core: Core, models: Labels, blocks: Blocks, least: int = 1
+) -> Mask:
     """Models (n,) that lie within two basins, by ``least`` pairs each, and fit both alike."""
-    even = rank(score(ledger, core, models, blocks, evenly=True))[1] < _EVEN
-    rows = rows_of(ledger, core, models)
+    even = rank(score(measured, core, models, blocks, evenly=True))[1] < _EVEN
+    rows = rows_of(measured, core, models)
     near = basin_medians(rows, core.labels, core.k) <= (
-        within_limits(ledger, core, blocks, slack=0.0) + blocks.floor
+        within_limits(measured, core, blocks, slack=0.0) + blocks.floor
     )
     near &= _counts(rows, core) >= np.minimum(least, core.sizes)
     return even & (near.sum(1) > 1)
 
 
-def within_limits(ledger: Ledger, core: Core, blocks: Blocks, slack: float = 1.0) -> Array:
+def within_limits(measured: MeasuredGaps, core: Core, blocks: Blocks, slack: float = 1.0) -> Array:
     """Nats (k,): models whose median gap to a basin is larger do not look like its own.
 
     A median of few pairs varies more than one of many: the largest that the core shows, and a
     scale more. No basin is believed to be much wider than the others: it may be two in one.
     """
-    inner = ledger.gaps[np.ix_(core.models, core.models)].copy()
+    inner = measured.gaps[np.ix_(core.models, core.models)].copy()
     np.fill_diagonal(inner, np.nan)
     own = basin_medians(inner, core.labels, core.k)[np.arange(len(inner)), core.labels]
     centers, spreads = np.diag(blocks.centers), np.diag(blocks.spreads)
@@ -141,34 +145,34 @@ def within_limits(ledger: Ledger, core: Core, blocks: Blocks, slack: float = 1.0
     return np.asarray(np.exp(limits) - blocks.floor)
 
 
-def rows_of(ledger: Ledger, core: Core, models: Labels) -> Array:
+def rows_of(measured: MeasuredGaps, core: Core, models: Labels) -> Array:
     """Gaps (n, n_core) of models to the core, NaN where not measured or of a model to itself."""
-    rows = ledger.gaps[np.ix_(models, core.models)].copy()
+    rows = measured.gaps[np.ix_(models, core.models)].copy()
     rows[models[:, None] == core.models] = np.nan
     return rows
 
 
-def find_misfits(ledger: Ledger, core: Core, *, tolerance: float, most: int) -> Labels:
+def find_misfits(measured: MeasuredGaps, core: Core, *, tolerance: float, most: int) -> Labels:
     """Models that lie farther from their likeliest basin than its own do, farthest first.
 
     By their median gap to it; a model that is not far beyond doubt is measured up to five times
     against it.
 
     Args:
-        ledger: Asked for the pairs of models in doubt.
+        measured: Asked for the pairs of models in doubt.
         core: With its basins.
         tolerance: Nats that the median gap must exceed the limit by.
         most: Models, the farthest, that are looked at.
     """
-    models = others(ledger, core)
+    models = others(measured, core)
     if not len(models):
         return models
-    blocks = fit(ledger, core)
-    limits = within_limits(ledger, core, blocks) + tolerance
-    orders = _orders(ledger, core)
+    blocks = fit(measured, core)
+    limits = within_limits(measured, core, blocks) + tolerance
+    orders = _orders(measured, core)
     while True:
-        rows = ledger.gaps[np.ix_(models, core.models)]
-        likeliest = rank(score(ledger, core, models, blocks))[0][:, 0]
+        rows = measured.gaps[np.ix_(models, core.models)]
+        likeliest = rank(score(measured, core, models, blocks))[0][:, 0]
         at = np.arange(len(models)), likeliest
         distance, counts = basin_medians(rows, core.labels, core.k)[at], _counts(rows, core)[at]
         beyond = np.log((distance + core.floor) / (limits[likeliest] + core.floor))
@@ -180,9 +184,9 @@ def find_misfits(ledger: Ledger, core: Core, *, tolerance: float, most: int) -> 
             (models[i], core.models[next(m for m in orders[likeliest[i]] if np.isnan(rows[i, m]))])
             for i in far[doubtful]
         ]
-        if not pairs or ledger.left == 0:
+        if not pairs or measured.left == 0:
             return models[far]
-        ledger.ask(pairs)
+        measured.ask(pairs)
 
 
 def certainty(n_models: int, wrong: float = 0.05) -> float:
@@ -190,8 +194,8 @@ def certainty(n_models: int, wrong: float = 0.05) -> float:
     return math.log(n_models / wrong)
 
 
-def _orders(ledger: Ledger, core: Core) -> list[Labels]:
-    return basin_landmarks(ledger.gaps[np.ix_(core.models, core.models)], core.labels)
+def _orders(measured: MeasuredGaps, core: Core) -> list[Labels]:
+    return basin_landmarks(measured.gaps[np.ix_(core.models, core.models)], core.labels)
 
 
 def _counts(rows: Array, core: Core) -> Labels:

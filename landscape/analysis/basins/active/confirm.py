@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from landscape.analysis.basins.active.assign import place
 from landscape.analysis.basins.active.core import Core, others
-from landscape.analysis.basins.active.ledger import Ledger
+from landscape.analysis.basins.active.measured import MeasuredGaps
 from landscape.core.arrays import Array
 
 _HOLDS = 0.8  # chance groups reached .7 of the core's silhouette in simulations, true ones .93
@@ -34,14 +34,14 @@ class Confirmation:
         return bool(self.outside < _HOLDS * self.inside)
 
 
-def confirm(ledger: Ledger, core: Core) -> Confirmation:
+def confirm(measured: MeasuredGaps, core: Core) -> Confirmation:
     """Mean silhouettes (Rousseeuw 1987) inside and outside the core, a model alone scoring 0."""
-    gaps = ledger.gaps[np.ix_(core.models, core.models)].copy()
+    gaps = measured.gaps[np.ix_(core.models, core.models)].copy()
     np.fill_diagonal(gaps, np.nan)
     inside = silhouettes(gaps, core.labels, core.labels)
-    models = others(ledger, core)
-    rows = ledger.gaps[np.ix_(models, core.models)]
-    outside = silhouettes(rows, core.labels, place(ledger, core, models)[0])
+    models = others(measured, core)
+    rows = measured.gaps[np.ix_(models, core.models)]
+    outside = silhouettes(rows, core.labels, place(measured, core, models)[0])
     known = outside[~np.isnan(outside)]
     return Confirmation(
         float(np.nan_to_num(inside).mean()),

@@ -11,7 +11,7 @@ from scipy.spatial.distance import squareform
 
 from landscape.analysis.basins import Basins, find_basins
 from landscape.analysis.basins.active.blocks import Blocks, fit_blocks, score_models
-from landscape.analysis.basins.active.ledger import Ledger
+from landscape.analysis.basins.active.measured import MeasuredGaps
 from landscape.core.arrays import Array, Labels
 
 _MOST_CANDIDATES = 8
@@ -52,29 +52,29 @@ class Core:
         return np.bincount(self.labels)
 
 
-def decide(ledger: Ledger, models: Labels, tolerance: float, seed: int) -> Core:
+def decide(measured: MeasuredGaps, models: Labels, tolerance: float, seed: int) -> Core:
     """The complete answer on models whose pairs are all measured."""
     at = np.ix_(models, models)
-    gaps, noise = ledger.gaps[at], ledger.errors[at]
+    gaps, noise = measured.gaps[at], measured.errors[at]
     basins = find_basins(gaps, noise=noise if noise.any() else None, tolerance=tolerance, rng=seed)
     floor = max(tolerance, _LEAST_FLOOR)
     core = Core(models, basins.labels, basins, tested=True, floor=floor)
-    return refuse_singles(ledger, core, tolerance)
+    return refuse_singles(measured, core, tolerance)
 
 
-def refuse_singles(ledger: Ledger, core: Core, tolerance: float) -> Core:
+def refuse_singles(measured: MeasuredGaps, core: Core, tolerance: float) -> Core:
     """The core with each model that is alone, but does not stand out, in the basin it is nearest.
 
     Where the core is the whole population nobody was chosen, and the complete answer stands.
     """
-    if len(core.models) == len(ledger.gaps):
+    if len(core.models) == len(measured.gaps):
         return core
-    gaps = ledger.gaps[np.ix_(core.models, core.models)]
+    gaps = measured.gaps[np.ix_(core.models, core.models)]
     while core.k > 1:
         weak = [
             int(basin)
             for basin in np.flatnonzero(core.sizes == 1)
-            if not stands_out(ledger, core, int(basin), tolerance)
+            if not stands_out(measured, core, int(basin), tolerance)
         ]
         if not weak:
             break
@@ -87,13 +87,13 @@ def refuse_singles(ledger: Ledger, core: Core, tolerance: float) -> Core:
     return core
 
 
-def stands_out(ledger: Ledger, core: Core, basin: int, tolerance: float) -> bool:
+def stands_out(measured: MeasuredGaps, core: Core, basin: int, tolerance: float) -> bool:
     """Whether one model is no basin only because it was chosen as the farthest of many.
 
     The farthest of N exponential effects stays below ln N + 3 of their means in 19 of 20
     populations; a gap to a typical model adds one mean more.
     """
-    gaps = ledger.gaps[np.ix_(core.models, core.models)]
+    gaps = measured.gaps[np.ix_(core.models, core.models)]
     others = [other for other in range(core.k) if other != basin]
     own = core.labels == basin
     medians = [np.median(gaps[np.ix_(own, core.labels == other)]) for other in others]
@@ -101,17 +101,17 @@ def stands_out(ledger: Ledger, core: Core, basin: int, tolerance: float) -> bool
     within = gaps[np.ix_(near, near)][np.triu_indices(int(near.sum()), 1)]
     if not len(within) or within.max() <= tolerance:
         return bool(min(medians) > tolerance)
-    return bool(min(medians) > within.mean() / 2 * (math.log(len(ledger.gaps)) + 4))
+    return bool(min(medians) > within.mean() / 2 * (math.log(len(measured.gaps)) + 4))
 
 
-def candidate(ledger: Ledger, core: Core) -> Core:
+def candidate(measured: MeasuredGaps, core: Core) -> Core:
     """The same models in the groups that stand out most, though not enough.
 
     Average linkage, cut where the mean silhouette is highest; a model alone scores 0.
     """
     from sklearn.metrics import silhouette_score
 
-    gaps = ledger.gaps[np.ix_(core.models, core.models)]
+    gaps = measured.gaps[np.ix_(core.models, core.models)]
     tree = linkage(squareform(gaps, checks=False), method="average")
     cuts = [
         fcluster(tree, k, criterion="maxclust") - 1
@@ -125,20 +125,20 @@ def candidate(ledger: Ledger, core: Core) -> Core:
     return replace(core, labels=labels, tested=False)
 
 
-def fit(ledger: Ledger, core: Core) -> Blocks:
+def fit(measured: MeasuredGaps, core: Core) -> Blocks:
     """What gaps within and between the core's basins look like."""
-    return fit_blocks(ledger.gaps[np.ix_(core.models, core.models)], core.labels, core.floor)
+    return fit_blocks(measured.gaps[np.ix_(core.models, core.models)], core.labels, core.floor)
 
 
-def others(ledger: Ledger, core: Core) -> Labels:
+def others(measured: MeasuredGaps, core: Core) -> Labels:
     """The models outside the core."""
-    return np.setdiff1d(np.arange(len(ledger.gaps)), core.models)
+    return np.setdiff1d(np.arange(len(measured.gaps)), core.models)
 
 
 def score(
-    ledger: Ledger, core: Core, models: Labels, blocks: Blocks, *, evenly: bool = False
+    measured: MeasuredGaps, core: Core, models: Labels, blocks: Blocks, *, evenly: bool = False
 ) -> Array:
     """Log-likelihoods (n, k) of models from their gaps to the core."""
-    rows = ledger.gaps[np.ix_(models, core.models)].copy()
+    rows = measured.gaps[np.ix_(models, core.models)].copy()
     rows[models[:, None] == core.models] = np.nan
     return score_models(rows, core.labels, blocks, evenly=evenly)

@@ -10,14 +10,14 @@ from scipy.spatial.distance import squareform
 
 from landscape.analysis.basins.active.blocks import basin_means
 from landscape.analysis.basins.active.core import Core, others
-from landscape.analysis.basins.active.ledger import Ledger
+from landscape.analysis.basins.active.measured import MeasuredGaps
 from landscape.analysis.basins.silhouette import fewest
 from landscape.core.arrays import Array, Labels
 
 _NOISE = 4.0  # standard errors that a gap stands above the tolerance by, among thousands
 
 
-def join_basins(ledger: Ledger, core: Core, labels: Labels, tolerance: float) -> Core:
+def join_basins(measured: MeasuredGaps, core: Core, labels: Labels, tolerance: float) -> Core:
     """The core with those of its basins joined that are one in the population.
 
     On few models a wide basin falls into more pieces than on many, so numbers are compared again,
@@ -25,16 +25,16 @@ def join_basins(ledger: Ledger, core: Core, labels: Labels, tolerance: float) ->
     the core. Basins that every measured gap tells apart sharply stay.
 
     Args:
-        ledger: With every answer.
+        measured: With every answer.
         core: With its basins.
         labels: (n_models,) to which of these each model seems to belong.
         tolerance: Nats below which a gap is no barrier.
     """
-    outside = others(ledger, core)
-    if core.k < 3 or len(outside) < 2 or _sharp(ledger, labels, tolerance):
+    outside = others(measured, core)
+    if core.k < 3 or len(outside) < 2 or _sharp(measured, labels, tolerance):
         return core
     sizes = np.bincount(labels, minlength=core.k).astype(np.intp)
-    within = mean_gaps(ledger.gaps, core.models, labels)
+    within = mean_gaps(measured.gaps, core.models, labels)
     between = np.array([within[core.labels == basin].mean(0) for basin in range(core.k)])
     apart = (between + between.T) / 2
     np.fill_diagonal(apart, 0)
@@ -43,7 +43,7 @@ def join_basins(ledger: Ledger, core: Core, labels: Labels, tolerance: float) ->
         (fcluster(tree, k, criterion="maxclust") - 1).astype(np.intp) for k in range(2, core.k + 1)
     ]
     # the core's own gaps would favor the pieces that were found in them
-    distances = basin_means(ledger.gaps[np.ix_(outside, core.models)], core.labels, core.k)
+    distances = basin_means(measured.gaps[np.ix_(outside, core.models)], core.labels, core.k)
     distances = np.where(np.isnan(distances), between[labels[outside]], distances)
     scores = [silhouettes_of_joined(distances, labels[outside], sizes, cut) for cut in cuts]
     joined = cuts[fewest(np.array(scores))]
@@ -99,10 +99,10 @@ def silhouettes_of_joined(distances: Array, own: Labels, sizes: Labels, joined: 
     return np.asarray(scores)
 
 
-def _sharp(ledger: Ledger, labels: Labels, tolerance: float) -> bool:
+def _sharp(measured: MeasuredGaps, labels: Labels, tolerance: float) -> bool:
     """Whether every measured gap between basins is a barrier and none within is."""
-    first, second = np.nonzero(np.triu(ledger.measured))
-    gaps, errors = ledger.gaps[first, second], ledger.errors[first, second]
+    first, second = np.nonzero(np.triu(measured.mask))
+    gaps, errors = measured.gaps[first, second], measured.errors[first, second]
     same = labels[first] == labels[second]
     barrier = gaps - _NOISE * errors > tolerance
     return bool((gaps[same] <= tolerance).all() and barrier[~same].all())

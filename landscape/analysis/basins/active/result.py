@@ -13,7 +13,7 @@ from landscape.analysis.basins.active.blocks import complete_gaps
 from landscape.analysis.basins.active.confirm import Confirmation
 from landscape.analysis.basins.active.core import Core, fit, score
 from landscape.analysis.basins.active.landmarks import basin_landmarks, take_turns
-from landscape.analysis.basins.active.ledger import Ledger
+from landscape.analysis.basins.active.measured import MeasuredGaps
 from landscape.analysis.basins.active.nystrom import nystrom_embedding
 from landscape.analysis.basins.spectral import by_size, choose_delta
 from landscape.core.arrays import Array, Labels, Mask
@@ -30,51 +30,35 @@ class Active:
         labels: (n_models,) basin of each model; basin 0 is the largest (of equals, the one with
             the first model).
         n_basins: How many; 1 is an answer.
-        measured: (n_models, n_models) bool, False on the diagonal.
         gaps: (n_models, n_models) nats, zero on the diagonal, NaN where never measured.
-        errors: (n_models, n_models) standard errors alike, 0 of an oracle that gives none.
         completed: (n_models, n_models) nats, the unmeasured ones filled by what the basins'
             measured pairs say. For drawing and never for a test: they show the basins that filled
             them.
         n_measured: Pairs.
         share: Of all pairs, in [0, 1].
         core: (n_core,) models all of whose pairs with each other are measured.
-        landmarks: (n_landmarks,) well-spread models of the core.
-        embedding: (n_models, max(2, n_basins)) Nystrom's from the landmarks, first component kept.
-        delta: The scale of its affinity in nats, the median of the landmarks' gaps.
-        margins: (n_models,) log-odds of each model's basin against the next best; inf for one
-            basin, below 0 where the embedding or the core says otherwise than the log-odds.
-        threshold: The margin that makes a model certain.
-        uncertain: (n_models,) bool: the margin is smaller, the model is joined to two basins alike,
-            or it lies apart and no pairs were left to find out whether in a basin of its own.
+        uncertain: (n_models,) bool: the log-odds of its basin against the next best are small, the
+            model is joined to two basins alike, or it lies apart and no pairs were left to find out
+            whether in a basin of its own.
         basins: The complete answer on the core, models in its order. It has as many basins, unless
             models outside the core refuted them or one of a single model did not stand out.
-        confirmation: How the groups of the core fare outside it; None for one.
         reason: One plain sentence.
     """
 
     labels: Labels
     n_basins: int
-    measured: Mask
     gaps: Array
-    errors: Array
     completed: Array
     n_measured: int
     share: float
     core: Labels
-    landmarks: Labels
-    embedding: Array
-    delta: float
-    margins: Array
-    threshold: float
     uncertain: Mask
     basins: Basins
-    confirmation: Confirmation | None
     reason: str
 
 
 def summarize(
-    ledger: Ledger,
+    measured: MeasuredGaps,
     core: Core,
     found: Confirmation | None,
     *,
@@ -85,40 +69,26 @@ def summarize(
     """Labels for all models from what was measured.
 
     Args:
-        ledger: With every answer.
+        measured: With every answer.
         core: With its basins; one where those of the complete answer were refuted.
         found: How the groups of the core fare outside it, where there are several.
         apart: Models for whose test no pairs were left.
         n_random: Models of the core that were drawn at random.
         threshold: Log-odds that make a model certain.
     """
-    n, k = len(ledger.gaps), core.k
+    n, k = len(measured.gaps), core.k
     everyone = np.arange(n)
-    blocks = fit(ledger, core)
-    scores = score(ledger, core, everyone, blocks)
-    labels, doubtful = place(ledger, core, everyone)
-    bridges = joins_two(ledger, core, everyone, blocks, _JOINED)
+    blocks = fit(measured, core)
+    scores = score(measured, core, everyone, blocks)
+    labels, doubtful = place(measured, core, everyone)
+    bridges = joins_two(measured, core, everyone, blocks, _JOINED)
     bridges &= np.bincount(labels, ~bridges, k)[labels] > 0  # no basin is of bridges alone
     if len(core.models) == n:  # the complete answer has placed them
         bridges[:] = False
-    completed = complete_gaps(ledger.gaps, labels)
-    landmarks = _choose_landmarks(ledger, core, bridges)
-    between = ledger.gaps[np.ix_(landmarks, landmarks)]
-    delta = choose_delta(between[np.triu_indices(len(landmarks), 1)], "median")[0]
-    # each landmark stands for its share of the basin
-    clear = np.where(bridges, 0.0, 1.0)
-    size = np.maximum(np.bincount(labels, clear, k), 1)
-    size /= np.maximum(np.bincount(labels[landmarks], None, k), 1)
-    embedding = nystrom_embedding(
-        completed[:, landmarks],
-        landmarks,
-        delta=delta,
-        weights=size[labels[landmarks]],
-        n_components=max(2, k),
-    )
+    completed = complete_gaps(measured.gaps, labels)
     if k > 1 and bridges.any():
-        labels = np.where(bridges, _nearest(embedding[:, :k], labels, ~bridges), labels)
-        completed = complete_gaps(ledger.gaps, labels)
+        labels = _place_bridges(measured, core, labels, completed, bridges)
+        completed = complete_gaps(measured.gaps, labels)
     margins = np.full(n, np.inf)
     if k > 1:
         own = scores[everyone, labels]
@@ -128,25 +98,17 @@ def summarize(
     uncertain[apart] = True
     if len(core.models) == n:
         uncertain[:] = False
-    n_measured, every = int(ledger.measured.sum()) // 2, n * (n - 1) // 2
+    n_measured, every = int(measured.mask.sum()) // 2, n * (n - 1) // 2
     return Active(
         labels=by_size(labels),
         n_basins=k,
-        measured=ledger.measured,
-        gaps=ledger.gaps,
-        errors=ledger.errors,
+        gaps=measured.gaps,
         completed=completed,
         n_measured=n_measured,
         share=n_measured / every,
         core=core.models,
-        landmarks=landmarks,
-        embedding=embedding,
-        delta=delta,
-        margins=margins,
-        threshold=threshold,
         uncertain=uncertain,
         basins=core.basins,
-        confirmation=found,
         reason=active_sentence(
             k,
             n_models=n,
@@ -164,20 +126,35 @@ def summarize(
     )
 
 
-def _choose_landmarks(ledger: Ledger, core: Core, bridges: Mask) -> Labels:
+def _place_bridges(
+    measured: MeasuredGaps, core: Core, labels: Labels, completed: Array, bridges: Mask
+) -> Labels:
+    """The labels (n_models,), of bridges those of the nearest centroid in Nystrom's embedding."""
+    k = core.k
+    landmarks = _choose_landmarks(measured, core, bridges)
+    between = measured.gaps[np.ix_(landmarks, landmarks)]
+    delta = choose_delta(between[np.triu_indices(len(landmarks), 1)], "median")[0]
+    # each landmark stands for its share of the basin
+    size = np.maximum(np.bincount(labels, ~bridges, k), 1)
+    size /= np.maximum(np.bincount(labels[landmarks], None, k), 1)
+    embedding = nystrom_embedding(
+        completed[:, landmarks],
+        landmarks,
+        delta=delta,
+        weights=size[labels[landmarks]],
+        n_components=k,
+    )
+    centroids = [embedding[~bridges & (labels == basin)].mean(0) for basin in range(k)]
+    nearest = ((embedding[:, None] - np.array(centroids)) ** 2).sum(2).argmin(1)
+    return np.where(bridges, nearest, labels)
+
+
+def _choose_landmarks(measured: MeasuredGaps, core: Core, bridges: Mask) -> Labels:
     """As many as basins and log2 N more, each basin's in turn; none joined to two if it can be."""
-    n_landmarks = core.k + math.ceil(math.log2(len(ledger.gaps)))
-    orders = basin_landmarks(ledger.gaps[np.ix_(core.models, core.models)], core.labels)
+    n_landmarks = core.k + math.ceil(math.log2(len(measured.gaps)))
+    orders = basin_landmarks(measured.gaps[np.ix_(core.models, core.models)], core.labels)
     models = [core.models[order] for order in orders]
     clear = [group[~bridges[group]] for group in models]
     return take_turns(
         [few if len(few) else group for few, group in zip(clear, models, strict=True)], n_landmarks
     )
-
-
-def _nearest(embedding: Array, labels: Labels, clear: Mask) -> Labels:
-    """(n_models,) the basin whose centroid, of clear models, is nearest."""
-    centroids = np.array(
-        [embedding[clear & (labels == basin)].mean(0) for basin in range(labels.max() + 1)]
-    )
-    return ((embedding[:, None] - centroids) ** 2).sum(2).argmin(1)

@@ -24,7 +24,7 @@ from landscape.analysis.basins.active.core import (
     others,
     refuse_singles,
 )
-from landscape.analysis.basins.active.ledger import Ledger, Measure
+from landscape.analysis.basins.active.measured import Measure, MeasuredGaps
 from landscape.analysis.basins.active.number import join_basins
 from landscape.analysis.basins.active.result import Active, summarize
 from landscape.core.arrays import Labels
@@ -124,7 +124,7 @@ def find_basins_actively(
     every = n_models * (n_models - 1) // 2
     allowed = _check(n_models, budget, tolerance)
     generator = np.random.default_rng(rng)
-    ledger = Ledger(n_models, measure, allowed)
+    measured = MeasuredGaps(n_models, measure, allowed)
     n_random = n_models if allowed == every else _core_size(_CORE_SHARE * allowed)
     setting = _Setting(
         order=generator.permutation(n_models),
@@ -138,20 +138,20 @@ def find_basins_actively(
         seed=int(generator.integers(2**31)),
     )
     sample = np.sort(setting.order[:n_random])
-    ledger.ask_all(sample)
-    core = decide(ledger, sample, tolerance, setting.seed)
-    core, apart = _widen(ledger, core, setting)
-    _assign(ledger, core, setting)
+    measured.ask_all(sample)
+    core = decide(measured, sample, tolerance, setting.seed)
+    core, apart = _widen(measured, core, setting)
+    _assign(measured, core, setting)
     everyone = np.arange(n_models)
-    joined = join_basins(ledger, core, place(ledger, core, everyone)[0], tolerance)
+    joined = join_basins(measured, core, place(measured, core, everyone)[0], tolerance)
     if joined.k < core.k:
-        core, apart = refuse_singles(ledger, joined, tolerance), apart[:0]
-        _assign(ledger, core, setting)
-    found = confirm(ledger, core) if core.k > 1 else None
+        core, apart = refuse_singles(measured, joined, tolerance), apart[:0]
+        _assign(measured, core, setting)
+    found = confirm(measured, core) if core.k > 1 else None
     if found is not None and found.refuted:
         core, apart = replace(core, labels=np.zeros_like(core.labels)), apart[:0]
     return summarize(
-        ledger,
+        measured,
         core,
         found,
         apart=apart,
@@ -165,20 +165,20 @@ def _core_size(n_pairs: float) -> int:
     return max(_LEAST_CORE, int((1 + math.sqrt(1 + 8 * n_pairs)) / 2))
 
 
-def _widen(ledger: Ledger, first: Core, setting: _Setting) -> tuple[Core, Labels]:
+def _widen(measured: MeasuredGaps, first: Core, setting: _Setting) -> tuple[Core, Labels]:
     """The core with all basins found, and the models for whose test no pairs were left."""
     core = first
-    gaps = ledger.gaps[np.ix_(first.models, first.models)]
-    if first.k == 1 and len(gaps) < len(ledger.gaps) and gaps.max() > setting.tolerance:
-        core = candidate(ledger, first)
+    gaps = measured.gaps[np.ix_(first.models, first.models)]
+    if first.k == 1 and len(gaps) < len(measured.gaps) and gaps.max() > setting.tolerance:
+        core = candidate(measured, first)
     tried: set[int] = set()
     reserve = setting.reserve
     for _ in range(_TURNS):
         held = 0 if core.tested else setting.held
-        _assign(ledger, core, setting, max(reserve, held))
+        _assign(measured, core, setting, max(reserve, held))
         reserve = 0
         far = find_misfits(
-            ledger,
+            measured,
             core,
             tolerance=setting.tolerance,
             most=len(tried) + 2 * setting.misfits,
@@ -186,9 +186,9 @@ def _widen(ledger: Ledger, first: Core, setting: _Setting) -> tuple[Core, Labels
         far = np.array([model for model in far if model not in tried], dtype=np.intp)
         kept, extra = core.models, far[: setting.misfits]
         if not core.tested and not len(far):
-            kept = _even_out(ledger, core, setting)
-            extra = _larger(ledger, core, setting)
-        while len(extra) and ledger.price(np.append(kept, extra)) > ledger.left - held:
+            kept = _even_out(measured, core, setting)
+            extra = _larger(measured, core, setting)
+        while len(extra) and measured.price(np.append(kept, extra)) > measured.left - held:
             extra = extra[:-1]
         if not len(extra):
             if core.tested:
@@ -197,10 +197,10 @@ def _widen(ledger: Ledger, first: Core, setting: _Setting) -> tuple[Core, Labels
             continue
         tried.update(map(int, extra))
         wider = np.append(kept, extra)
-        ledger.ask_all(wider)
-        again = decide(ledger, wider, setting.tolerance, setting.seed)
+        measured.ask_all(wider)
+        again = decide(measured, wider, setting.tolerance, setting.seed)
         if not core.tested:
-            rejected = candidate(ledger, again) if len(far) else first
+            rejected = candidate(measured, again) if len(far) else first
             core = again if again.k > 1 else rejected
         elif again.k > core.k or _has_new(again, extra):
             core = again
@@ -209,9 +209,9 @@ def _widen(ledger: Ledger, first: Core, setting: _Setting) -> tuple[Core, Labels
     return (core if core.tested else first), np.empty(0, dtype=np.intp)
 
 
-def _assign(ledger: Ledger, core: Core, setting: _Setting, reserve: int = 0) -> None:
+def _assign(measured: MeasuredGaps, core: Core, setting: _Setting, reserve: int = 0) -> None:
     assign(
-        ledger,
+        measured,
         core,
         threshold=setting.threshold if core.tested else _ROUGH,
         most=core.k + (setting.most if core.tested else 3),
@@ -225,25 +225,25 @@ def _has_new(core: Core, models: Labels) -> bool:
     return core.k > 1 and any(new)
 
 
-def _even_out(ledger: Ledger, core: Core, setting: _Setting) -> Labels:
+def _even_out(measured: MeasuredGaps, core: Core, setting: _Setting) -> Labels:
     """The core without models joined to two groups, as far as it has more than its share.
 
     Few models that happen to be among few others hide groups that stand apart in the population.
     """
-    outside = others(ledger, core)
-    blocks = fit(ledger, core)
-    share = joins_two(ledger, core, outside, blocks).mean() if len(outside) else 1.0
-    inside = np.flatnonzero(joins_two(ledger, core, core.models, blocks))
+    outside = others(measured, core)
+    blocks = fit(measured, core)
+    share = joins_two(measured, core, outside, blocks).mean() if len(outside) else 1.0
+    inside = np.flatnonzero(joins_two(measured, core, core.models, blocks))
     return np.delete(core.models, inside[round(share * len(core.models)) :])
 
 
-def _larger(ledger: Ledger, core: Core, setting: _Setting) -> Labels:
+def _larger(measured: MeasuredGaps, core: Core, setting: _Setting) -> Labels:
     """Random models that bring each group to three, as far as they can, and the core to its most.
 
     Few models decide little: three of each of eight groups do, and so do more of two.
     """
     outside = setting.order[~np.isin(setting.order, core.models)]
-    basins = seem(ledger, core, outside)
+    basins = seem(measured, core, outside)
     wanted = [
         outside[basins == basin][: max(0, _MEMBERS - size)] for basin, size in enumerate(core.sizes)
     ]

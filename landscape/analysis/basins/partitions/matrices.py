@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata, spearmanr
 
-from landscape.analysis.basins.partitions.permute import check_resamples, permute
+from landscape.analysis.basins.checks import check_square
+from landscape.analysis.basins.partitions.permute import permute
 from landscape.core.arrays import Array, Indices
-from landscape.core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-_VALUES_AT_ONCE = 1 << 21  # predictions held at a time: 16 MB
+_VALUES_AT_ONCE = 1 << 21  # predictions in memory at a time: 16 MB
 
 
 def matrix_agreement(
@@ -37,9 +36,8 @@ def matrix_agreement(
 
     Returns:
         A row a pair of matrices: ``first``, ``second``, ``n_pairs`` measured in both, ``spearman``
-        over these (NaN where a matrix is constant), ``low`` and ``high`` NaN (pairs share models,
-        so that no interval of independent pairs holds), and ``p_value`` of Mantel's test (1967):
-        rows and columns of one matrix permuted together, two-sided (twice the smaller side), exact
+        over these (NaN where a matrix is constant), and ``p_value`` of Mantel's test (1967): rows
+        and columns of one matrix permuted together, two-sided (twice the smaller side), exact
         where the permutations are not more than ``n_resamples``; NaN where a pair is missing.
 
     Raises:
@@ -47,12 +45,13 @@ def matrix_agreement(
     """
     import pandas as pd
 
-    check_resamples(n_resamples)
     generator = np.random.default_rng(0 if rng is None else rng)
-    checked = _check_matrices(matrices)
-    columns = ["first", "second", "n_pairs", "spearman", "low", "high", "p_value"]
+    checked: dict[str, Array] = {}
+    for name, values in matrices.items():
+        shape = next(iter(checked.values())).shape if checked else None
+        checked[name] = check_square(values, f"distances by {name}", shape)
     rows: list[list[Any]] = []
-    for (one, a), (other, b) in combinations(checked.items(), 2):
+    for (first, a), (second, b) in combinations(checked.items(), 2):
         i, j = np.triu_indices(len(a), 1)
         x, y = a[i, j], b[i, j]
         known = ~(np.isnan(x) | np.isnan(y))
@@ -61,35 +60,8 @@ def matrix_agreement(
             rho = float(spearmanr(x[known], y[known]).statistic)
             if known.all():
                 p_value = _mantel(x, y, i, j, n_resamples, generator)
-        rows.append([one, other, int(known.sum()), rho, np.nan, np.nan, p_value])
-    return pd.DataFrame(rows, columns=columns)
-
-
-def functional_distances(predictions: ArrayLike, labels: ArrayLike) -> dict[str, Array]:
-    """How differently models behave on the same examples.
-
-    Args:
-        predictions: (n_models, n_examples) classes.
-        labels: (n_examples,) classes.
-
-    Returns:
-        Shares of examples, (n_models, n_models) in [0, 1]: ``disagreement``, on which two models
-        predict differently, and ``error disagreement``, on which one is right and one is wrong.
-
-    Raises:
-        DataError: Shapes that do not match, or no examples.
-    """
-    guesses, truth = np.asarray(predictions), np.asarray(labels)
-    if truth.ndim != 1 or guesses.ndim != 2 or guesses.shape[1] != len(truth) or not len(truth):
-        raise DataError(
-            "Predictions and labels do not match.",
-            expected="(n_models, n_examples) and (n_examples,), n_examples > 0",
-            found=f"{guesses.shape} and {truth.shape}",
-        )
-    return {
-        "disagreement": disagreement(guesses),
-        "error disagreement": disagreement(guesses == truth),
-    }
+        rows.append([first, second, int(known.sum()), rho, p_value])
+    return pd.DataFrame(rows, columns=["first", "second", "n_pairs", "spearman", "p_value"])
 
 
 def disagreement(values: NDArray[Any]) -> Array:
@@ -118,19 +90,3 @@ def _mantel(
         return ranks[order[..., i], order[..., j]] @ other
 
     return permute(product, n, len(i), "two-sided", n_resamples, rng)
-
-
-def _check_matrices(matrices: Mapping[str, ArrayLike]) -> dict[str, Array]:
-    checked = {name: np.asarray(values, dtype=np.float64) for name, values in matrices.items()}
-    for name, matrix in checked.items():
-        n = next(iter(checked.values())).shape[0] if matrix.ndim else 0
-        if matrix.shape != (n, n):
-            raise ConfigError(
-                "The matrices do not match.",
-                where=name,
-                expected=f"({n}, {n}), as the first one's models",
-                found=f"shape {matrix.shape}",
-            )
-        if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=1e-9, equal_nan=True):
-            raise ConfigError("A matrix of distances must be symmetric.", where=name)
-    return checked

@@ -30,7 +30,12 @@ def permute(
         alternative: ``greater``, or ``two-sided`` for twice the smaller side.
         n_resamples: How many permutations at most.
         rng: A generator or a seed; seed 0 when absent.
+
+    Raises:
+        ConfigError: No resamples.
     """
+    if n_resamples < 1:
+        raise ConfigError("At least one resample is needed.", found=n_resamples)
     models: Any = (np.arange(n),)
     test = permutation_test(
         models,
@@ -44,13 +49,3 @@ def permute(
         rng=np.random.default_rng(0 if rng is None else rng),
     )
     return float(test.pvalue)
-
-
-def check_resamples(n_resamples: int) -> None:
-    """Refuse fewer than one.
-
-    Raises:
-        ConfigError: No resamples.
-    """
-    if n_resamples < 1:
-        raise ConfigError("At least one resample is needed.", found=n_resamples)

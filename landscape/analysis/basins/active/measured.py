@@ -14,7 +14,7 @@ Answer = ArrayLike | tuple[ArrayLike, ArrayLike]
 Measure = Callable[[Indices], Answer]
 
 
-class Ledger:
+class MeasuredGaps:
     """Measured gaps, and the only way to measure more: no pair twice, none beyond the budget.
 
     Args:
@@ -39,7 +39,7 @@ class Ledger:
         self._with_errors: bool | None = None
 
     @property
-    def measured(self) -> Mask:
+    def mask(self) -> Mask:
         """(n_models, n_models) bool, False on the diagonal."""
         known = ~np.isnan(self.gaps)
         np.fill_diagonal(known, False)
