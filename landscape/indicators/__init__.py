@@ -1,6 +1,6 @@
 """What is measured at points of weight space, one module an indicator; the loss is the first."""
 
-from landscape.indicators import calibrated_loss, loss
+from landscape.core.registry import load_modules
 from landscape.indicators.registry import (
     INDICATORS,
     Indicator,
@@ -10,13 +10,13 @@ from landscape.indicators.registry import (
     read_indicator,
 )
 
+load_modules(__name__, __path__)
+
 __all__ = [
     "INDICATORS",
     "Indicator",
     "Quantity",
     "Reading",
-    "calibrated_loss",
     "indicator",
-    "loss",
     "read_indicator",
 ]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, SerializeAsAny, field_serializer, field_validator
 
 from landscape.core.errors import ConfigError
+from landscape.core.registry import load_plugins
 from landscape.core.schema import Device, Name, PathText, Seed, Strict, read_yaml, validate
 from landscape.indicators import Indicator, read_indicator
 from landscape.paths.kinds import Curve, PathKind, read_path
@@ -187,6 +188,7 @@ def load_config(path: Path) -> ExperimentConfig:
         ConfigError: Every problem in one message, with the nearest key for an unknown one; an
             ``out`` that cannot be a folder.
     """
+    load_plugins()
     config = validate(ExperimentConfig, read_yaml(path), path)
     if config.out is not None:
         _check_folder(path.absolute().parent / config.out, f"out of {path}")

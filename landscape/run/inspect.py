@@ -61,7 +61,7 @@ def describe(path: Path) -> str:
         lines += ["", f"  {'path or surface':<36} {'kind':<8} {'points':>11}  between"]
     for points in contents.points.values():
         share = f"{int(points.evaluated.sum())} of {points.evaluated.size}"
-        between = points.notes.get("between") or points.notes.get("through") or points.models
+        between = points.notes.get("models") or points.models
         lines.append(f"  {points.name:<36} {points.kind:<8} {share:>11}  {', '.join(between)}")
     width = max(map(len, ("model", *contents.models)))
     lines += ["", f"  {'model':<{width}}  {'seed':>6} {'step':>7}  {'sha256':<12}  reference"]

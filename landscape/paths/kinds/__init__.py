@@ -1,6 +1,6 @@
 """What ``paths:`` in a configuration may name, one module a kind or a few that are alike."""
 
-from landscape.paths.kinds import bezier, chain, layers, line, surfaces
+from landscape.core.registry import load_modules
 from landscape.paths.kinds.registry import (
     PATH_KINDS,
     Curve,
@@ -10,10 +10,12 @@ from landscape.paths.kinds.registry import (
     Spanned,
     Trained,
     Trainer,
+    TrainingConfig,
     path_kind,
     read_path,
 )
-from landscape.paths.kinds.surfaces import Surface
+
+load_modules(__name__, __path__)
 
 __all__ = [
     "PATH_KINDS",
@@ -22,14 +24,9 @@ __all__ = [
     "Part",
     "PathKind",
     "Spanned",
-    "Surface",
     "Trained",
     "Trainer",
-    "bezier",
-    "chain",
-    "layers",
-    "line",
+    "TrainingConfig",
     "path_kind",
     "read_path",
-    "surfaces",
 ]

@@ -17,6 +17,7 @@ from landscape.paths.kinds.registry import (
     Spanned,
     Trained,
     Trainer,
+    TrainingConfig,
     path_kind,
 )
 
@@ -66,7 +67,7 @@ class AutoNebConfig(Curve):
     between: Literal["largest_gap"] | tuple[str, str] = "largest_gap"
     cycles: int = Field(default=3, ge=1, le=1000)
     max_pivots: int = Field(default=7, ge=1, le=1000)
-    fit: FitConfig = FitConfig()
+    fit: TrainingConfig = TrainingConfig()
 
     text = "AutoNEB path"
     source = "arXiv:1803.00885"

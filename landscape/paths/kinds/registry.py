@@ -21,28 +21,38 @@ from landscape.core.schema import Name, Seed, Strict, validate
 Params = Mapping[str, Tensor]
 
 
-class FitConfig(Strict):
-    """How control points are trained, on the task's training data.
+class TrainingConfig(Strict):
+    """How points are trained, on the task's training data.
 
     Attributes:
         examples: Training examples in a stratified sample; all when null.
         batch_size: Examples a step.
         steps: Of the optimiser; of one cycle of AutoNEB.
-        points_per_step: Values of t a step.
         learning_rate: The peak.
         precision: bf16 means autocast; the weights stay fp32.
-        seed: Of the sample, the order of the batches and the values of t.
+        seed: Of the sample, the order of the batches and whatever else is drawn.
     """
 
     examples: int | None = Field(default=4000, ge=2)
     batch_size: int = Field(default=32, gt=0)
     steps: int = Field(default=300, gt=0)
-    points_per_step: int = Field(default=1, gt=0, le=1001)
-    optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = Field(default=1e-4, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
     precision: Literal["fp32", "bf16"] = "fp32"
     seed: Seed = 0
+
+
+class FitConfig(TrainingConfig):
+    """How the control points of a curve are trained.
+
+    Attributes:
+        points_per_step: Values of t a step.
+        optimizer: With momentum, if sgd.
+        weight_decay: Of the optimiser.
+    """
+
+    points_per_step: int = Field(default=1, gt=0, le=1001)
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    weight_decay: float = Field(default=0.0, ge=0)
 
 
 class Geometry(Protocol):
@@ -141,12 +151,20 @@ class Trainer(Protocol):
         ...
 
     def find_path(
-        self, ends: Sequence[Params], cycles: int, max_pivots: int, fit: FitConfig
+        self, ends: Sequence[Params], cycles: int, max_pivots: int, fit: TrainingConfig
     ) -> Trained:
         """The pivots of AutoNEB (arXiv:1803.00885)."""
         ...
 
-    def fit_simplex(self, vertices: Sequence[Params], connect: int, fit: FitConfig) -> Trained:
+    def fit_simplex(
+        self,
+        vertices: Sequence[Params],
+        fit: TrainingConfig,
+        *,
+        connect: int,
+        samples_per_step: int,
+        volume_weight: float,
+    ) -> Trained:
         """Connecting vertices (arXiv:2102.13042)."""
         ...
 

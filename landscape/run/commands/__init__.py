@@ -1,6 +1,8 @@
 """The command line: a function a command, registered by ``app.command``."""
 
-from landscape.run.commands import importing, measure, read
+from landscape.core.registry import load_modules
 from landscape.run.commands.app import app, main
 
-__all__ = ["app", "importing", "main", "measure", "read"]
+load_modules(__name__, __path__)
+
+__all__ = ["app", "main"]

@@ -161,8 +161,10 @@ def indicators() -> None:
 def analysis_of(store: Path, rule: str | None = None, focus: str | None = None) -> Analysis:
     """What a store says, by its own options or these."""
     from landscape.analysis.analysis import analysis_options, analyze
+    from landscape.core.registry import load_plugins
     from landscape.records import read_store
 
+    load_plugins()
     contents = read_store(store)
     options = analysis_options(contents)
     return analyze(

@@ -16,7 +16,7 @@ from torch import nn
 from landscape.checkpoints import Population, build_model, load_tokenizer
 from landscape.core.errors import ConfigError
 from landscape.core.files import replacing
-from landscape.paths.kinds import FitConfig, Part, PathKind, Trained
+from landscape.paths.kinds import FitConfig, Part, PathKind, Trained, TrainingConfig
 from landscape.paths.kinds.registry import Params
 from landscape.records.writing import writing
 from landscape.run.inputs import Experiment
@@ -24,6 +24,7 @@ from landscape.tasks import load_examples, sample_examples
 from landscape.tasks.batches import tokenize
 from landscape.training import Fit, Neb, find_path, fit_curve
 from landscape.training.loop import batch_rows
+from landscape.training.simplexes import SimplexFit, fit_simplex
 from landscape.training.trace import Convergence
 
 Report = Callable[[str], None]
@@ -118,7 +119,7 @@ class _Trainer:
         return _trained(curve.anchors, curve.convergence)
 
     def find_path(
-        self, ends: Sequence[Params], cycles: int, max_pivots: int, fit: FitConfig
+        self, ends: Sequence[Params], cycles: int, max_pivots: int, fit: TrainingConfig
     ) -> Trained:
         rates = [fit.learning_rate] * (cycles - 1) + [fit.learning_rate / 3]
         neb = Neb(
@@ -132,8 +133,33 @@ class _Trainer:
         path = find_path(self._model(), ends, batches, probe, neb, **self._settings())
         return _trained(path.anchors, path.convergence)
 
-    def fit_simplex(self, vertices: Sequence[Params], connect: int, fit: FitConfig) -> Trained:
-        raise NotImplementedError
+    def fit_simplex(
+        self,
+        vertices: Sequence[Params],
+        fit: TrainingConfig,
+        *,
+        connect: int,
+        samples_per_step: int,
+        volume_weight: float,
+    ) -> Trained:
+        settings = SimplexFit(
+            steps=fit.steps,
+            samples_per_step=samples_per_step,
+            learning_rate=fit.learning_rate,
+            volume_weight=volume_weight,
+            precision=fit.precision,
+            seed=fit.seed,
+        )
+        simplex = fit_simplex(
+            self._model(),
+            vertices,
+            self._batches(fit),
+            settings,
+            n_connect=connect,
+            **self._settings(),
+        )
+        last = simplex.convergence[-1]
+        return Trained([dict(a) for a in simplex.anchors[len(vertices) :]], _notes(last))
 
     def _model(self) -> nn.Module:
         return build_model(self.population.checkpoints[0], logits_only=True)
@@ -145,7 +171,7 @@ class _Trainer:
             "report": lambda line: self.report(f"{self.folder.name}: {line}"),
         }
 
-    def _batches(self, fit: FitConfig) -> Callable[[int], Any]:
+    def _batches(self, fit: TrainingConfig) -> Callable[[int], Any]:
         """From a step to its batch of the task's training data."""
         experiment = self.experiment
         examples = load_examples(experiment.task, "train", experiment.data_root, experiment.base)
@@ -158,10 +184,13 @@ class _Trainer:
 
 
 def _trained(anchors: Sequence[Mapping[str, torch.Tensor]], convergence: Convergence) -> Trained:
-    notes = {
+    return Trained([dict(anchor) for anchor in anchors[1:-1]], _notes(convergence))
+
+
+def _notes(convergence: Convergence) -> dict[str, Any]:
+    return {
         "training_loss": convergence.last,
         "training_loss_before": convergence.before,
         "training_loss_error": convergence.error,
         "converged": convergence.converged,
     }
-    return Trained([dict(anchor) for anchor in anchors[1:-1]], notes)

@@ -20,7 +20,7 @@ from landscape.core.errors import ConfigError, StoreError
 from landscape.core.progress import bar
 from landscape.evaluation.compute_plan import ComputePlan
 from landscape.paths import arc_lengths, distances
-from landscape.paths.kinds import Part, PathKind, Spanned, Surface, Trained
+from landscape.paths.kinds import Part, PathKind, Spanned, Trained, read_path
 from landscape.paths.refinement import refine_surface
 from landscape.records import FORMATS, Record, Results, RunFolder, StoredPath, collect
 from landscape.records.collect import path_so_far
@@ -140,7 +140,7 @@ class _Measuring:
         indicators = self.experiment.indicators_at("paths")
         names = self.folder.names(f"paths/{self.part.name}", indicators)
         measured = {int(name) for name in names}
-        tolerance = self.path.tolerance if isinstance(self.path, Surface) else None
+        tolerance = getattr(self.path, "tolerance", None) if self.path.n_dims == 2 else None
         whole = stored is not None and (
             "saved" in stored.notes if tolerance else len(measured) == len(stored.positions)
         )
@@ -283,8 +283,6 @@ def stored_points(stored: StoredPath, members: Anchors, folder: Path) -> Spanned
         members: Parameters of the models in its notes.
         folder: Where its control points were kept: ``control_points/NAME`` beside the store.
     """
-    from landscape.paths.kinds import read_path
-
     path = read_path(stored.notes["path"], f"the notes of '{stored.name}'")
     part = Part(stored.name, tuple(range(len(members))), stored.notes["part"])
     controls = read_controls(folder, stored.notes["n_controls"]) if path.trained else []
