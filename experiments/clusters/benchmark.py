@@ -100,9 +100,10 @@ def _apart(*arguments: str) -> str:
 
 def run(kind: str, config: Path, data_root: Path, out: Path) -> dict[str, float]:
     """Seconds of all pairs, of the whole run, and of writing a pair; bytes of its result."""
+    from landscape.run.measure.crew import Crew
+
     from landscape.records import StoreWriter, read_store
     from landscape.run.inputs import open_experiment
-    from landscape.run.measure.crew import Crew
     from landscape.run.measure.pair import MeasuredPair
     from landscape.run.pipeline import measure
 

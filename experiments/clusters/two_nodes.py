@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from landscape.run.measure.crew import Crew
 
 from landscape.records import MEASURED, Results, StoreWriter, read_store
-from landscape.run.measure.crew import Crew
 from landscape.run.pipeline import run_experiment
 
 

@@ -17,10 +17,9 @@ from landscape.analysis.basins.active import (
     find_basins_actively,
     nystrom_embedding,
 )
-from landscape.analysis.basins.active.blocks import complete_gaps, fit_blocks, score_models
+from landscape.analysis.basins.active.blocks import complete_gaps
 from landscape.analysis.basins.active.confirm import silhouettes
 from landscape.analysis.basins.active.core import Core, refuse_singles
-from landscape.analysis.basins.active.landmarks import basin_landmarks
 from landscape.analysis.basins.active.measured import MeasuredGaps
 from landscape.analysis.basins.active.number import join_basins, mean_gaps, silhouettes_of_joined
 from landscape.analysis.simulation import block_gaps, bridge_gaps, cloud_gaps, effect_gaps
@@ -132,13 +131,7 @@ def test_small_populations_are_measured_completely(n):
     assert active.reason.startswith(f"All {n * (n - 1) // 2} pairs were measured: ")
 
 
-@pytest.mark.parametrize("sizes", [(12, 12), (8, 8, 8), (23, 1), (20, 4)])
-def test_all_pairs_give_the_complete_answer(sizes):
-    gaps, _ = blocks(sizes, seed=1)
-    assert (find_basins_actively(24, Oracle(gaps)).labels == find_basins(gaps).labels).all()
-
-
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.data())
 def test_an_interrupted_search_is_replayed_from_its_answers(seed, data):
     rng = np.random.default_rng(seed)
@@ -164,7 +157,7 @@ def test_an_interrupted_search_is_replayed_from_its_answers(seed, data):
     np.testing.assert_array_equal(again.gaps, expected.gaps)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(25, 32), st.data())
 def test_no_population_exceeds_its_budget(seed, n, data):
     rng = np.random.default_rng(seed)
@@ -194,7 +187,7 @@ def test_budgets_grow_as_n_log_n():
 
 def test_one_basin_populations_are_rarely_split():
     split = 0
-    for seed in range(8):
+    for seed in range(3):
         gaps = effect_gaps(40, mean=0.3, effects="exponential", spread=0.3, rng=seed)
         split += find_basins_actively(40, Oracle(gaps), rng=seed).n_basins > 1
     assert split <= 1
@@ -308,15 +301,6 @@ def test_farthest_points_cover_within_twice_the_best_radius(seed, n):
     assert gaps[:, order[:2]].min(1).max() <= 2 * min(pairs) + 1e-12
 
 
-def test_landmarks_of_a_basin_begin_with_the_clearest_and_end_with_bridges():
-    gaps = bridge_gaps((6, 5), between=0.5, bridges=1)
-    gaps[:6, :6] = 0.01 * (1 - np.eye(6))
-    labels = np.repeat([0, 1, 0], [6, 5, 1])
-    first, second = basin_landmarks(gaps, labels)
-    assert first[-1] == 11
-    assert sorted(second) == [6, 7, 8, 9, 10]
-
-
 def test_nystrom_from_all_models_is_the_spectral_embedding():
     gaps = blocks((9, 6, 5))[0]
     affinity = np.exp(-0.5 * (gaps / 0.4) ** 2)
@@ -328,35 +312,6 @@ def test_nystrom_from_all_models_is_the_spectral_embedding():
         ratio = found[:, component] / exact[:, component]
         assert ratio == pytest.approx(np.full(20, ratio[0]))
     assert (found**2).mean(0) == pytest.approx(np.ones(3))
-
-
-def test_weighted_landmarks_stand_for_their_basin():
-    gaps = blocks((12, 4), within=0.0)[0]
-    order = np.argsort(gaps[0])
-    landmarks = np.array([order[0], order[-1]])
-    near = int((gaps[0] == 0).sum())
-    weights = [near, 16 - near]
-    gaps = np.where(gaps > 0, 0.5, 0)
-    whole = nystrom_embedding(gaps, np.arange(16), delta=0.4)
-    few = nystrom_embedding(gaps[:, landmarks], landmarks, delta=0.4, weights=weights)
-    assert few == pytest.approx(whole)
-
-
-def test_blocks_tell_basins_apart():
-    gaps, labels = blocks((10, 10), spread=0.8)
-    found = fit_blocks(gaps, labels, 0.02)
-    assert np.exp(found.centers) - 0.02 == pytest.approx(
-        np.array([[0.01, 0.5], [0.5, 0.01]]), rel=0.5
-    )
-    scores = score_models(np.where(np.eye(20, dtype=bool), np.nan, gaps), labels, found)
-    assert (scores.argmax(1) == labels).all()
-    # one pair as good as ten where basins count evenly
-    rows = np.full((1, 20), np.nan)
-    rows[0, np.flatnonzero(labels == 0)] = 0.01
-    rows[0, np.flatnonzero(labels == 1)[0]] = 0.01
-    even = score_models(rows, labels, found, evenly=True)
-    assert abs(even[0, 0] - even[0, 1]) < 1
-    assert score_models(rows, labels, found)[0, 0] > even[0, 0] + 1
 
 
 def test_filled_gaps_are_additive():
@@ -423,3 +378,9 @@ def test_silhouettes_are_scikit_learns():
     own = np.where(np.eye(16, dtype=bool), np.nan, gaps)
     expected = silhouette_samples(gaps, labels, metric="precomputed")
     assert silhouettes(own, labels, labels) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("sizes", [(12, 12), (23, 1)])
+def test_all_pairs_give_the_complete_answer(sizes):
+    gaps, _ = blocks(sizes, seed=1)
+    assert (find_basins_actively(24, Oracle(gaps)).labels == find_basins(gaps).labels).all()

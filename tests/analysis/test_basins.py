@@ -90,23 +90,19 @@ def test_one_long_gap_makes_no_basin():
 
 
 def test_one_basin_populations_are_rarely_split():
-    false = sum(find_basins(one_basin_gaps(seed)).n_basins > 1 for seed in range(50))
-    assert false <= 3
-
-
-def test_equal_or_exponential_effects_are_one_basin():
-    for effects in ("equal", "exponential"):
-        false = sum(find_basins(one_basin_gaps(seed, effects)).n_basins > 1 for seed in range(12))
-        assert false <= 2, effects
+    # how often, of hundreds: experiments/simulations/false_positives.py
+    kinds = ("gamma", "equal", "exponential")
+    gaps = [one_basin_gaps(seed, effects) for effects in kinds for seed in range(4)]
+    assert sum(find_basins(matrix).n_basins > 1 for matrix in gaps) <= 2
 
 
 def test_two_noisy_blocks_are_nearly_always_found():
     found = 0
-    for seed in range(20):
+    for seed in range(6):
         gaps, labels = block_gaps((9, 6), within=0.05, between=0.4, spread=0.7, seed=seed)
         basins = find_basins(gaps)
         found += basins.n_basins == 2 and adjusted_rand_score(basins.labels, labels) > 0.7
-    assert found >= 16
+    assert found >= 4
 
 
 def test_two_models():
@@ -162,12 +158,10 @@ def test_affinity_and_its_scale():
     basins = find_basins(gaps)
     assert basins.delta == np.median(gaps[np.triu_indices(15, 1)])
     assert basins.delta_rule == "median"
-    np.testing.assert_allclose(basins.affinity, np.exp(-(gaps**2) / (2 * basins.delta**2)))
     fixed = find_basins(gaps, delta=1.0)
     assert (fixed.delta, fixed.delta_rule) == (1, "given")
-    assert fixed.affinity[0, 14] == pytest.approx(np.exp(-(gaps[0, 14] ** 2) / 2))
     # the embedding's eigenvalues are those of I - D^-1/2 S D^-1/2 without self-affinities
-    weights = fixed.affinity - np.eye(15)
+    weights = np.exp(-(gaps**2) / 2) - np.eye(15)
     root = weights.sum(0) ** -0.5
     expected = np.linalg.eigvalsh(np.eye(15) - root[:, None] * weights * root)
     np.testing.assert_allclose(fixed.evidence.eigenvalues, expected, atol=1e-12)
@@ -182,7 +176,7 @@ def test_an_underflowing_affinity_gives_the_same_basins():
     assert adjusted_rand_score(find_basins(gaps, 3, delta=0.005).labels, labels) == 1
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.permutations(range(12)), st.sampled_from([(7, 5), (11, 1), (5, 4, 3)]))
 def test_the_order_of_the_models_does_not_matter(order, sizes):
     gaps, _ = block_gaps(sizes)

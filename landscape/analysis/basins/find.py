@@ -35,7 +35,6 @@ class Basins:
             centroids of the two sides; positive is nearer to side 1.
         membership: How sure each model's basin is, and which lie between two.
         embedding: (n_models, max(2, n_basins)) spectral embedding, first component kept.
-        affinity: (n_models, n_models) exp(-gap^2 / 2 delta^2).
         delta: The affinity's scale in nats.
         delta_rule: Where delta comes from: ``median`` or ``given``.
         merge_tree: (n_models - 1, 4) scipy's single linkage of the gaps, heights in nats.
@@ -49,7 +48,6 @@ class Basins:
     centroid_distance: Array
     membership: Membership
     embedding: Array
-    affinity: Array
     delta: float
     delta_rule: str
     merge_tree: Array
@@ -141,7 +139,6 @@ def find_basins(
         centroid_distance=distance,
         membership=find_membership(matrix, labels, known, tolerance),
         embedding=embedding,
-        affinity=affinity,
         delta=scale,
         delta_rule=rule,
         merge_tree=linkage(squareform(matrix, checks=False), method="single"),

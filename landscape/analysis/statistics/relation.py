@@ -29,15 +29,11 @@ class Relation:
         table: A row a group (column of scores); see ``relate``.
         n_basins: How many basins.
         confidence: Nominal coverage of every interval, in (0, 1).
-        fdr: How the q-values control false discoveries, ``bh`` or ``by``.
-        n_blocks: In how many blocks models were exchanged.
     """
 
     table: pd.DataFrame
     n_basins: int
     confidence: float
-    fdr: Literal["bh", "by"] = "bh"
-    n_blocks: int = 1
 
 
 def relate(
@@ -138,8 +134,7 @@ def relate(
     table = pd.DataFrame({"group": [str(name) for name in scores.columns], **columns})
     q = control_false_discoveries(table["p_value"].to_numpy(), fdr)
     table.insert(int(np.flatnonzero(table.columns == "p_value")[0]) + 1, "q_value", q)
-    n_blocks = 1 if block is None else len(np.unique(block))
-    return Relation(table, len(names), float(confidence), fdr, n_blocks)
+    return Relation(table, len(names), float(confidence))
 
 
 def control_false_discoveries(p_values: Array, fdr: Literal["bh", "by"] = "bh") -> Array:
