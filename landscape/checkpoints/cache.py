@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from types import TracebackType
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.checkpoints.read import Checkpoint, Weights
+from landscape.checkpoints.read import Checkpoint, Rows, Weights
 
 
 class WeightCache:
@@ -31,7 +29,7 @@ class WeightCache:
         self,
         budget: int,
         device: torch.device | str = "cpu",
-        rows: Mapping[str, Sequence[int] | np.ndarray] | None = None,
+        rows: Rows | None = None,
     ) -> None:
         self.budget = budget
         self.device = torch.device(device)
@@ -44,24 +42,19 @@ class WeightCache:
     def __enter__(self) -> WeightCache:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._loader.shutdown(cancel_futures=True)
 
     def get(self, checkpoint: Checkpoint) -> dict[str, Tensor]:
         """The checkpoint's tensors, from memory where they are there."""
         # not behind what is being prefetched
-        return self._kept(checkpoint) or self._loader.submit(self._get, checkpoint).result()
+        return self._in_memory(checkpoint) or self._loader.submit(self._load, checkpoint).result()
 
     def prefetch(self, checkpoints: Iterable[Checkpoint]) -> None:
         """Begin to load these, where there is room beside the pair in use."""
         for checkpoint in checkpoints:
             if self.capacity(checkpoint) >= 4:
-                self._loader.submit(self._get, checkpoint)
+                self._loader.submit(self._load, checkpoint)
 
     def capacity(self, checkpoint: Checkpoint) -> int:
         """How many checkpoints of this size are kept."""
@@ -69,12 +62,12 @@ class WeightCache:
 
     def n_bytes(self, checkpoint: Checkpoint) -> int:
         """What one checkpoint takes."""
-        return self._chosen(checkpoint).n_bytes
+        return self._selected(checkpoint).n_bytes
 
-    def _chosen(self, checkpoint: Checkpoint) -> Weights:
+    def _selected(self, checkpoint: Checkpoint) -> Weights:
         return checkpoint.params.with_rows(self._rows)
 
-    def _kept(self, checkpoint: Checkpoint) -> dict[str, Tensor] | None:
+    def _in_memory(self, checkpoint: Checkpoint) -> dict[str, Tensor] | None:
         key = str(checkpoint.path)
         with self._lock:
             if key not in self._loaded:
@@ -82,10 +75,10 @@ class WeightCache:
             self._loaded.move_to_end(key)
             return self._loaded[key][1]
 
-    def _get(self, checkpoint: Checkpoint) -> dict[str, Tensor]:
-        if kept := self._kept(checkpoint):
-            return kept
-        params = self._chosen(checkpoint)
+    def _load(self, checkpoint: Checkpoint) -> dict[str, Tensor]:
+        if loaded := self._in_memory(checkpoint):
+            return loaded
+        params = self._selected(checkpoint)
         flat: Tensor | None = None
         with self._lock:
             while len(self._loaded) >= self.capacity(checkpoint):

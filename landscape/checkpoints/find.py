@@ -37,9 +37,8 @@ def resolve(ref: str, base: Path | None = None) -> Source:
     """Find the local directory behind one reference.
 
     Args:
-        ref: A directory, a hub id with an optional ``@revision`` (taken from the local cache:
-            nothing here reaches the network), or ``package:NAME/FOLDER`` for files that an
-            installed Python package carries.
+        ref: A directory, a hub id with an optional ``@revision`` (from the local cache: nothing
+            here reaches the network), or ``package:NAME/FOLDER`` of an installed Python package.
         base: The folder that relative paths start from, before the current one.
 
     Raises:
@@ -76,13 +75,13 @@ def expand(refs: Sequence[str], base: Path | None = None) -> list[Source]:
     for ref in refs:
         if any(mark in ref for mark in "*?["):
             root = base or Path()
-            pattern, found = ref, []
+            pattern, hits = ref, []
             with suppress(OSError, RuntimeError, ValueError, re.error):
                 pattern = str(Path(ref).expanduser())
-                found = [hit for hit in glob.glob(pattern, root_dir=root) if (root / hit).is_dir()]
-            if not found:
+                hits = [hit for hit in glob.glob(pattern, root_dir=root) if (root / hit).is_dir()]
+            if not hits:
                 raise CheckpointError("The glob matches no directory.", where=root / pattern)
-            sources += [Source(hit, (root / hit).resolve()) for hit in sorted(found, key=_natural)]
+            sources += [Source(hit, (root / hit).resolve()) for hit in sorted(hits, key=_natural)]
         else:
             sources.append(resolve(ref, base))
     seen: dict[Path, str] = {}
@@ -124,8 +123,8 @@ def _in_hub_cache(ref: str, repository: str, revision: str | None) -> Source:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    wanted = f" --revision {revision}" if revision else ""
-    fetch = f"fetch the model with: hf download {repository}{wanted}"
+    option = f" --revision {revision}" if revision else ""
+    fetch = f"fetch the model with: hf download {repository}{option}"
     try:
         path = Path(snapshot_download(repository, revision=revision, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError):

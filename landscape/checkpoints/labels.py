@@ -17,16 +17,13 @@ def match_labels(
     label_map: Mapping[str, str] | None,
     where: object,
 ) -> tuple[int, ...]:
-    """The head's rows in the task's order of labels.
+    """For each of the task's labels, the row of the checkpoint's head that speaks for it.
 
     Args:
         names: The checkpoint's label names, one a row of its head.
         task_labels: The task's.
         label_map: From the checkpoint's names to the task's, where they differ.
         where: The checkpoint, for the error.
-
-    Returns:
-        For each task label, the row that speaks for it.
 
     Raises:
         CheckpointError: The names do not lead to the task's labels one to one.
@@ -38,16 +35,16 @@ def match_labels(
             expected=f"{len(task_labels)} ({', '.join(task_labels)})",
             found=f"{len(names)} ({', '.join(names)})",
         )
-    known = {_plain(label): label for label in task_labels}
-    chosen = {_plain(name): label for name, label in (label_map or {}).items()}
-    meant = [chosen.get(_plain(name), known.get(_plain(name))) for name in names]
+    label_of = {_plain(label): label for label in task_labels}
+    label_of |= {_plain(name): label for name, label in (label_map or {}).items()}
+    meant = [label_of.get(_plain(name)) for name in names]
     if sorted(map(str, meant)) != sorted(task_labels):
+        mapped = f" (mapped to {', '.join(map(str, meant))})" if label_map else ""
         raise CheckpointError(
             "The checkpoint's labels cannot be matched to the task's.",
             where=where,
             expected=", ".join(task_labels),
-            found=", ".join(names)
-            + (f" (mapped to {', '.join(map(str, meant))})" if label_map else ""),
+            found=", ".join(names) + mapped,
             fix="say which is which: label_map: {" + f"{names[0]}: {task_labels[0]}, ..." + "}",
         )
     return tuple(meant.index(label) for label in task_labels)
@@ -87,13 +84,9 @@ def suspect_labels(
 ) -> LabelSuspicion | None:
     """Look for a permutation of the labels that explains an accuracy below chance.
 
-    Below 1/n_labels as read, while some permutation stands three standard errors above it. A
-    right map gives None, and so does a model that is merely bad.
-
-    Args:
-        predictions: (n_examples,) label indices.
-        labels: (n_examples,) label indices.
-        n_labels: How many there are.
+    Predictions and labels (n_examples,) are indices. Below 1/n_labels as read, while some
+    permutation stands three standard errors above it. A right map gives None, and so does a model
+    that is merely bad.
     """
     confusion = np.zeros((n_labels, n_labels))
     np.add.at(confusion, (predictions, labels), 1)

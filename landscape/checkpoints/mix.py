@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from landscape.checkpoints.anchors import Anchor, Params, as_params
+from landscape.checkpoints.read import Rows
 from landscape.core.errors import ConfigError
-
-Rows = Mapping[str, Sequence[int] | np.ndarray]
-"""Of some parameters, the only rows that are used."""
 
 # a last layer with fewer outputs is a classification head: its rounding is the logits' own
 _HEAD_OUTPUTS = 32

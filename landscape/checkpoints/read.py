@@ -26,13 +26,16 @@ from landscape.core.errors import CheckpointError
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 _BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _MAX_HEADER = 2**24  # bytes that name the tensors of a file, a hundred each
-_MAX_LABELS = 10_000
+MAX_LABELS = 10_000
 _FOREIGN = {
     "tf_model.h5": "TensorFlow",
     "flax_model.msgpack": "Flax",
     "adapter_model.safetensors": "adapter",
     "adapter_model.bin": "adapter",
 }
+
+Rows = Mapping[str, Sequence[int] | np.ndarray]
+"""Of some tensors, which of their rows, in which order."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,10 @@ class Weights(Mapping[str, Tensor]):
 
     shapes: dict[str, tuple[int, ...]]
     read: Callable[[str], Tensor] = field(repr=False)
-    rows: dict[str, Sequence[int] | np.ndarray] = field(default_factory=dict, repr=False)
+    rows: Rows = field(default_factory=dict, repr=False)
     check: Callable[[], None] | None = field(default=None, repr=False)
 
-    def with_rows(self, rows: Mapping[str, Sequence[int] | np.ndarray]) -> Weights:
+    def with_rows(self, rows: Rows) -> Weights:
         """The same tensors, of some only these rows in this order."""
         shapes = {name: (len(rows[name]), *self.shapes[name][1:]) for name in rows}
         return replace(self, shapes={**self.shapes, **shapes}, rows={**self.rows, **rows})
@@ -159,7 +162,7 @@ def _label_names(config: Mapping[str, Any], where: Path) -> tuple[str, ...]:
     names = config.get("id2label") or {}
     if (
         not isinstance(names, dict)
-        or len(names) > _MAX_LABELS
+        or len(names) > MAX_LABELS
         or not all(re.fullmatch("[0-9]{1,9}", str(key)) for key in names)
         or len({int(key) for key in names}) < len(names)
         or not all(_is_name(name) for name in names.values())
@@ -167,7 +170,7 @@ def _label_names(config: Mapping[str, Any], where: Path) -> tuple[str, ...]:
         raise CheckpointError(
             "The label names cannot be read.",
             where=where,
-            expected=f"id2label: a mapping from 0, 1, ... to up to {_MAX_LABELS} names",
+            expected=f"id2label: a mapping from 0, 1, ... to up to {MAX_LABELS} names",
             found=reprlib.repr(names),
         )
     ordered = sorted(names.items(), key=lambda item: int(item[0]))

@@ -13,11 +13,10 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from landscape.checkpoints.first_token import read_first_token_only
-from landscape.checkpoints.read import Checkpoint, Weights
+from landscape.checkpoints.read import MAX_LABELS, Checkpoint, Weights
 from landscape.core.errors import CheckpointError
 
 _MAX_LAYERS = 10_000
-_MAX_LABELS = 10_000
 
 
 @dataclass(frozen=True)
@@ -60,12 +59,10 @@ def token_table(model: nn.Module) -> str | None:
     """The name of the parameter that holds a row a token, unless it is used elsewhere too."""
     table = model.get_input_embeddings()  # type: ignore[operator]
     names = [name for name, module in model.named_modules() if module is table]
-    shared = [
-        name
-        for name, parameter in model.named_parameters(remove_duplicate=False)
-        if isinstance(table, nn.Embedding) and parameter is table.weight
-    ]
-    return f"{names[0]}.weight" if names and len(shared) == 1 else None
+    if not names or not isinstance(table, nn.Embedding):
+        return None
+    uses = sum(p is table.weight for _, p in model.named_parameters(remove_duplicate=False))
+    return f"{names[0]}.weight" if uses == 1 else None
 
 
 def skeleton(checkpoint: Checkpoint) -> Skeleton:
@@ -134,7 +131,7 @@ def _through_transformers(checkpoint: Checkpoint, expected: Skeleton) -> Weights
     """Let transformers rename what it knows how to rename, and believe its loading report."""
     from transformers import AutoModelForSequenceClassification
 
-    def load() -> tuple[nn.Module, dict[str, Any]]:
+    def load() -> Any:
         try:
             return AutoModelForSequenceClassification.from_pretrained(
                 checkpoint.path,
@@ -199,7 +196,7 @@ def _check_counts(config: Any, checkpoint: Checkpoint) -> None:
     if not isinstance(config, dict):
         return
     for key, value in config.items():
-        most = _MAX_LABELS if key == "num_labels" else _MAX_LAYERS
+        most = MAX_LABELS if key == "num_labels" else _MAX_LAYERS
         counts = key == "num_labels" or "layer" in key
         if counts and type(value) in (int, float) and value > most:
             raise CheckpointError(
@@ -217,14 +214,9 @@ def _from_config(
     from transformers import AutoModelForSequenceClassification
     from transformers.initialization import no_init_weights
 
-    most = 10_000 + 10 * len(checkpoint.params)
+    most = _at_most(10_000 + 10 * len(checkpoint.params))
     try:
-        with (
-            torch.device(device),
-            no_init_weights(),
-            torch.random.fork_rng(devices=[]),
-            _at_most(most),
-        ):
+        with torch.device(device), no_init_weights(), torch.random.fork_rng(devices=[]), most:
             return AutoModelForSequenceClassification.from_config(
                 config, attn_implementation=attention, dtype=torch.float32
             )

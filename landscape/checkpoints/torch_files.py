@@ -26,9 +26,6 @@ _MAX_INSTRUCTIONS = 5_000_000
 def read_torch_file(path: Path) -> Any:
     """What ``torch.save`` wrote; arrays stay on disk where the format allows it.
 
-    Args:
-        path: The file.
-
     Raises:
         pickle.UnpicklingError: It holds more than tensors; nothing was run.
         ValueError: It is truncated or damaged, or its tensors need not fit into it.

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from landscape.checkpoints.anchors import Anchor
-from landscape.checkpoints.mix import Mixer, Rows
+from landscape.checkpoints.mix import Mixer
+from landscape.checkpoints.read import Rows
 from landscape.core.errors import ConfigError
 from landscape.evaluation.forward import (
     CannotBatch,

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from landscape.checkpoints.anchors import Params
-from landscape.checkpoints.mix import Mixer, Rows
+from landscape.checkpoints.mix import Mixer
+from landscape.checkpoints.read import Rows
 from landscape.evaluation.forward import (
     CannotBatch,
     Forwards,
