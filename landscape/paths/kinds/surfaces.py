@@ -9,14 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from pydantic import Field, model_validator
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from landscape.checkpoints.gram_matrix import gram
-from landscape.core.errors import ConfigError, require_known
+from landscape.core.errors import require_known
 from landscape.core.schema import PathText, Seed
 from landscape.paths import Directions, Plane, coordinates, pca
-from landscape.paths.directions import random_direction
+from landscape.paths.directions import random_direction, read_direction
 from landscape.paths.kinds.registry import (
     Params,
     Part,
@@ -150,7 +148,9 @@ class DirectionsConfig(_OneModel):
     def span(self, members: Sequence[Params], controls: Sequence[Params], part: Part) -> Spanned:
         """As in ``PathKind``."""
         model = members[0]
-        return self._around(model, [_direction(Path(file), model) for file in part.notes["along"]])
+        return self._around(
+            model, [read_direction(Path(file), model) for file in part.notes["along"]]
+        )
 
 
 @path_kind
@@ -183,26 +183,6 @@ class PcaConfig(Surface):
         anchors = _combined(members, np.stack([grid.origin, *grid.axes]))
         mixing = Directions(grid.x, grid.y)
         return Spanned(grid, anchors, principal.coordinates, grid.shape, notes, mixing)
-
-
-def _direction(file: Path, model: Params) -> Params:
-    try:
-        tensors = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise ConfigError("A direction cannot be read.", where=file, found=error) from None
-    for name, tensor in tensors.items():
-        require_known("parameter", name, model, where=file)
-        if tensor.shape != model[name].shape:
-            raise ConfigError(
-                "A direction does not fit the model.",
-                where=f"{name} in {file}",
-                expected=tuple(model[name].shape),
-                found=tuple(tensor.shape),
-            )
-    return {
-        name: tensors[name].to(value.dtype) if name in tensors else torch.zeros_like(value)
-        for name, value in model.items()
-    }
 
 
 def _combined(members: Sequence[Params], rows: np.ndarray) -> list[Params]:
