@@ -120,6 +120,7 @@ class FittedVertex:
 
     Attributes:
         complex: The new vertex is its last one.
+        vertex: The new one: tensors by name.
         losses: (n_steps, samples_per_step) training losses, nats.
         log_volumes: (n_steps,) natural logarithm of the volume of the simplexes that the vertex
             belongs to, before each step; minus infinity where there is none.
@@ -127,6 +128,7 @@ class FittedVertex:
     """
 
     complex: Complex
+    vertex: Params = field(repr=False)
     losses: np.ndarray = field(repr=False)
     log_volumes: np.ndarray = field(repr=False)
     convergence: Convergence
@@ -138,12 +140,14 @@ class FittedSimplex:
 
     Attributes:
         anchors: The checkpoints, then the trained vertices.
+        trained: The trained vertices: tensors by name.
         geometry: Points drawn evenly from the simplexes, a simplex a checkpoint.
         volume: Of all simplexes together.
         convergence: Of each trained vertex.
     """
 
     anchors: tuple[Anchor, ...] = field(repr=False)
+    trained: tuple[Params, ...] = field(repr=False)
     geometry: SimplexSample
     volume: float
     convergence: tuple[Convergence, ...]
@@ -188,7 +192,7 @@ def fit_simplex(
     if n_connect < 1:
         raise ConfigError("A simplex is connected by at least one vertex.", found=n_connect)
     complex_ = Complex(tuple(vertices), tuple((i,) for i in range(len(vertices))))
-    fitted: list[Convergence] = []
+    fitted: list[FittedVertex] = []
 
     def say(line: str) -> None:
         report(f"{len(fitted) + 1} of {n_connect}: {line}")
@@ -196,7 +200,7 @@ def fit_simplex(
     for number in range(n_connect):
         vertex = fit_vertex(
             model,
-            complex_,
+            fitted[-1].complex if fitted else complex_,
             batches,
             replace(fit, seed=fit.seed + number),
             device=device,
@@ -205,11 +209,16 @@ def fit_simplex(
             state=state and state.with_name(f"{state.name}.{number}"),
             report=say,
         )
-        complex_ = vertex.complex
-        fitted.append(vertex.convergence)
-    anchors, volumes = complex_.vertices, complex_.volumes
-    geometry = SimplexSample(complex_.simplexes, len(anchors), volumes, points, fit.seed)
-    return FittedSimplex(anchors, geometry, float(volumes.sum()), tuple(fitted))
+        fitted.append(vertex)
+    last = fitted[-1].complex
+    n = len(last.vertices)
+    return FittedSimplex(
+        anchors=last.vertices,
+        trained=tuple(vertex.vertex for vertex in fitted),
+        geometry=SimplexSample(last.simplexes, n, last.volumes, points, fit.seed),
+        volume=float(last.volumes.sum()),
+        convergence=tuple(vertex.convergence for vertex in fitted),
+    )
 
 
 def fit_vertex(
@@ -309,7 +318,7 @@ def fit_vertex(
         state=state,
         report=report,
     )
-    return FittedVertex(after, losses, log_volumes, convergence(losses.mean(1)))
+    return FittedVertex(after, vertex, losses, log_volumes, convergence(losses.mean(1)))
 
 
 def _chosen(complex: Complex, simplexes: Sequence[int] | None) -> tuple[int, ...]:

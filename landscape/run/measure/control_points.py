@@ -76,7 +76,8 @@ def trained_controls(
         notes = {**recipe, "n_controls": len(trained.controls), **trained.notes}
         with replacing(notes_file) as file:
             file.write(json.dumps(notes, indent=1).encode())
-        (folder / "state.pt").unlink(missing_ok=True)
+        for state in folder.glob("state.pt*"):
+            state.unlink()
     return Trained(trained.controls, notes)
 
 
@@ -159,7 +160,7 @@ class _Trainer:
             **self._settings(),
         )
         last = simplex.convergence[-1]
-        return Trained([dict(a) for a in simplex.anchors[len(vertices) :]], _notes(last))
+        return Trained([dict(vertex) for vertex in simplex.trained], _notes(last))
 
     def _model(self) -> nn.Module:
         return build_model(self.population.checkpoints[0], logits_only=True)
