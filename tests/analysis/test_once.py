@@ -28,8 +28,11 @@ def test_a_run_with_a_path_and_a_surface_finds_its_basins_once(
         tmp_path / "config.yaml",
         populations["bert"],
         task_file,
-        ways=[{"kind": "layers", "groups": ["embeddings"]}],
-        surface=[{"kind": "plane", "points": 3, "through": ["member-0", "member-1", "member-2"]}],
+        paths=[
+            {"kind": "line", "points": 5, "between": "all"},
+            {"kind": "layers", "groups": ["embeddings"]},
+            {"kind": "plane", "points": 3, "through": ["member-0", "member-1", "member-2"]},
+        ],
     )
     store = landscape.run_experiment(config, root=task_file.parent, report=lambda line: None)
     datasets = landscape.read_store(store).datasets

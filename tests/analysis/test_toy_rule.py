@@ -35,7 +35,7 @@ def test_a_rule_goes_from_the_configuration_to_the_report(
         populations["bert"],
         task_file,
         analysis={"rule": "toy_rise"},
-        path={"points": 5, "adaptive": True},
+        paths=[{"kind": "line", "points": 5, "between": "all", "adaptive": True}],
     )
     store = landscape.run_experiment(config, root=task_file.parent, report=lambda line: None)
     analysis = landscape.analyze(landscape.read_store(store), rule="toy_rise")
