@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from landscape.evaluation.engine import Precision
 from landscape.evaluation.plan import Plan
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes; as in ``ComputePlan``."""
+
+    machine: str
+    device: str
+    torch: str
 
 
 @dataclass(frozen=True)
@@ -30,9 +40,9 @@ class ComputePlan:
     torch: str
     threads: int
     tokens: int
-    exact: str
-    fast: str | None
-    plans: dict[str, Plan] = field(repr=False)
+    exact: Precision
+    fast: Precision | None
+    plans: dict[Precision, Plan] = field(repr=False)
     halved: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -46,14 +56,13 @@ class ComputePlan:
         names = {one.name for one in fields(cls)}
         return cls(**{**{k: v for k, v in content.items() if k in names}, "plans": plans})
 
-    def on(self, here: Mapping[str, str]) -> ComputePlan:
-        """The same on another machine: its ``machine``, ``device`` and ``torch``."""
-        return replace(self, **here)
+    def on(self, here: Machine) -> ComputePlan:
+        """The same on another machine."""
+        return replace(self, machine=here.machine, device=here.device, torch=here.torch)
 
     def __str__(self) -> str:
-        formats = self.exact
-        if self.fast:
-            formats = f"{self.fast} to screen, {self.exact} for what decides a gap"
+        screen = f"{self.fast} to screen, {self.exact} for what decides a gap"
+        formats = screen if self.fast else self.exact
         threads = f", {self.threads} threads" if self.device == "cpu" else ""
         strategy = self.plans[self.exact].strategy
         return f"{formats}; {self.device}{threads}, {strategy}, {self.tokens} tokens a batch"

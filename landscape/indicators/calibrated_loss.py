@@ -65,8 +65,8 @@ def calibrated_losses(
     return losses, temperatures
 
 
-def _cross_entropy(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> ArrayLike:
-    return logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]
+def _cross_entropy(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    return np.asarray(logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels])
 
 
 def _temperature(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> float:

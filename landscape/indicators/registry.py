@@ -89,7 +89,8 @@ def read_indicator(content: object, where: str) -> Indicator:
     """
     if isinstance(content, Indicator):
         return content
-    name, options = content, {}
+    name: object = content
+    options: object = {}
     if isinstance(content, Mapping) and len(content) == 1:
         [(name, options)] = content.items()
     if not isinstance(name, str):

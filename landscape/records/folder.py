@@ -222,8 +222,12 @@ class RunFolder:
 
     def add_path(self, path: StoredPath) -> None:
         """Note a path beside the pairs' paths; of its points none is measured."""
-        notes = {"kind": path.kind, "models": list(path.models), "shape": list(path.shape)}
-        notes["notes"] = path.notes
+        notes = {
+            "kind": path.kind,
+            "models": list(path.models),
+            "shape": list(path.shape),
+            "notes": path.notes,
+        }
         arrays = {"marks": path.marks, "positions": path.positions, "lengths": path.lengths}
         folder = self.records / PATH / path.name
         with writing(folder):

@@ -121,13 +121,19 @@ def _with_points(
     point, n = losses.point[rows], len(path.positions)
     status, plan = _filled((n,), np.uint8, 0), _filled((n,), np.uint8, NO_PLAN)
     status[point], plan[point] = MEASURED, losses.plan[rows]
-    arrays: dict[str, dict[str, np.ndarray]] = {kind: {} for kind in _PER_EXAMPLE}
-    for kind, by_set in arrays.items():
+    values: dict[str, dict[str, np.ndarray]] = {kind: {} for kind in _PER_EXAMPLE}
+    for kind, by_set in values.items():
         dtype, nothing = _KINDS[kind]
         for name, data in datasets.items():
             by_set[name] = _filled((n, len(data.labels)), dtype, nothing)
             by_set[name][point] = losses.arrays[f"{name}/{kind}"][rows]
-    return replace(path, status=status, plan=plan, **arrays)
+    return replace(
+        path,
+        status=status,
+        plan=plan,
+        losses=values["losses"],
+        predictions=values["predictions"],
+    )
 
 
 def flatten(results: Results) -> Measured:
@@ -156,7 +162,9 @@ def flatten(results: Results) -> Measured:
     codes = np.concatenate(
         [np.full(len(models), exact), results.formats[pair, inner], np.full(n_named, exact)]
     )
-    arrays, dims, units = {"format": codes.astype(np.uint8)}, {"format": ()}, {}
+    arrays: dict[str, np.ndarray] = {"format": codes.astype(np.uint8)}
+    dims: dict[str, tuple[str, ...]] = {"format": ()}
+    units: dict[str, str] = {}
     for name, data in results.datasets.items():
         for kind, (dtype, nothing) in _KINDS.items():
             own, cube = getattr(data, f"model_{kind}"), getattr(data, kind)

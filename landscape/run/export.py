@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from landscape.checkpoints import Checkpoint, expand, load_checkpoint, load_population, soups
+from landscape.checkpoints import (
+    Checkpoint,
+    build_model,
+    expand,
+    load_checkpoint,
+    load_population,
+    load_tokenizer,
+    soups,
+)
 from landscape.checkpoints.export import export_point, require_empty
 from landscape.core.errors import ConfigError, require_known
 from landscape.core.progress import Track, silent
+
+if TYPE_CHECKING:
+    from landscape.paths.kinds import Spanned
+    from landscape.records import Results
+
+Report = Callable[[str], None]
 
 
 def export(
@@ -61,7 +75,7 @@ def export(
             soup,
             ["uniform"],
             where="--soup",
-            also="; landscape.checkpoints.soups.greedy needs scores",
+            also="; greedy, of an experiment's YAML",
         )
     sources = expand(refs, base)
     for option, t in (("--at", at), ("--slerp", slerp)):
@@ -92,18 +106,20 @@ def export(
 def export_stored(
     store: str | Path,
     name: str,
-    at: Sequence[float],
+    at: Sequence[float] | None,
     out: str | Path,
     *,
+    control: int | None = None,
     base: Path | None = None,
 ) -> Path:
     """Write a point of a path or a surface that a store holds as a checkpoint directory.
 
     Args:
         store: The file; control points are read from the folder ``control_points`` beside it.
-        name: Of the path or surface.
-        at: The t of a curve, x and y of a surface.
+        name: Of the path or surface, or ``A--B`` of two models: the path between all pairs.
+        at: The t of a curve, x and y of a surface, barycentric coordinates on a simplex.
         out: The folder: absent, or empty.
+        control: Instead of a position, the number of a control point, from 0.
         base: The folder that the store's relative references start from: the experiment's.
 
     Returns:
@@ -116,20 +132,51 @@ def export_stored(
     from landscape.run.measure.other_paths import stored_points
 
     results = read_store(store)
-    require_known("path or surface", name, results.points, where="--of")
-    stored = results.points[name]
-    n_dims = stored.positions.shape[1]
-    if len(at) != n_dims:
-        raise ConfigError(
-            f"A position on '{name}' has {n_dims} coordinate{'s' * (n_dims > 1)}.",
-            where="--at",
-            expected="--at T" if n_dims == 1 else "--at X,Y",
-            found=",".join(f"{x:g}" for x in at),
-        )
-    if n_dims == 1:
-        _check_position("--at", at[0], 2)
+    pairs = [f"{results.models[i]}--{results.models[j]}" for i, j in results.pairs]
+    kind, notes, title = _notes_of(results, name, pairs)
     require_empty(Path(out))
-    models = stored.notes["models"]
+    members = _unchanged_members(results, notes["models"], base)
+    folder = results.path.parent / "control_points" / title
+    spanned = stored_points(name, notes, [member.params for member in members], folder)
+    if control is not None:
+        row = np.zeros(len(spanned.anchors))
+        first, n_controls = _controls(spanned, notes)
+        if not 0 <= control < n_controls:
+            raise ConfigError(
+                f"There is no such control point on '{name}'.",
+                where="--control",
+                expected=f"0 to {n_controls - 1}" if n_controls else "a path that has some",
+                found=control,
+            )
+        row[first + control] = 1.0
+    else:
+        row = spanned.basis([_position(spanned, name, at or ())])[0]
+    recipe = {
+        "kind": kind,
+        "of": name,
+        "at": None if at is None else list(at),
+        "control": control,
+        "models": notes["models"],
+    }
+    return export_point(spanned.anchors, row, Path(out), recipe, like=members[0])
+
+
+def _notes_of(results: Results, name: str, pairs: Sequence[str]) -> tuple[str, dict[str, Any], str]:
+    """The kind, the notes and the folder of control points of a path of a store."""
+    if name in results.points:
+        return results.points[name].kind, results.points[name].notes, name
+    names = [*results.points, *pairs]
+    require_known("path or surface", name, names, where="--of")
+    pair = [results.models[i] for i in results.pairs[pairs.index(name)]]
+    title = "--".join(model.replace("/", "_") for model in pair)
+    path = results.config["paths"][0]
+    return path["kind"], {"path": path, "models": pair, "part": {}}, f"pairs/{title}"
+
+
+def _unchanged_members(
+    results: Results, models: Sequence[str], base: Path | None
+) -> Sequence[Checkpoint]:
+    """The checkpoints, with label order as they were measured."""
     table = results.checkpoints.set_index("name")
     refs = [str(table.loc[model, "ref"]) for model in models]
     labels = str(table.loc[models[0], "labels"]).split(", ")
@@ -141,12 +188,82 @@ def export_stored(
             raise ConfigError(
                 f"The checkpoint '{model}' has changed since it was measured.", where=member.path
             )
-    folder = results.path.parent / "control_points" / name
-    spanned = stored_points(stored, [member.params for member in members], folder)
-    position = at[0] if n_dims == 1 else list(at)
-    row = spanned.basis([position])[0]
-    recipe = {"kind": stored.kind, "of": name, "at": list(at), "models": models}
-    return export_point(spanned.anchors, row, Path(out), recipe, like=members[0])
+    return members
+
+
+def _controls(spanned: Spanned, notes: Mapping[str, Any]) -> tuple[int, int]:
+    """The place of the first control point among the anchors, and how many there are."""
+    n_controls = len(spanned.anchors) - len(notes["models"])
+    between = spanned.shape == np.shape(spanned.geometry.positions)  # of a curve, after its start
+    return (1 if between else len(notes["models"])), n_controls
+
+
+def _position(spanned: Spanned, name: str, at: Sequence[float]) -> Any:
+    positions = np.asarray(spanned.geometry.positions)
+    n_dims = 1 if positions.ndim == 1 else positions.shape[1]
+    if len(at) != n_dims:
+        raise ConfigError(
+            f"A position on '{name}' has {n_dims} coordinate{'s' * (n_dims > 1)}.",
+            where="--at",
+            expected="--at T" if n_dims == 1 else "--at X,Y" + ",..." * (n_dims > 2),
+            found=",".join(f"{x:g}" for x in at) or "none",
+        )
+    if n_dims == 1:
+        _check_position("--at", at[0], 2)
+        return at[0]
+    return list(at)
+
+
+def export_greedy_soup(
+    config: Path, out: Path, *, root: str | Path | None = None, report: Report = print
+) -> Path:
+    """Write the greedy soup of an experiment's checkpoints (arXiv:2203.05482).
+
+    Members are tried from the best one down; one stays where accuracy on the in-domain data set
+    that makes the gaps is at least as high with it.
+
+    Args:
+        config: The experiment's YAML.
+        out: The folder: absent, or empty.
+        root: The data root.
+        report: Takes a line at a time.
+    """
+    from landscape.evaluation import Evaluator
+    from landscape.run.inputs import open_experiment
+    from landscape.tasks.batches import make_batches, tokenize
+    from landscape.tasks.logits import collapse
+
+    require_empty(Path(out))
+    experiment = open_experiment(config, root=root)
+    settings = experiment.config
+    population = load_population(
+        settings.checkpoints,
+        experiment.task.labels,
+        label_map=settings.label_map,
+        base=experiment.base,
+    )
+    members = population.checkpoints
+    [data] = [data for _, data in experiment.examples if data.name == experiment.gap_dataset]
+    tokens = tokenize(load_tokenizer(members[0]), data, settings.evaluate.max_length)
+    evaluator = Evaluator(
+        build_model(members[0], logits_only=True),
+        make_batches(tokens, settings.evaluate.token_budget or 2048),
+        device=settings.evaluate.device,
+        transform=collapse(data.classes, experiment.task.collapse),
+        n_points=2 * len(members),
+    )
+    anchors = [member.params for member in members]
+
+    def accuracy(row: np.ndarray) -> float:
+        predictions = evaluator.evaluate(anchors, row[None]).predictions[0]
+        return float((predictions == data.labels).mean())
+
+    soup = soups.greedy(len(members), accuracy)
+    chosen = [population.names[i] for i in np.flatnonzero(soup.coefficients)]
+    best = float(soup.scores[soup.entered].max())
+    report(f"greedy soup of {', '.join(chosen)}: accuracy {best:.4f} on {data.name}")
+    recipe = {"kind": "greedy soup", "members": chosen, "accuracy": best, "on": data.name}
+    return export_point(members, soup.coefficients, Path(out), recipe)
 
 
 def read_numbers(text: str, option: str) -> list[float]:

@@ -128,8 +128,8 @@ def choose_plan(executor: Executor, folder: RunFolder | None, tokens: int | None
     began = ComputePlan.from_json(folder.plans()[folder.manifest().plan])
     here = _first(executor, Worker.here, None)
     kernels = {plan.linear for plan in began.plans.values()}
-    same = here["machine"] == began.machine or kernels == {"torch"}
-    if here["device"] != began.device or not same:  # another kind of machine, other kernels
+    same = here.machine == began.machine or kernels == {"torch"}
+    if here.device != began.device or not same:  # another kind of machine, other kernels
         return _first(executor, Worker.propose, None)
     return replace(began.on(here), halved=False, tokens=tokens or began.tokens)
 

@@ -127,8 +127,15 @@ class Spanned:
 class Population(Protocol):
     """What an entry may ask of a run whose pairs are measured."""
 
-    names: Sequence[str]
-    base: Path
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the models."""
+        ...
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths start from."""
+        ...
 
     def params(self, model: int) -> Params:
         """A model's parameters."""
@@ -217,11 +224,11 @@ class PathKind(Strict):
         raise NotImplementedError
 
 
-Kind = TypeVar("Kind", bound=type[PathKind])
+Kind = TypeVar("Kind", bound=PathKind)
 PATH_KINDS: dict[str, type[PathKind]] = {}
 
 
-def path_kind(kind: Kind) -> Kind:
+def path_kind(kind: type[Kind]) -> type[Kind]:
     """Add a kind to what ``paths`` may name."""
     PATH_KINDS[kind.model_fields["kind"].default] = kind
     return kind

@@ -81,6 +81,10 @@ def _values(dataset: h5py.Dataset) -> np.ndarray:
     return dataset.asstr()[()] if dataset.dtype.kind == "S" else dataset[()]
 
 
+def _json(dataset: h5py.Dataset) -> Any:
+    return json.loads(_text(dataset[()]))
+
+
 def _read(file: h5py.File, path: Path) -> Results:
     table = {name: _values(file["checkpoints"][name]) for name in CHECKPOINT_TEXT}
     table |= {name: file["checkpoints"][name][()] for name in CHECKPOINT_NUMBERS}
@@ -91,7 +95,7 @@ def _read(file: h5py.File, path: Path) -> Results:
     frame = {
         "path": path,
         "attributes": attributes,
-        "config": json.loads(_values(file["config"])),
+        "config": _json(file["config"]),
         "checkpoints": pd.DataFrame(table),
         "pairs": file["pairs/models"][()],
         "status": file["pairs/status"][()],
@@ -104,7 +108,7 @@ def _read(file: h5py.File, path: Path) -> Results:
             index=pd.Index(models, name="model"),
         ),
         "score_roles": {name: _text(values.attrs["role"]) for name, values in scores.items()},
-        "plans": json.loads(_values(file["plans"])),
+        "plans": _json(file["plans"]),
         "indicators": {name: rows for name, rows in measured.items() if name != LOSS},
     }
     datasets = {name: _dataset(name, group) for name, group in file["datasets"].items()}
@@ -142,7 +146,7 @@ def _path(name: str, group: h5py.Group) -> StoredPath:
         status=np.zeros(len(positions), dtype=np.uint8),
         losses={},
         predictions={},
-        notes=json.loads(_values(group["notes"])),
+        notes=_json(group["notes"]),
     )
 
 

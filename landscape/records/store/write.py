@@ -79,9 +79,10 @@ def _write(file: h5py.File, results: Results, finished: bool) -> None:
     for data in results.datasets.values():
         _write_dataset(sets.create_group(data.name), data)
     scores = file.create_group("scores", track_order=True)
-    for name, values in results.given_scores.items():
-        column = _array(scores, quote(str(name), safe=" "), values.to_numpy(np.float64), model)
-        column.attrs["role"] = _text(results.score_roles[str(name)])
+    for label, values in results.given_scores.items():
+        score = str(label)
+        column = _array(scores, quote(score, safe=" "), values.to_numpy(np.float64), model)
+        column.attrs["role"] = _text(results.score_roles[score])
     paths = file.create_group("paths", track_order=True)
     for stored in results.points.values():
         _write_path(paths.create_group(stored.name), stored)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from landscape.core.errors import ConfigError
-from landscape.run.commands.app import DataRoot, Store, app, quiet
+from landscape.run.commands.app import DataRoot, Store, app, quiet, say
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
@@ -111,25 +111,35 @@ def export(
     weights: Annotated[
         str | None, typer.Option(help="One for each, with commas; divided by their sum.")
     ] = None,
-    soup: Annotated[str | None, typer.Option(help="uniform: the mean; the default.")] = None,
+    control: Annotated[
+        int | None, typer.Option(help="With --of: a control point by its number, from 0.")
+    ] = None,
+    soup: Annotated[
+        str | None,
+        typer.Option(help="uniform: the mean; the default. greedy: of an experiment's YAML."),
+    ] = None,
     slerp: Annotated[
         float | None, typer.Option(help="Of two: the t of spherical interpolation, 0 to 1.")
     ] = None,
+    data_root: DataRoot = None,
 ) -> None:
     """Write a point of weight space as a checkpoint directory."""
     quiet()
     from landscape.core.progress import bar
     from landscape.run.export import export as write
-    from landscape.run.export import export_stored, read_numbers
+    from landscape.run.export import export_greedy_soup, export_stored, read_numbers
 
     position = None if at is None else read_numbers(at, "--at")
     if of is not None:
-        if len(refs) != 1 or position is None:
+        if len(refs) != 1 or (position is None) == (control is None):
             raise ConfigError(
                 "A point of a path or surface needs one store and a position.",
-                expected="landscape export STORE --of NAME --at T --out DIR",
+                expected="landscape export STORE --of NAME --at T (or --control N) --out DIR",
             )
-        typer.echo(export_stored(refs[0], of, position, out, base=base))
+        typer.echo(export_stored(refs[0], of, position, out, control=control, base=base))
+        return
+    if soup == "greedy" and len(refs) == 1 and refs[0].endswith((".yaml", ".yml")):
+        typer.echo(export_greedy_soup(Path(refs[0]), out, root=data_root, report=say))
         return
     if position is not None and len(position) != 1:
         raise ConfigError("A position on a line is one number.", where="--at", found=at)

@@ -64,11 +64,13 @@ def trained_controls(
     if notes_file.is_file():
         notes = json.loads(notes_file.read_text())
         if {key: notes.get(key) for key in recipe} == recipe:
-            return Trained(read_controls(folder, notes["n_controls"]), notes)
+            return Trained(read_controls(folder), notes)
     members = [population.checkpoints[i].params for i in part.models]
     with writing(folder):
         trained = path.train(members, _Trainer(experiment, population, folder, report))
         folder.mkdir(parents=True, exist_ok=True)
+        for before in folder.glob("control-*.safetensors"):  # of other settings
+            before.unlink()
         for number, control in enumerate(trained.controls):
             content = {name: value.cpu().contiguous() for name, value in control.items()}
             with replacing(folder / f"control-{number:02d}.safetensors") as file:
@@ -81,18 +83,20 @@ def trained_controls(
     return Trained(trained.controls, notes)
 
 
-def read_controls(folder: Path, n: int) -> list[dict[str, torch.Tensor]]:
+def read_controls(folder: Path) -> list[dict[str, torch.Tensor]]:
     """Control points that were kept.
 
     Raises:
         ConfigError: They are not there.
     """
-    files = sorted(folder.glob("control-*.safetensors"))[:n]
+    files = sorted(folder.glob("control-*.safetensors"))
+    notes = folder / _NOTES
+    n = json.loads(notes.read_text())["n_controls"] if notes.is_file() else "some"
     if len(files) != n:
         raise ConfigError(
             "The control points of a path are not there.",
             where=folder,
-            expected=f"{n} files control-*.safetensors",
+            expected=f"{n} files control-*.safetensors, and {_NOTES}",
             found=len(files),
             fix="restore the folder, or run the experiment again",
         )

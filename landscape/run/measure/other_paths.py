@@ -275,15 +275,15 @@ def _refuse_other(folder: RunFolder, stored: StoredPath, recipe: Mapping[str, An
         )
 
 
-def stored_points(stored: StoredPath, members: Anchors, folder: Path) -> Spanned:
+def stored_points(name: str, notes: Mapping[str, Any], members: Anchors, folder: Path) -> Spanned:
     """The geometry and the anchors of a path that was measured before.
 
     Args:
-        stored: From a store.
+        name: Of the path.
+        notes: As a store keeps them.
         members: Parameters of the models in its notes.
-        folder: Where its control points were kept: ``control_points/NAME`` beside the store.
+        folder: Where its control points were kept: in ``control_points`` beside the store.
     """
-    path = read_path(stored.notes["path"], f"the notes of '{stored.name}'")
-    part = Part(stored.name, tuple(range(len(members))), stored.notes["part"])
-    controls = read_controls(folder, stored.notes["n_controls"]) if path.trained else []
-    return path.span(members, controls, part)
+    path = read_path(notes["path"], f"the notes of '{name}'")
+    part = Part(name, tuple(range(len(members))), notes["part"])
+    return path.span(members, read_controls(folder) if path.trained else [], part)

@@ -25,7 +25,7 @@ from landscape.checkpoints import (
 )
 from landscape.core.errors import ConfigError
 from landscape.evaluation import Evaluation, Evaluator, machine_name
-from landscape.evaluation.compute_plan import ComputePlan
+from landscape.evaluation.compute_plan import ComputePlan, Machine
 from landscape.indicators import Reading
 from landscape.indicators.loss import Loss
 from landscape.indicators.registry import Place
@@ -179,7 +179,7 @@ class Worker:
             fast = self._evaluator.fast_precision(first_weights)
         formats = (exact,) if fast is None else (exact, fast)
         self._plan = ComputePlan(
-            **self.here(None, None),
+            **vars(self.here(None, None)),
             threads=torch.get_num_threads(),
             tokens=settings.token_budget or tokens,
             exact=exact,
@@ -188,14 +188,10 @@ class Worker:
         )
         return self._plan
 
-    def here(self, _task: object, _following: object) -> dict[str, str]:
+    def here(self, _task: object, _following: object) -> Machine:
         """What computes on this machine."""
         device = torch.device(self._setup.device)
-        return {
-            "machine": machine_name(device),
-            "device": device.type,
-            "torch": str(torch.__version__),
-        }
+        return Machine(machine_name(device), device.type, str(torch.__version__))
 
     def model(self, task: ModelTask, following: ModelTask | None) -> MeasuredModel:
         """A model's outputs."""
