@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 if TYPE_CHECKING:
     from landscape.tasks import Examples
@@ -42,27 +43,19 @@ class Encoded:
 
     def pad(self, rows: np.ndarray) -> Batch:
         """One batch of these examples, padded to its own longest, with an attention mask."""
-        lengths = self.lengths_of(rows)
-        width = int(lengths.max())
-        inputs = {}
-        for name, values in self.columns.items():
-            block = np.full((len(rows), width), self.padding[name], dtype=np.int64)
-            for i, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-                block[i, self._span(width, length)] = values[row]
-            inputs[name] = torch.from_numpy(block)
-        mask = np.zeros((len(rows), width), dtype=np.int64)
-        for i, length in enumerate(lengths):
-            mask[i, self._span(width, length)] = 1
-        inputs["attention_mask"] = torch.from_numpy(mask)
+        inputs = {
+            name: self._padded([values[row] for row in rows], self.padding[name])
+            for name, values in self.columns.items()
+        }
+        ids = self.columns["input_ids"]
+        inputs["attention_mask"] = self._padded([np.ones_like(ids[row]) for row in rows], 0)
         return inputs, torch.from_numpy(self.labels[rows])
 
-    def lengths_of(self, rows: np.ndarray) -> np.ndarray:
-        """(len(rows),) tokens in each of these examples."""
-        ids = self.columns["input_ids"]
-        return np.array([len(ids[row]) for row in rows], dtype=np.int64)
-
-    def _span(self, width: int, length: int) -> slice:
-        return slice(width - length, width) if self.padding_side == "left" else slice(length)
+    def _padded(self, sequences: list[np.ndarray], value: int) -> Tensor:
+        tensors = [torch.as_tensor(sequence, dtype=torch.int64) for sequence in sequences]
+        return pad_sequence(
+            tensors, batch_first=True, padding_value=value, padding_side=self.padding_side
+        )
 
 
 @dataclass(frozen=True)
@@ -95,13 +88,7 @@ class Batches(Sequence[Batch]):
 
 
 def tokenize(tokenizer: Any, examples: Examples, max_length: int = 128) -> Encoded:
-    """Tokenise texts, or pairs of texts, cut to ``max_length`` tokens.
-
-    Args:
-        tokenizer: A Hugging Face tokenizer.
-        examples: One or two text columns.
-        max_length: The longest sequence in tokens, special tokens included.
-    """
+    """Tokenise texts, or pairs of texts, cut to ``max_length`` tokens, special ones included."""
     limit = min(max_length, tokenizer.model_max_length or max_length)
     output = tokenizer(
         *(list(column) for column in examples.texts),
@@ -135,7 +122,7 @@ def make_batches(
     if batch_cost is None:
         batch_cost = token_budget // 8
     first, places = _distinct(encoded)
-    lengths = encoded.lengths_of(first)
+    lengths = encoded.lengths[first]
     order = np.argsort(lengths, kind="stable")
     items = [
         encoded.pad(first[order[start:stop]])

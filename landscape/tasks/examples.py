@@ -87,8 +87,8 @@ def load_examples(
         )
     texts = spec.texts or task.texts
     grouping = [(cut,) if isinstance(cut, str) else cut for cut in spec.groups]
-    needed = [*texts, spec.label, *spec.where, *(column for cut in grouping for column in cut)]
-    needed = list(dict.fromkeys(needed))
+    columns = [*texts, spec.label, *spec.where, *(column for cut in grouping for column in cut)]
+    needed = list(dict.fromkeys(columns))
     frame, where = _read_frame(spec, needed, texts, root, base)
     for column in needed:
         if column not in frame.columns:
@@ -164,11 +164,10 @@ def _read_frame(
 
 
 def _find(file: str, root: Path | None, base: Path | None) -> Path:
-    given = Path(file)
+    named = Path(file)
     with suppress(RuntimeError):  # a user who is not there
-        given = given.expanduser()
-    folders = [folder for folder in (root, base, Path()) if folder is not None]
-    tried = [given] if given.is_absolute() else [folder / given for folder in folders]
+        named = named.expanduser()
+    tried = [folder / named for folder in (root, base, Path()) if folder is not None]
     for path in tried:
         with suppress(OSError):  # a name that is too long
             if path.is_file():
@@ -214,30 +213,21 @@ def _labels(
 ) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...], np.ndarray]:
     """Class names, the task labels behind each class, and each row's class."""
     mapping = spec.labels or {label: label for label in task.labels}
-    classes: dict[tuple[int, ...], str] = {}
+    class_of: dict[str, tuple[int, ...]] = {}
+    names: dict[tuple[int, ...], str] = {}
     for value, target in mapping.items():
-        many = (target,) if isinstance(target, str) else target
-        key = tuple(sorted(task.labels.index(label) for label in many))
-        classes.setdefault(key, task.labels[key[0]] if len(key) == 1 else value)
-    ordered = sorted(classes)
-    taken = [index for key in ordered for index in key]
-    if len(set(taken)) != len(taken):
+        targets = (target,) if isinstance(target, str) else target
+        key = class_of[value] = tuple(sorted(task.labels.index(label) for label in targets))
+        names.setdefault(key, task.labels[key[0]] if len(key) == 1 else value)
+    classes = sorted(names)
+    indices = [index for key in classes for index in key]
+    if len(set(indices)) != len(indices):
         raise DataError(
             f"The label map of '{name}' lets a task label stand in two classes.",
             where=where,
             found=mapping,
         )
-    index_of = {
-        value: ordered.index(
-            tuple(
-                sorted(
-                    task.labels.index(label)
-                    for label in ((target,) if isinstance(target, str) else target)
-                )
-            )
-        )
-        for value, target in mapping.items()
-    }
+    index_of = {value: classes.index(key) for value, key in class_of.items()}
     unknown = sorted(set(map(str, column)) - set(index_of))
     if unknown:
         row = next(i for i, value in enumerate(column) if str(value) == unknown[0])
@@ -249,4 +239,4 @@ def _labels(
             fix="map the file's labels to the task's with 'labels:'",
         )
     labels = np.array([index_of[str(value)] for value in column], dtype=np.int64)
-    return tuple(classes[key] for key in ordered), tuple(ordered), labels
+    return tuple(names[key] for key in classes), tuple(classes), labels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -174,11 +175,8 @@ def data_root(root: str | Path | None = None) -> Path | None:
     if not chosen:
         return None
     path = Path(chosen)
-    try:
+    with suppress(OSError, RuntimeError):  # a name that is too long, a user who is not there
         path = path.expanduser()
-        found = path.is_dir()
-    except (OSError, RuntimeError):  # a name that is too long, a user who is not there
-        found = False
-    if not found:
-        raise DataError("The data root is not a folder.", where=path.absolute())
-    return path
+        if path.is_dir():
+            return path
+    raise DataError("The data root is not a folder.", where=path.absolute())

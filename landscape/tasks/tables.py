@@ -32,7 +32,7 @@ def read_table(
 
     Args:
         path: A .tsv, .csv, .jsonl or .ndjson file, also with .gz.
-        columns: Those that are wanted. Of JSON lines no others are kept.
+        columns: Of JSON lines no others are read.
         texts: Those of them in which JSON's null is nothing, rather than a value of its own.
         quoting: Whether a TSV file quotes its fields.
 
@@ -40,8 +40,7 @@ def read_table(
         The columns as text, a JSON value that is no text as its JSON. What a row lacks is missing.
 
     Raises:
-        DataError: Another kind of file, one that cannot be read, is too large, or is no UTF-8; a
-            row that is longer than the header, or a wanted column that stands twice.
+        DataError: A file that cannot be read, is too large, or is of another kind.
     """
     kind = path.name.removesuffix(".gz").rsplit(".", 1)[-1]
     if kind not in ("tsv", "csv", "jsonl", "ndjson"):
@@ -65,11 +64,7 @@ def read_table(
 
 
 def check_cells(frame: pd.DataFrame, where: object) -> None:
-    """Refuse what is missing, too long, or half of a character.
-
-    Raises:
-        DataError: The first such cell, by its row.
-    """
+    """Refuse the first cell that is missing, too long, or half of a character."""
     for column in frame.columns:
         cells = frame[column]
         if cells.isna().any():
@@ -154,8 +149,8 @@ def _read_separated(
 def _read_json(path: Path, columns: Sequence[str], texts: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
-    found: dict[str, list[str | None]] = {name: [] for name in columns}
-    seen: dict[str, None] = {}
+    cells: dict[str, list[str | None]] = {name: [] for name in columns}
+    seen: dict[str, None] = {}  # the first columns, for the error that names them
     n = 0
     for number, row in _json_rows(path):
         if not isinstance(row, dict):
@@ -163,14 +158,11 @@ def _read_json(path: Path, columns: Sequence[str], texts: Sequence[str]) -> pd.D
         n += 1
         if len(seen) < 100:
             seen |= dict.fromkeys(row)
-        for name, cells in found.items():
-            known = name in row and not (row[name] is None and name in texts)
-            cells.append(_as_text(row[name]) if known else None)
-    kept = {name: cells for name, cells in found.items() if name in seen}
-    others = {
-        name: [None] * n for name in seen if name not in kept
-    }  # for the error that names them
-    return pd.DataFrame({**kept, **others}, dtype=object)
+        for name, column in cells.items():
+            is_there = name in row and not (row[name] is None and name in texts)
+            column.append(_as_text(row[name]) if is_there else None)
+    missing = [None] * n
+    return pd.DataFrame({name: cells.get(name, missing) for name in seen}, dtype=object)
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, Any]]:
