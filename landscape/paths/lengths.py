@@ -21,7 +21,7 @@ def distances(gram: ArrayLike, coefficients: ArrayLike | None = None) -> np.ndar
         gram: (n_anchors, n_anchors) inner products.
         coefficients: (n_points, n_anchors), rows of one sum; the anchors themselves by default.
     """
-    inner = _inner(gram)
+    inner = square_matrix(gram)
     c = np.eye(len(inner)) if coefficients is None else np.asarray(coefficients, np.float64)
     steps = c[:, None] - c[None]
     squares = np.einsum("ijk,kl,ijl->ij", steps, inner, steps)
@@ -36,7 +36,7 @@ def arc_lengths(gram: ArrayLike, coefficients: ArrayLike) -> np.ndarray:
         coefficients: (n_points, n_anchors), rows of one sum, in the order of the path.
     """
     steps = np.diff(np.asarray(coefficients, np.float64), axis=0)
-    squares = np.einsum("ik,kl,il->i", steps, _inner(gram), steps)
+    squares = np.einsum("ik,kl,il->i", steps, square_matrix(gram), steps)
     return np.concatenate([[0.0], np.cumsum(np.sqrt(np.maximum(squares, 0.0)))])
 
 
@@ -63,7 +63,7 @@ def coordinates(gram: ArrayLike, n_dims: int = 2) -> np.ndarray:
     Raises:
         ConfigError: The anchors that define the axes depend on each other.
     """
-    inner = _inner(gram)
+    inner = square_matrix(gram)
     if len(inner) < n_dims + 1:
         raise ConfigError(
             "There are too few anchors for so many dimensions.",
@@ -89,14 +89,15 @@ def volume(gram: ArrayLike) -> float:
     The Cayley-Menger determinant (as in Benton et al. 2021, arXiv 2102.13042) by way of inner
     products: sqrt(det G) / (n_anchors - 1)!, in logarithms.
     """
-    inner = _inner(gram)[1:, 1:]
+    inner = square_matrix(gram)[1:, 1:]
     if not len(inner):
         return 1.0
     sign, log = np.linalg.slogdet(inner)
     return math.exp(log / 2 - math.lgamma(len(inner) + 1)) if sign > 0 else 0.0
 
 
-def _inner(gram: ArrayLike) -> np.ndarray:
+def square_matrix(gram: ArrayLike) -> np.ndarray:
+    """Inner products as float64, refused where they are no finite square."""
     inner = np.asarray(gram, dtype=np.float64)
     if inner.ndim != 2 or inner.shape[0] != inner.shape[1] or not np.isfinite(inner).all():
         raise ConfigError(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from landscape.core.errors import ConfigError
+from landscape.paths.lengths import square_matrix
 from landscape.paths.plane import Span, grid_around
 
 _FLAT = 1e-9  # of the largest variance: less than the rounding of weights in fp32
@@ -59,19 +60,10 @@ def pca(gram: ArrayLike, n_dims: int = 2, *, origin: Literal["mean"] | int = "me
         ConfigError: ``gram`` is not a finite, symmetric square; too few checkpoints, or
             checkpoints that differ in fewer dimensions; no such origin.
     """
-    inner = np.asarray(gram, dtype=np.float64)
-    if (
-        inner.ndim != 2
-        or inner.shape[0] != inner.shape[1]
-        or not np.isfinite(inner).all()
-        or not np.allclose(inner, inner.T, rtol=1e-6, atol=1e-9 * np.abs(inner).max(initial=0))
-    ):
-        raise ConfigError(
-            "Inner products form a symmetric, finite square.",
-            where="pca(gram)",
-            found=f"shape {inner.shape}",
-        )
+    inner = square_matrix(gram)
     n = len(inner)
+    if not np.allclose(inner, inner.T, rtol=1e-6, atol=1e-9 * np.abs(inner).max(initial=0)):
+        raise ConfigError("Inner products form a symmetric matrix.", where="pca(gram)")
     if not 1 <= n_dims < n:
         raise ConfigError(
             "So many checkpoints do not have so many principal axes.",
@@ -79,12 +71,20 @@ def pca(gram: ArrayLike, n_dims: int = 2, *, origin: Literal["mean"] | int = "me
             expected=f"from 1 to {n - 1} for {n} checkpoints",
             found=n_dims,
         )
+    if origin != "mean" and not (isinstance(origin, int | np.integer) and -n <= origin < n):
+        raise ConfigError(
+            "There is no such origin.",
+            where="pca(origin)",
+            expected=f"'mean', or a number from {-n} to {n - 1}",
+            found=origin,
+        )
     mean = np.full(n, 1 / n)
     centring = np.eye(n) - mean
     # rows that sum to 0 make the products independent of what differences were taken from
-    variances, vectors = np.linalg.eigh(centring @ inner @ centring.T)
+    centred = centring @ inner @ centring.T
+    variances, vectors = np.linalg.eigh(centred)
     variances, vectors = variances[::-1][:n_dims], vectors[:, ::-1].T[:n_dims]
-    total = float(np.trace(centring @ inner @ centring.T))
+    total = float(np.trace(centred))
     if not variances[-1] > _FLAT * variances[0]:
         raise ConfigError(
             "The checkpoints differ in fewer dimensions than that.",
@@ -94,7 +94,7 @@ def pca(gram: ArrayLike, n_dims: int = 2, *, origin: Literal["mean"] | int = "me
             fix="leave out copies, or take more checkpoints",
         )
     axes = _turned(vectors) @ centring / np.sqrt(variances)[:, None]
-    start = mean if origin == "mean" else np.eye(n)[_index(origin, n)]
+    start = mean if origin == "mean" else np.eye(n)[origin]
     moved = np.eye(n) - start
     coordinates = moved @ inner @ axes.T
     squares = np.einsum("ij,jk,ik->i", moved, inner, moved) - np.square(coordinates).sum(1)
@@ -106,14 +106,3 @@ def _turned(vectors: np.ndarray) -> np.ndarray:
     far = np.abs(vectors) >= np.abs(vectors).max(1, keepdims=True) / 2
     first = vectors[np.arange(len(vectors)), far.argmax(1)]
     return -np.sign(first)[:, None] * vectors
-
-
-def _index(origin: object, n: int) -> int:
-    if isinstance(origin, (int, np.integer)) and -n <= origin < n:
-        return int(origin)
-    raise ConfigError(
-        "There is no such origin.",
-        where="pca(origin)",
-        expected=f"'mean', or a number from {-n} to {n - 1}",
-        found=origin,
-    )

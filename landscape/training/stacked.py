@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from landscape.checkpoints.anchors import Params
 from landscape.core.errors import CheckpointError, ConfigError
 
-StackedBatch = tuple[Mapping[str, Tensor], Tensor]
+StackedBatch = tuple[Params, Tensor]
 
 
 def train_stacked(
     model: nn.Module,
-    params: Sequence[Mapping[str, Tensor]],
+    params: Sequence[Params],
     batches: Iterable[StackedBatch],
     learning_rates: float | Sequence[float],
     *,
@@ -52,8 +53,18 @@ def train_stacked(
         CheckpointError: The starts differ in names or shapes.
         ConfigError: Not as many learning rates as models.
     """
-    rates = _rates(learning_rates, len(params))
     stacked = stack_params(params)
+    rates = (
+        list(learning_rates)
+        if isinstance(learning_rates, Sequence)
+        else [learning_rates] * len(params)
+    )
+    if len(rates) != len(params):
+        raise ConfigError(
+            "There must be one learning rate for all models, or one for each.",
+            expected=f"{len(params)} learning rates",
+            found=len(rates),
+        )
     for leaf in stacked.values():
         leaf.requires_grad_()
     peak = max(rates)
@@ -62,8 +73,8 @@ def train_stacked(
         list(stacked.values()), lr=peak, weight_decay=weight_decay, fused=True
     )
 
-    def loss_of(one: dict[str, Tensor], inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
-        output = torch.func.functional_call(model, one, (), inputs)
+    def loss_of(leaf: dict[str, Tensor], inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
+        output = torch.func.functional_call(model, leaf, (), inputs)
         logits = output if isinstance(output, Tensor) else output.logits
         return nn.functional.cross_entropy(logits, labels)
 
@@ -85,7 +96,7 @@ def train_stacked(
     ]
 
 
-def stack_params(params: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def stack_params(params: Sequence[Params]) -> dict[str, Tensor]:
     """One (n_models, *shape) copy a name.
 
     Raises:
@@ -93,30 +104,17 @@ def stack_params(params: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """
     if not params:
         raise CheckpointError("There is no model to stack.", expected="at least one")
-    first = {name: tuple(tensor.shape) for name, tensor in params[0].items()}
-    for number, other in enumerate(params):
-        shapes = {name: tuple(tensor.shape) for name, tensor in other.items()}
-        for name in sorted(first.keys() | shapes.keys()):
-            if first.get(name) != shapes.get(name):
-                raise CheckpointError(
-                    "Only models of one architecture can be stacked.",
-                    where=f"model {number}, tensor {name}",
-                    expected=first.get(name, "no such tensor"),
-                    found=shapes.get(name, "no such tensor"),
-                )
-    return {name: torch.stack([one[name].detach() for one in params]) for name in first}
-
-
-def _rates(learning_rates: float | Sequence[float], n_models: int) -> list[float]:
-    if isinstance(learning_rates, (int, float)):
-        return [float(learning_rates)] * n_models
-    if len(learning_rates) != n_models:
-        raise ConfigError(
-            "There must be one learning rate for all models, or one for each.",
-            expected=f"{n_models} learning rates",
-            found=len(learning_rates),
-        )
-    return [float(value) for value in learning_rates]
+    shapes = [{name: tuple(tensor.shape) for name, tensor in start.items()} for start in params]
+    for number, other in enumerate(shapes):
+        if differ := sorted(dict(other.items() ^ shapes[0].items())):
+            name = differ[0]
+            raise CheckpointError(
+                "Only models of one architecture can be stacked.",
+                where=f"model {number}, tensor {name}",
+                expected=shapes[0].get(name, "no such tensor"),
+                found=other.get(name, "no such tensor"),
+            )
+    return {name: torch.stack([start[name].detach() for start in params]) for name in shapes[0]}
 
 
 def _clip(leaves: list[Tensor], limit: float) -> None:
