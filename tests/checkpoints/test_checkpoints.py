@@ -17,7 +17,6 @@ from safetensors.torch import load_file, save_file
 
 import landscape
 from landscape.checkpoints import (
-    WeightCache,
     build_model,
     expand,
     load_checkpoint,
@@ -266,16 +265,6 @@ def test_globs_count_as_people_do(tmp_path: Path) -> None:
         (tmp_path / f"seed-{i}").mkdir()
     names = [source.path.name for source in expand([str(tmp_path / "seed-*")])]
     assert names == ["seed-2", "seed-9", "seed-10"]
-
-
-def test_cache_keeps_to_its_budget(populations: dict[str, Path]) -> None:
-    members = load_population(glob(populations["bert"]), LABELS).checkpoints
-    cache = WeightCache(2 * members[0].params.n_bytes)
-    for i in (0, 1, 0, 2, 0):
-        assert torch.equal(cache.get(members[i])[HEAD], members[i].params[HEAD])
-    assert cache.reads == 3  # 0 was used last when 2 came in place of 1
-    cache.get(members[1])
-    assert cache.reads == 4
 
 
 def test_content_hash_is_that_of_the_files(population: Path) -> None:

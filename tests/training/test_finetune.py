@@ -73,6 +73,7 @@ def test_training_learns_and_repeats_itself(config: Path) -> None:
     assert all(torch.equal(weights[name], again[name]) for name in weights)
 
 
+@pytest.mark.slow
 def test_killed_training_goes_on_to_the_same_weights(config: Path) -> None:
     whole = load_checkpoint(train(config)[0]).params
     content = yaml.safe_load(config.read_text())
