@@ -214,14 +214,14 @@ def _plain(value: Any) -> Any:
 
 
 def _mixed(name: str, members: Sequence[tuple[float, Params]], like: Checkpoint) -> Tensor:
-    own = like.params[name]
-    if not own.is_floating_point():
-        return own
+    template = like.params[name]
+    if not template.is_floating_point():
+        return template
     terms = [(c, params[name].detach().to("cpu", torch.float32)) for c, params in members]
     if len(terms) == 1 and terms[0][0] == 1:
         mixed = terms[0][1].contiguous()
     else:
-        mixed = add_up(terms, torch.empty(own.shape))
+        mixed = add_up(terms, torch.empty(template.shape))
     # the sum first: one pass without a temporary, and finite only where all terms are
     if not bool(torch.isfinite(mixed.sum())) and not bool(torch.isfinite(mixed).all()):
         raise CheckpointError(

@@ -294,5 +294,5 @@ def _open_bin(files: list[Path]) -> Weights:
 
 
 def _damaged(file: Path, error: Exception) -> CheckpointError:
-    found = str(error)[:300] or type(error).__name__
-    return CheckpointError("The weight file is truncated or damaged.", where=file, found=found)
+    text = str(error)[:300] or type(error).__name__
+    return CheckpointError("The weight file is truncated or damaged.", where=file, found=text)

@@ -92,18 +92,22 @@ class Evaluator:
         self._inputs: list[Any] = []
         self._read_outs: dict[str, _ReadOut] = {}
         for name, items in ({"": batches} if self._is_single else batches).items():
-            change = transform.get(name) if isinstance(transform, Mapping) else transform
-            pairs = list(items)
-            if not pairs:
+            labels = []
+            for inputs, its_labels in items:
+                self._inputs.append(to_device(_pinned(inputs, self.device), self.device))
+                labels.append(torch.as_tensor(its_labels).cpu())
+            if not labels:
                 raise ConfigError("There are no batches to evaluate.", where=name or "batches")
             self._read_outs[name] = _ReadOut(
-                slice(len(self._inputs), len(self._inputs) + len(pairs)),
-                _labels(items, [labels for _, labels in pairs]),
-                getattr(items, "places", None),
-                loss,
-                change,
+                batches=slice(len(self._inputs) - len(labels), len(self._inputs)),
+                # a copy: what Ray hands over cannot be written
+                labels=torch.as_tensor(np.array(items.labels))
+                if hasattr(items, "places")
+                else torch.cat(labels),
+                places=getattr(items, "places", None),
+                loss=loss,
+                transform=transform.get(name) if isinstance(transform, Mapping) else transform,
             )
-            self._inputs += [to_device(_pinned(i, self.device), self.device) for i, _ in pairs]
         self._mixers: dict[torch.dtype, Mixer] = {}
         self._plans: dict[Precision, Plan] = {}
         self._halved = False
@@ -321,13 +325,6 @@ class _ReadOut:
             logits = logits[:, torch.as_tensor(self.places)]
         losses = torch.stack([self.loss(point, self.labels) for point in logits])
         return Evaluation(logits.numpy(), losses.numpy(), logits.argmax(-1).numpy())
-
-
-def _labels(items: Any, of_batches: Sequence[Any]) -> Tensor:
-    """(n_examples,) in the order of the results."""
-    if getattr(items, "places", None) is not None:
-        return torch.as_tensor(np.array(items.labels))  # a copy: what Ray hands over is read-only
-    return torch.cat([torch.as_tensor(labels).cpu() for labels in of_batches])
 
 
 def _centre(anchors: Sequence[Anchor]) -> np.ndarray:
