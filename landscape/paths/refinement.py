@@ -49,7 +49,7 @@ def refine_surface(
     *,
     tolerance: float,
     coarse: int = 4,
-    known: ArrayLike | None = None,
+    earlier: ArrayLike | None = None,
 ) -> RefinedSurface:
     """Measure a grid where it bends, and as densely as it bends.
 
@@ -69,8 +69,8 @@ def refine_surface(
             tenth of a loss. It is judged by midpoints and so is no bound; 0 splits whatever is
             not exactly bilinear.
         coarse: Rows and columns from one first line to the next, at least 1.
-        known: (n_points, n_sets) losses of an earlier run, NaN where there is none; points that
-            are known on all data sets are not measured again.
+        earlier: (n_points, n_sets) losses of an earlier run, NaN where there is none; points that
+            are there on all data sets are not measured again.
 
     Raises:
         ConfigError: Arguments out of range; losses that are negative or of another shape.
@@ -85,7 +85,7 @@ def refine_surface(
         raise ConfigError(
             "The tolerance must be finite and at least 0.", where="tolerance", found=tolerance
         )
-    losses = _Losses(measure, shape, known)
+    losses = _Losses(measure, shape, earlier)
     cells = _first_cells(shape, coarse)
     losses.ask(corner for cell in cells for corner in product(cell[:2], cell[2:]))
     near_bend = np.zeros(shape, dtype=bool)
@@ -147,17 +147,17 @@ def fill_surface(
 class _Losses:
     """The losses measured so far, and how to get more."""
 
-    def __init__(self, measure: Measure, shape: tuple[int, int], known: ArrayLike | None) -> None:
+    def __init__(self, measure: Measure, shape: tuple[int, int], earlier: ArrayLike | None) -> None:
         self._measure, self._n_x = measure, shape[1]
         self.values = np.full((shape[0] * shape[1], 0), np.nan)
-        if known is not None:
-            self.values = _checked(known, "known", len(self.values)).copy()
+        if earlier is not None:
+            self.values = _checked(earlier, "earlier", len(self.values)).copy()
         some = self.values.shape[1] > 0
         self.done = some & ~np.isnan(self.values).any(1)
         self.values[~self.done] = np.nan
 
     def ask(self, points: Iterable[tuple[int, int]]) -> None:
-        """Measure the points, (row, column), that are not known yet."""
+        """Measure the points, (row, column), that are not measured yet."""
         indices = {row * self._n_x + column for row, column in points}
         new = sorted(index for index in indices if not self.done[index])
         if not new:

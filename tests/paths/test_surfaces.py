@@ -187,13 +187,13 @@ def test_a_resumed_surface_is_the_same_and_measures_only_the_rest(
     known = np.where(kept[:, None], whole.values, np.nan)
     before = known.copy()
     measure = Recorder(losses)
-    resumed = refine_surface(measure, (n_y, n_x), known=known, **settings_)
+    resumed = refine_surface(measure, (n_y, n_x), earlier=known, **settings_)
     np.testing.assert_array_equal(known, before)
     assert not kept[measure.asked].any()
     np.testing.assert_array_equal(resumed.evaluated, whole.evaluated)
     np.testing.assert_array_equal(resumed.values, whole.values)
     nothing = Recorder(losses)
-    refine_surface(nothing, (n_y, n_x), known=whole.values, **settings_)
+    refine_surface(nothing, (n_y, n_x), earlier=whole.values, **settings_)
     assert not nothing.calls
 
 
@@ -202,7 +202,7 @@ def test_a_point_known_on_one_data_set_only_is_measured() -> None:
     known = losses.reshape(9, 2).copy()
     known[4, 1] = np.nan
     measure = Recorder(losses)
-    found = refine_surface(measure, (3, 3), tolerance=0.1, known=known)
+    found = refine_surface(measure, (3, 3), tolerance=0.1, earlier=known)
     assert measure.asked == [4]
     np.testing.assert_array_equal(found.values, losses.reshape(9, 2))
 
@@ -273,8 +273,8 @@ def test_errors_say_what_is_wrong() -> None:
         refine_surface(lambda points: np.ones(len(points)), (4, 4), tolerance=0.1)
     with pytest.raises(ConfigError, match="some below 0"):
         refine_surface(lambda points: -np.ones((len(points), 1)), (4, 4), tolerance=0.1)
-    with pytest.raises(ConfigError, match=r"(?s)known.*shape \(16, n_sets\).*shape \(4, 4\)"):
-        refine_surface(measure, (4, 4), tolerance=0.1, known=np.ones((4, 4)))
+    with pytest.raises(ConfigError, match=r"(?s)earlier.*shape \(16, n_sets\).*shape \(4, 4\)"):
+        refine_surface(measure, (4, 4), tolerance=0.1, earlier=np.ones((4, 4)))
     known = np.full((16, 2), np.nan)
     with pytest.raises(ConfigError, match=r"(?s)number of data sets.*2 losses a point"):
-        refine_surface(measure, (4, 4), tolerance=0.1, known=known)
+        refine_surface(measure, (4, 4), tolerance=0.1, earlier=known)

@@ -172,7 +172,7 @@ class _Measuring:
         if so_far.losses:
             losses = np.stack([so_far.mean_losses(name) for name in datasets], axis=1)
         refined = refine_surface(
-            measure, (stored.shape[0], stored.shape[1]), tolerance=tolerance, known=losses
+            measure, (stored.shape[0], stored.shape[1]), tolerance=tolerance, earlier=losses
         )
         self.folder.add_path(stored.with_notes({"tolerance": tolerance, "saved": refined.saved}))
         n = len(stored.positions)
