@@ -15,7 +15,7 @@ from landscape.analysis.basins.active import find_basins_actively, gaps_and_erro
 from landscape.analysis.basins.membership import find_membership
 from landscape.analysis.basins.spectral import two_sides
 from landscape.analysis.basins.structure import fill_unmeasured
-from landscape.analysis.gaps import square
+from landscape.analysis.gaps import gap_matrix, square
 from landscape.analysis.statistics import Relation, pair_kinds, relate, score_groups
 from landscape.core.errors import ConfigError, require_known
 from landscape.records import MEASURED, Results, StoredDataset
@@ -294,6 +294,10 @@ def _intervals(
     contents: Results, dataset: str, rule: str, n_resamples: int, rng: np.random.Generator
 ) -> GapIntervals:
     """Of every pair; without intervals where losses of single examples are not known."""
+    if contents.given_gaps is not None:
+        given = gap_matrix(contents, np.empty(0), rule)[tuple(contents.pairs.T)]
+        none = np.full_like(given, np.nan)
+        return GapIntervals(given, none, none, none, none, none, none, 0.95, n_resamples)
     data = contents.datasets[dataset]
     # two examples that are the mean have its gap; what resampling says of them means nothing
     losses = np.repeat(data.losses, 2, axis=-1) if data.aggregated else data.losses

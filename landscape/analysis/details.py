@@ -88,7 +88,10 @@ def examine(analysis: Analysis, *, seed: int = 0) -> Details:
         tolerance=analysis.basins.evidence.tolerance,
     )
     curves = analysis.curves[analysis.dataset].losses
-    directed = climbs(curves, analysis.pairs, len(analysis.models), points=contents.exact)
+    if contents.given_gaps is None:
+        directed = climbs(curves, analysis.pairs, len(analysis.models), points=contents.exact)
+    else:  # nothing is known of the models' own losses
+        directed = np.where(np.eye(len(analysis.models)), 0, np.nan)
     sources = partition_sources(analysis, rng=seed)
     whole = [source for source in sources if source.n_basins]
     partitions = compare_partitions({source.name: source.labels for source in whole}, rng=rng)
@@ -119,7 +122,7 @@ def _predictors(analysis: Analysis) -> dict[str, Any]:
     losses = {
         f"{name} loss": data.model_losses.mean(1, dtype=np.float64)
         for name, data in contents.datasets.items()
-        if data.role == "in_domain"
+        if data.role == "in_domain" and np.isfinite(data.model_losses).any()
     }
     sets["in-domain"] = pd.concat([in_domain, pd.DataFrame(losses, index=in_domain.index)], axis=1)
     if np.isfinite(contents.distances).all():

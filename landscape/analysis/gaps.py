@@ -22,7 +22,19 @@ def gap_matrix(results: Results, curves: Array, rule: str) -> Array:
         results: Says which points of a pair are exact.
         curves: (n_pairs, n_points) mean losses in nats.
         rule: A barrier rule.
+
+    Raises:
+        ConfigError: Only gaps are known, and these are not by the rule.
     """
+    if results.given_gaps is not None:
+        if rule != "convexity_gap":
+            raise ConfigError(
+                "Only gaps are known, not the losses that another rule needs.",
+                where=results.path,
+                expected="convexity_gap",
+                found=rule,
+            )
+        return results.given_gaps
     gaps = np.empty(len(curves))
     for points in np.unique(results.exact, axis=0):
         alike = (results.exact == points).all(axis=1)

@@ -80,7 +80,7 @@ def partition_sources(
         *(
             _source(analysis, rule, name, _gaps(analysis, rule, name), seed)
             for name in contents.datasets
-            for rule in _distance_rules()
+            for rule in ([analysis.rule] if contents.given_gaps is not None else _distance_rules())
         ),
         *(
             _source(analysis, "disagreement", name, disagreement(data.model_predictions), seed)

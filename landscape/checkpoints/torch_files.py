@@ -17,10 +17,9 @@ import torch
 from torch import Tensor
 
 from landscape.core.files import replacing
-from landscape.core.restricted_pickle import follow
+from landscape.core.restricted_pickle import check_instructions
 
 _MAX_PICKLE = 2**26
-_MAX_INSTRUCTIONS = 5_000_000
 
 
 def read_torch_file(path: Path) -> Any:
@@ -80,7 +79,7 @@ def _check_archive(path: Path) -> None:
                 if entry.file_size > _MAX_PICKLE:
                     raise ValueError(f"a pickle of {entry.file_size} bytes")
                 with archive.open(entry) as file:
-                    follow(file.read(), _MAX_INSTRUCTIONS, refused={}, largest=2**64)
+                    check_instructions(file.read())
 
 
 def _check_old_format(path: Path) -> None:
@@ -88,7 +87,7 @@ def _check_old_format(path: Path) -> None:
     with path.open("rb") as file:
         for _ in range(3):
             _skip(file)
-        follow(file, _MAX_INSTRUCTIONS, refused={}, largest=path.stat().st_size)
+        check_instructions(file, largest=path.stat().st_size)
 
 
 def _skip(file: IO[bytes]) -> None:

@@ -2,250 +2,198 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import PurePath
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landscape.core.errors import DataError
-from landscape.importers.files import MAX_VALUES
-from landscape.importers.names import check_name, natural_key
+from landscape.importers.names import MAX_MODELS, natural_key
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[np.float64]
 Metric = Literal["accuracy", "matthews"]
 
-MAX_MODELS = 10_000
+POINT_COLUMNS = ("dataset", "model_a", "model_b", "t", "loss", "accuracy", "metric", "source")
+"""Of points, a row each: ``t`` is 0 at ``model_a``; ``accuracy`` is by ``metric``, "" where there
+is none; ``dataset`` is "" where not said; ``source`` is a file without its folder."""
 TOLERANCE = 1e-3
 """Nats: two records of one number that differ by more are reported."""
+_MAX_VALUES = 20_000_000
 
 
 @dataclass(frozen=True)
-class MeasuredCurve:
-    """One curve as a source has it.
-
-    Attributes:
-        first: The model at position 0.
-        second: The model at position 1.
-        positions: (n_points,) in [0, 1], in any order.
-        losses: (n_points,) nats.
-        accuracies: (n_points,) of ``metric``, or None.
-        metric: ``accuracy`` in [0, 1] or ``matthews`` in [-1, 1].
-        distance: Euclidean, between the models' parameters; NaN where not said.
-        dataset: The data set; "" where not said.
-        where: The file, and the line where there is one.
-    """
-
-    first: str
-    second: str
-    positions: Sequence[float]
-    losses: Sequence[float]
-    accuracies: Sequence[float] | None = None
-    metric: Metric = "accuracy"
-    distance: float = float("nan")
-    dataset: str = ""
-    where: str = ""
-
-
-@dataclass(frozen=True)
-class PublishedCurves:
+class Curves:
     """Curves of many pairs on one data set.
 
     Attributes:
-        dataset: The data set's name; "" where the source does not say.
         models: (n_models) names, numbers in them in the order of numbers.
         pairs: (n_pairs, 2) model indices, first < second.
         positions: (n_points,) of all pairs, from 0 at a pair's first model to 1 at its second.
         losses: (n_pairs, n_points) nats, NaN where a pair lacks the point.
-        accuracies: (n_pairs, n_points) of ``metric``, or None where no source has any.
+        accuracies: (n_pairs, n_points) of ``metric``, NaN where unknown.
         metric: ``accuracy`` or ``matthews``.
         model_losses: (n_models,) nats, of the first curve that ends in the model; NaN where none
             has that end.
-        distances: (n_pairs,) Euclidean between parameters, NaN where not said.
-        notes: What was found twice, does not agree, or is missing, a line each.
+        notes: What disagrees, is missing or is left out, a line each.
+        gaps: (n_models, n_models) nats, 0 on the diagonal, NaN where unknown, of pairs whose gap
+            came without its curve: nothing is known of their losses; else None.
     """
 
-    dataset: str
     models: tuple[str, ...]
     pairs: NDArray[np.intp]
     positions: Array
     losses: Array = field(repr=False)
-    accuracies: Array | None = field(repr=False)
+    accuracies: Array = field(repr=False)
     metric: Metric
     model_losses: Array
-    distances: Array
     notes: tuple[str, ...] = ()
+    gaps: Array | None = None
 
 
-def gather_curves(
-    measured: Sequence[MeasuredCurve], *, tolerance: float = TOLERANCE
-) -> PublishedCurves:
-    """Bring curves to one order of models, one direction of pairs, and one grid.
+def gather_curves(points: pd.DataFrame, *, like: Curves | None = None) -> Curves:
+    """Bring points to one order of models, one direction of pairs, and one grid.
 
     B-A is A-B backwards. Of two records of one point the first is kept, and a difference of more
-    than ``tolerance`` is noted; a point that only the second has is taken from it. Values that are
-    not finite count as missing.
+    than ``TOLERANCE`` is noted; a point that only the second has is taken from it. Values that are
+    not finite count as missing. Pairs without a loss at both ends are left out.
 
     Args:
-        measured: Curves on one data set.
-        tolerance: Nats.
+        points: ``POINT_COLUMNS``, of one data set.
+        like: Curves whose models, pairs and positions to take instead, and of these only points
+            where they have losses: a point of a pair is evaluated or is not.
 
     Raises:
-        DataError: No curves, curves of unlike lengths, positions outside [0, 1], several metrics,
-            more than the memory takes.
+        DataError: No curves, positions outside [0, 1], several metrics, too many points.
     """
-    curves = [curve for curve in measured if curve.first != curve.second]
-    if not curves:
+    metric = _checked_metric(points)
+    points = points[points["model_a"] != points["model_b"]]
+    names = set(points["model_a"]) | set(points["model_b"])
+    models = like.models if like else tuple(sorted(names, key=natural_key))
+    table = _oriented(points, models)
+    if not len(table):
         raise DataError("There are no curves between two models.")
+    by_point = table.groupby(["a", "b", "key"])
+    first = by_point[["loss", "accuracy"]].first().reset_index()
+    spread = (by_point["loss"].max() - by_point["loss"].min()).groupby(["a", "b"]).max()
     notes = []
-    if len(curves) < len(measured):
-        notes.append(f"{len(measured) - len(curves)} curves from a model to itself left out")
-    for curve in curves:
-        _check(curve)
-    metrics = {curve.metric for curve in curves if curve.accuracies is not None}
+    for a, b, largest in spread[spread > TOLERANCE].reset_index().itertuples(index=False):
+        sources = table["source"][(table["a"] == a) & (table["b"] == b)].unique()
+        notes.append(
+            f"{models[a]} - {models[b]}: the losses in {', '.join(sources)} differ by up to "
+            f"{largest:.4g} nats; the first are kept"
+        )
+    if like:
+        pairs, positions = like.pairs, like.positions
+    else:
+        pairs = first[["a", "b"]].drop_duplicates().to_numpy(np.intp)
+        exact = {0.0: 0.0, 1.0: 1.0}  # a key is rounded
+        keys = np.unique([*first["key"], 0.0, 1.0])
+        where = dict(zip(table["key"][::-1], table["t"][::-1], strict=True)) | exact
+        positions = np.array([where[key] for key in keys.tolist()])
+    if len(models) > MAX_MODELS or len(pairs) * len(positions) > _MAX_VALUES:
+        raise DataError(
+            "There are too many models, or the curves have too few points in common.",
+            expected=f"up to {MAX_MODELS} models, and up to {_MAX_VALUES} points of all pairs",
+            found=f"{len(models)} models, {len(pairs)} pairs, {len(positions)} positions",
+        )
+    n = len(models)
+    row = _places(first["a"] * n + first["b"], pairs @ [n, 1])
+    column = _places(first["key"], _key(positions))
+    inside = (row >= 0) & (column >= 0)
+    losses = np.full((len(pairs), len(positions)), np.nan)
+    accuracies = losses.copy()
+    losses[row[inside], column[inside]] = first["loss"][inside]
+    accuracies[row[inside], column[inside]] = first["accuracy"][inside]
+    if like:
+        losses[np.isnan(like.losses)] = accuracies[np.isnan(like.losses)] = np.nan
+        if lost := int(first["loss"].notna().sum() - np.isfinite(losses).sum()):
+            notes.append(f"left out: {lost} points that the other curves do not have")
+    ends = _ends(first, n)
+    curves = Curves(models, pairs, positions, losses, accuracies, metric, ends, tuple(notes))
+    return curves if like else _with_both_ends(curves)
+
+
+def _checked_metric(points: pd.DataFrame) -> Metric:
+    outside = points[~points["t"].between(0, 1)]
+    if len(outside):
+        at = outside.iloc[0]
+        raise DataError(
+            f"The curve {at['model_a']} - {at['model_b']} has a position that is not on its line.",
+            where=at["source"],
+            expected="0 to 1",
+            found=at["t"],
+        )
+    metrics = sorted(set(points["metric"]) - {""})
     if len(metrics) > 1:
         raise DataError(
             "The curves have different metrics.",
-            where=curves[0].where,
+            where=", ".join(sorted(set(points["source"]))[:5]),
             expected="one of accuracy and matthews",
-            found=" and ".join(sorted(metrics)),
+            found=" and ".join(metrics),
         )
-    names = {name for curve in curves for name in (curve.first, curve.second)}
-    models = tuple(sorted(names, key=natural_key))
-    index = {name: i for i, name in enumerate(models)}
-    grid: dict[float, float] = {0.0: 0.0, 1.0: 1.0}
-    rows: dict[tuple[int, int], list[tuple[MeasuredCurve, list[float]]]] = {}
-    for curve in curves:
-        a, b = index[curve.first], index[curve.second]
-        places = [t if a < b else 1 - t for t in map(float, curve.positions)]
-        keys = [_key(t) for t in places]
-        for key, t in zip(keys, places, strict=True):
-            grid.setdefault(key, t)
-        rows.setdefault((min(a, b), max(a, b)), []).append((curve, keys))
-    kept = sorted(grid)
-    if len(models) > MAX_MODELS or len(rows) * len(kept) > MAX_VALUES:
-        raise DataError(
-            "There are too many models, or the curves have too few points in common.",
-            where=_short(curves[0].where),
-            expected=f"up to {MAX_MODELS} models, and up to {MAX_VALUES} points of all pairs",
-            found=f"{len(models)} models, {len(rows)} pairs, {len(kept)} positions",
-        )
-    column = {key: i for i, key in enumerate(kept)}
-    pairs = np.array(sorted(rows), dtype=np.intp)
-    losses = np.full((len(pairs), len(kept)), np.nan)
-    accuracies, distances = losses.copy(), np.full(len(pairs), np.nan)
-    for k, (a, b) in enumerate(pairs):
-        records = rows[int(a), int(b)]
-        pair = f"{models[a]} - {models[b]}"
-        for values, of in ((losses[k], "losses"), (accuracies[k], "accuracies")):
-            for curve, keys in records:
-                given = getattr(curve, of)
-                if given is not None:
-                    notes += _fill(
-                        values, [column[key] for key in keys], given, pair, of, curve, tolerance
-                    )
-        known = [c.distance for c, _ in records if np.isfinite(c.distance)]
-        distances[k] = known[0] if known else np.nan
-    if repeated := sum(len(records) - 1 for records in rows.values()):
-        notes.append(f"{repeated} curves are of pairs that an earlier curve has")
-    if missing := int(np.isnan(losses).sum()):
-        notes.append(
-            f"{missing} of {losses.size} points are missing, in "
-            f"{int(np.isnan(losses).any(axis=1).sum())} of {len(pairs)} pairs"
-        )
-    ends, said = _ends(models, pairs, losses, tolerance)
-    return PublishedCurves(
-        dataset=curves[0].dataset,
-        models=models,
-        pairs=pairs,
-        positions=np.array([grid[key] for key in kept]),
-        losses=losses,
-        accuracies=accuracies if metrics else None,
-        metric=next(iter(metrics), "accuracy"),
-        model_losses=ends,
-        distances=distances,
-        notes=(*notes, *said),
+    return "matthews" if metrics == ["matthews"] else "accuracy"
+
+
+def _oriented(points: pd.DataFrame, models: tuple[str, ...]) -> pd.DataFrame:
+    """Points from the first model to the second of them, of known models; finite values only."""
+    number = {name: k for k, name in enumerate(models)}
+    known = points["model_a"].isin(number) & points["model_b"].isin(number)
+    points = points[known]
+    a, b = (points[side].map(number).astype(np.intp) for side in ("model_a", "model_b"))
+    t = points["t"].where(a < b, 1 - points["t"])
+    table = points[["loss", "accuracy", "source"]].assign(
+        a=np.minimum(a, b), b=np.maximum(a, b), t=t, key=_key(t.to_numpy())
     )
+    values = table[["loss", "accuracy"]]
+    table[["loss", "accuracy"]] = values.where(np.isfinite(values))
+    return table
 
 
-def _key(t: float) -> float:
+def _key(t: Array) -> Array:
     """What positions are told apart by: 1 - t of one curve is the t of another."""
-    return round(t, 9) + 0.0
+    return np.asarray(np.round(t, 9) + 0.0)
 
 
-def _check(curve: MeasuredCurve) -> None:
-    for name in (curve.first, curve.second):
-        check_name(name, curve.where)
-    lengths = {len(curve.positions), len(curve.losses)}
-    lengths |= set() if curve.accuracies is None else {len(curve.accuracies)}
-    if len(lengths) > 1 or not len(curve.losses):
-        raise DataError(
-            f"The curve {curve.first} - {curve.second} has not one value a point.",
-            where=curve.where,
-            found=f"lengths {', '.join(map(str, sorted(lengths)))}",
-        )
-    outside = [t for t in curve.positions if not 0 <= t <= 1]
-    if outside:
-        raise DataError(
-            f"The curve {curve.first} - {curve.second} has a position that is not on its line.",
-            where=curve.where,
-            expected="0 to 1",
-            found=outside[0],
-        )
+def _places(values: pd.Series, ascending: NDArray[np.generic]) -> NDArray[np.intp]:
+    """Where each value stands among others, -1 where it does not."""
+    places = np.searchsorted(ascending, values).clip(max=len(ascending) - 1)
+    return np.where(ascending[places] == values, places, -1)
 
 
-def _fill(
-    values: Array,
-    columns: list[int],
-    given: Sequence[float],
-    pair: str,
-    of: str,
-    curve: MeasuredCurve,
-    tolerance: float,
-) -> list[str]:
-    """Put a curve's values where nothing is yet; say where what is there differs."""
-    largest = 0.0
-    for column, raw in zip(columns, given, strict=True):
-        value = float(raw)
-        if not np.isfinite(value):
-            continue
-        if np.isnan(values[column]):
-            values[column] = value
-        else:
-            largest = max(largest, abs(value - float(values[column])))
-    if largest <= tolerance:
-        return []
-    unit = " nats" if of == "losses" else ""
-    return [
-        f"{pair}: the {of} in {_short(curve.where) or 'a later curve'} differ from earlier ones "
-        f"by up to {largest:.4g}{unit}; the earlier are kept"
+def _ends(first: pd.DataFrame, n: int) -> Array:
+    """(n,) losses of the models themselves."""
+    import pandas as pd
+
+    ends = [
+        first.loc[first["key"] == key, [side, "loss"]].set_axis(["model", "loss"], axis=1)
+        for side, key in (("a", 0.0), ("b", 1.0))
     ]
+    return pd.concat(ends).groupby("model")["loss"].first().reindex(range(n)).to_numpy(np.float64)
 
 
-def _short(where: str) -> str:
-    """Without the folder: what is noted goes into stores, and they go to others."""
-    for sign in (", line ", ", ("):
-        file, found, place = where.partition(sign)
-        if found:
-            return PurePath(file).name + found + place
-    return PurePath(where).name
-
-
-def _ends(
-    models: tuple[str, ...], pairs: NDArray[np.intp], losses: Array, tolerance: float
-) -> tuple[Array, list[str]]:
-    """(n_models,) losses of the models themselves, and where their curves disagree."""
-    found, notes = np.full(len(models), np.nan), []
-    for model, name in enumerate(models):
-        ends = np.concatenate([losses[pairs[:, side] == model, -side] for side in (0, 1)])
-        ends = ends[np.isfinite(ends)]
-        if len(ends):
-            found[model] = ends[0]
-        if len(ends) and np.ptp(ends) > tolerance:
-            notes.append(
-                f"{name}: the curves that end in it differ there by up to {np.ptp(ends):.4g} nats; "
-                "the first is taken as its loss"
-            )
-    return found, notes
+def _with_both_ends(curves: Curves) -> Curves:
+    """Less the pairs without a loss at both ends, and the models that are left without a pair."""
+    whole = np.isfinite(curves.losses[:, [0, -1]]).all(axis=1)
+    used, losses = np.unique(curves.pairs[whole]), curves.losses[whole]
+    notes = list(curves.notes)
+    if not whole.any():
+        raise DataError("No curve has a loss at both of its ends.")
+    if not whole.all():
+        names = [" - ".join(curves.models[k] for k in pair) for pair in curves.pairs[~whole]]
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        notes.append(f"left out, without a loss at both ends: {', '.join(names[:5])}{more}")
+    if missing := int(np.isnan(losses).sum()):
+        notes.append(f"{missing} of {losses.size} points are missing")
+    return replace(
+        curves,
+        models=tuple(curves.models[k] for k in used),
+        pairs=np.searchsorted(used, curves.pairs[whole]),
+        losses=losses,
+        accuracies=curves.accuracies[whole],
+        model_losses=curves.model_losses[used],
+        notes=tuple(notes),
+    )

@@ -1,54 +1,52 @@
-"""Scores of models from JSON: each model's predictions, or tables of scores."""
+"""Scores of models from their predictions, as Juneja et al. (2023, arXiv 2205.12411) keep them.
+
+A JSON file a model, named after it: ``label_dict``, from labels' names to their numbers, and
+``samples``, each of a ``sentence``, its ``label`` and the labels' ``probabilities``.
+"""
 
 from __future__ import annotations
 
 import json
-import math
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Literal
+import unicodedata
+from collections import deque
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from landscape.analysis.statistics import score_groups
 from landscape.core.errors import DataError
-from landscape.importers.files import (
-    MAX_VALUES,
-    Paths,
-    check_amount,
-    find_files,
-    read_text,
-)
+from landscape.core.files import read_bytes
+from landscape.importers.curves import Metric
 from landscape.importers.names import check_name, names_of_files
-from landscape.importers.samples import is_number, samples_of, score_samples
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from landscape.tasks import Examples
 
-_DEPTH = 10
+_LARGEST_UNMATCHED = 0.01
+
+
+def is_evaluation(text: str) -> bool:
+    """Whether a file's text looks like predictions; they may still be wrong."""
+    return text.lstrip()[:1] == "{" and '"samples"' in text
 
 
 def read_evaluations(
-    paths: Paths,
+    files: Iterable[Path],
     *,
-    name: str | None = None,
-    metric: Literal["accuracy", "matthews"] = "accuracy",
+    metric: Metric = "accuracy",
     examples: Examples | None = None,
     models: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """Read scores of models from JSON or JSON lines.
-
-    Known forms:
-
-    * A file a model, as the code of Juneja et al. (2023, arXiv 2205.12411) writes: ``label_dict``
-      and ``samples``, each of a sentence, a label and the labels' probabilities; or the samples
-      alone, a line each. The model is named by the file.
-    * An object from each model to its scores, cut further by objects inside, if wanted.
-    * A list or lines of objects, each with the ``model`` and its scores.
+    """Read one or more models' predictions on one or more sets, and score them.
 
     Args:
-        paths: Files, folders and patterns.
-        name: The evaluated set's; by default what stands before ``eval`` in a file's name.
+        files: A model and set each: what stands before ``eval`` in the name is the set's name, what
+            follows the model's.
         metric: What predictions are scored by.
         examples: The evaluated set with its groups; predictions are scored on each of them. Texts
             are matched without regard to case, accents and spaces.
@@ -60,143 +58,111 @@ def read_evaluations(
         has probability 0.
 
     Raises:
-        DataError: No such file; what cannot be read is named by the file and its place in it.
+        DataError: What cannot be read is named by the file and its place in it.
     """
     import pandas as pd
 
-    tables: dict[str, dict[str, float]] = {}
-    sets: dict[str, dict[PurePath, dict[str, float]]] = {}
-    for path in find_files(paths):
-        value = parse_json(read_text(path), path)
-        if samples := samples_of(value):  # scored at once: all files' would fill the memory
-            label = name or _set_name(path)
-            sets.setdefault(label, {})[path] = score_samples(
-                samples, label, path, metric=metric, examples=examples
-            )
-        else:
-            for model, scores in _tables(value, path):
-                _add(tables, model, scores, path)
-    for files in sets.values():
-        for file, model in names_of_files(list(files), models).items():
-            _add(tables, model, files[file], file)
-    if not tables:
-        raise DataError("There are no scores.", where=paths)
-    columns = {name for row in tables.values() for name in row}
-    if len(columns) * len(tables) > MAX_VALUES:
-        raise DataError(
-            "The models have too few scores in common.",
-            where=paths,
-            expected=f"up to {MAX_VALUES} cells of models and scores",
-            found=f"{len(tables)} models, {len(columns)} scores",
-        )
-    frame = pd.DataFrame.from_dict(tables, orient="index", dtype=float)
-    return frame.rename_axis("model")
+    sets: dict[str, dict[Path, dict[str, float]]] = {}
+    for path in files:
+        before, found, _ = path.stem.partition("eval")
+        name = (before.strip("_-. ") if found else "") or "evaluation"
+        sets.setdefault(name, {})[path] = _scores(name, path, metric, examples)
+    tables = []
+    for scores in sets.values():
+        names = names_of_files(list(scores), models)
+        rows = {names[path]: row for path, row in scores.items()}
+        tables.append(pd.DataFrame.from_dict(rows, orient="index", dtype=float))
+    return pd.concat(tables, axis=1).rename_axis("model")
 
 
-def parse_json(text: str, where: object) -> Any:
-    """A JSON value, or a list of the values of JSON lines.
-
-    Raises:
-        DataError: Neither, the line is named; or too many values.
-    """
-    check_amount(text, ",[{\n", where)
+def _scores(name: str, path: Path, metric: Metric, examples: Examples | None) -> dict[str, float]:
+    """One model's scores from its predictions."""
     try:
-        return json.loads(text)
+        content = json.loads(read_bytes(path))
     except (ValueError, RecursionError) as error:
-        whole = error
-    values = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            values.append(json.loads(line))
-        except (ValueError, RecursionError) as error:
+        raise DataError("The file is no JSON.", where=path, found=error) from None
+    samples = content.get("samples")
+    if not isinstance(samples, list) or not samples:
+        raise DataError("There are no samples.", where=path, expected="a list of 'samples'")
+    probabilities, labels = _read_samples(samples, path)
+    groups: dict[str, np.ndarray] = {}
+    if metric == "accuracy":  # one label alone has no correlation
+        names = _label_names(content.get("label_dict"), probabilities.shape[1], path)
+        groups["label"] = np.array(names)[labels]
+    if examples is not None:
+        groups |= _groups_of(samples, examples, path)
+    scores = score_groups(probabilities.argmax(1)[None], labels, groups, metric, name).iloc[0]
+    with np.errstate(divide="ignore"):
+        loss = -np.log(probabilities[np.arange(len(labels)), labels]).mean()
+    return {**{str(key): float(value) for key, value in scores.items()}, f"{name} (loss)": loss}
+
+
+def _read_samples(samples: list[Any], path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(n, n_labels) probabilities and (n,) labels."""
+    rows, labels, width = [], [], 0
+    for number, sample in enumerate(samples, start=1):
+        values: Mapping[str, Any] = sample if isinstance(sample, Mapping) else {}
+        row, label = values.get("probabilities"), values.get("label")
+        width = width or (len(row) if isinstance(row, list) else 0)
+        fits = isinstance(row, list) and len(row) == width > 1
+        fits = fits and all(type(p) in (int, float) and 0 <= p <= 1 + 1e-6 for p in row or ())
+        if not (fits and type(label) is int and 0 <= label < width):
             raise DataError(
-                "The file is neither JSON nor JSON lines.",
-                where=f"{where}, line {number}",
-                found=whole if number == 1 else error,
-            ) from None
-    return values
-
-
-def is_evaluation(value: Any) -> bool:
-    """Whether a JSON value has the form of predictions or of scores; they may still be wrong."""
-    if samples_of(value) or _is_row(value):
-        return True
-    if isinstance(value, Mapping):
-        return bool(value) and all(isinstance(v, Mapping | int | float) for v in value.values())
-    return isinstance(value, list) and bool(value) and all(map(_is_row, value))
-
-
-def _is_row(value: Any) -> bool:
-    return isinstance(value, Mapping) and isinstance(value.get("model"), str | int)
-
-
-def _set_name(path: Path) -> str:
-    before, found, _ = path.stem.partition("eval")
-    return (before.strip("_-. ") if found else "") or "evaluation"
-
-
-def _add(
-    tables: dict[str, dict[str, float]], model: str, scores: dict[str, float], path: PurePath
-) -> None:
-    row = tables.setdefault(model, {})
-    if twice := set(row) & set(scores):
-        raise DataError(
-            f"The model '{model}' has the score '{min(twice)}' twice.",
-            where=path,
-            expected="one file a model and set",
-        )
-    row |= scores
-
-
-def _tables(value: Any, where: Path) -> Iterator[tuple[str, dict[str, float]]]:
-    if _is_row(value):
-        value = [value]
-    if isinstance(value, list):
-        rows = [
-            (row.get("model"), row) if isinstance(row, Mapping) else (None, {}) for row in value
-        ]
-    elif isinstance(value, Mapping):
-        rows = list(value.items())
-    else:
-        rows = [(None, {})]
-    if not rows:
-        raise DataError("There are no scores.", where=where)
-    for number, (model, scores) in enumerate(rows, start=1):
-        if model is None:
-            raise DataError(
-                "The scores name no model.",
-                where=f"{where}, object {number}",
-                expected="predictions of one model, an object from models to scores, or objects "
-                "with 'model'",
+                "A sample cannot be read.",
+                where=f"{path}, sample {number}",
+                expected=f"{width or 'two or more'} 'probabilities' from 0 to 1, and a 'label' "
+                "that counts them from 0",
+                found=reprlib.repr(sample),
             )
-        place = f"{where}, model {reprlib.repr(model)}"
-        name = check_name(str(model) if type(model) is int else model, where)
-        yield name, dict(_flat("", {"score": scores} if is_number(scores) else scores, place, 0))
+        rows.append(row)
+        labels.append(label)
+    return np.array(rows, dtype=np.float64), np.array(labels)
 
 
-def _flat(front: str, scores: Any, where: str, depth: int) -> Iterator[tuple[str, float]]:
-    if not isinstance(scores, Mapping) or depth > _DEPTH:
+def _label_names(numbers: Any, n: int, path: Path) -> list[str]:
+    if numbers is None:
+        return [f"label {k}" for k in range(n)]
+    names = {}
+    if isinstance(numbers, Mapping) and all(type(value) is int for value in numbers.values()):
+        names = {value: key for key, value in numbers.items()}
+    if sorted(names) != list(range(n)) or len(names) != len(numbers):
         raise DataError(
-            f"The score '{front}' is no number." if front else "The scores cannot be read.",
-            where=where,
-            expected="a number, null, or an object of scores",
-            found=reprlib.repr(scores),
+            "The labels' names do not fit the probabilities.",
+            where=f"{path}, label_dict",
+            expected=f"names of 0 to {n - 1}",
+            found=reprlib.repr(numbers),
         )
-    for key, value in scores.items():
-        if depth == 0 and key == "model":
-            continue
-        own = check_name(key, where, "score")
-        path = own if not front else f"{front}{' / ' if ': ' in front else ': '}{own}"
-        if value is None or is_number(value):
-            yield path, math.nan if value is None else _number(value)
-        else:
-            yield from _flat(path, value, where, depth + 1)
+    return [check_name(names[k], path, "label") for k in range(n)]
 
 
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
+def _groups_of(samples: list[Any], examples: Examples, path: Path) -> dict[str, np.ndarray]:
+    """From a grouping to (n,) group names, "" where the example is not in the set."""
+    places: dict[str, deque[int]] = {}
+    for k, texts in enumerate(zip(*examples.texts, strict=True)):
+        places.setdefault(_bare("".join(texts)), deque()).append(k)
+    rows = np.full(len(samples), -1)
+    for k, sample in enumerate(samples):
+        sentence = sample.get("sentence")
+        if isinstance(sentence, str) and (alike := places.get(_bare(sentence))):
+            rows[k] = alike[0]
+            alike.rotate(-1)  # the same text again is the next example that has it
+    unknown = rows < 0
+    if unknown.mean() > _LARGEST_UNMATCHED:
+        raise DataError(
+            f"{int(unknown.sum())} of {len(rows)} samples are not in the set '{examples.name}'.",
+            where=f"{path}, sample {int(unknown.argmax()) + 1}",
+            expected="'sentence' with the texts of an example",
+            found=reprlib.repr(samples[int(unknown.argmax())].get("sentence")),
+        )
+    return {
+        grouping: np.where(unknown, "", np.asarray(values).astype(str)[rows])
+        for grouping, values in examples.groups.items()
+    }
+
+
+def _bare(text: str) -> str:
+    """What a tokenizer that ignores case keeps of a text, without spaces and its own signs."""
+    for sign in ("[CLS]", "[SEP]", "[PAD]", "<s>", "</s>", "<pad>"):
+        text = text.replace(sign, "")
+    parts = unicodedata.normalize("NFD", text.lower())
+    return "".join(c for c in parts if not c.isspace() and unicodedata.category(c) != "Mn")

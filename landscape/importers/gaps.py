@@ -2,138 +2,74 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from landscape.core.errors import DataError
-from landscape.importers.curves import MAX_MODELS, TOLERANCE, PublishedCurves
-from landscape.importers.names import natural_key
+from landscape.importers.curves import TOLERANCE, Curves
+from landscape.importers.names import MAX_MODELS, natural_key
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GAP_COLUMNS = ("dataset", "model_a", "model_b", "gap", "source")
+"""Of gaps, a row each: nats, NaN where unknown."""
 
 
-@dataclass(frozen=True)
-class MeasuredGap:
-    """One gap as a source has it.
-
-    Attributes:
-        first: A model.
-        second: Another.
-        gap: Nats; NaN where unknown.
-        where: The file, and the line where there is one.
-    """
-
-    first: str
-    second: str
-    gap: float
-    where: str = ""
-
-
-@dataclass(frozen=True)
-class PublishedGaps:
-    """Gaps of many pairs.
-
-    Attributes:
-        models: (n_models) names, numbers in them in the order of numbers.
-        pairs: (n_pairs, 2) model indices, first < second, of the pairs whose gap is known.
-        gaps: (n_pairs,) nats, none below 0.
-        notes: What was found twice, does not agree, or is missing, a line each.
-    """
-
-    models: tuple[str, ...]
-    pairs: NDArray[np.intp]
-    gaps: NDArray[np.float64]
-    notes: tuple[str, ...] = ()
-
-
-def gather_gaps(measured: Sequence[MeasuredGap], *, tolerance: float = TOLERANCE) -> PublishedGaps:
+def gather_gaps(table: pd.DataFrame) -> Curves:
     """Bring gaps to one order of models and one direction of pairs.
 
-    Of two records of a pair the first is kept, and a difference of more than ``tolerance`` noted.
+    Of two records of a pair the first is kept, and a difference of more than ``TOLERANCE`` noted.
 
     Args:
-        measured: Gaps.
-        tolerance: Nats.
+        table: ``GAP_COLUMNS``.
 
     Raises:
         DataError: No known gap, one below 0 or infinite, or a gap from a model to itself that is
             not 0.
     """
-    names = {name for gap in measured for name in (gap.first, gap.second)}
-    models = tuple(sorted(names, key=natural_key))
-    if len(models) > MAX_MODELS:
+    alone = table["model_a"] == table["model_b"]
+    wrong = table[
+        (table["gap"] < 0) | np.isinf(table["gap"]) | (alone & (table["gap"] > TOLERANCE))
+    ]
+    if len(wrong):
+        at = wrong.iloc[0]
         raise DataError(
-            "There are too many models.",
-            where=measured[0].where,
-            expected=f"up to {MAX_MODELS}",
+            f"The gap of {at['model_a']} and {at['model_b']} is no gap.",
+            where=at["source"],
+            expected="convexity gaps: nats, 0 or more, and 0 from a model to itself",
+            found=at["gap"],
+        )
+    table = table[~alone & table["gap"].notna()]
+    models = tuple(sorted({*table["model_a"], *table["model_b"]}, key=natural_key))
+    if not 0 < len(models) <= MAX_MODELS:
+        raise DataError(
+            "There are too many models." if models else "There is no known gap between two models.",
+            expected=f"up to {MAX_MODELS} models",
             found=len(models),
         )
-    index = {name: i for i, name in enumerate(models)}
-    found: dict[tuple[int, int], MeasuredGap] = {}
-    missing: set[tuple[int, int]] = set()
-    notes = []
-    for one in measured:
-        a, b = sorted((index[one.first], index[one.second]))
-        if one.gap < 0 or math.isinf(one.gap):
-            raise DataError(
-                f"The gap of {one.first} and {one.second} is no gap.",
-                where=one.where,
-                expected="a number of nats, 0 or more",
-                found=one.gap,
-                fix="a rule whose values have a sign is no distance: give the convexity gaps",
-            )
-        if a == b and one.gap > tolerance:
-            raise DataError(
-                f"The gap from {one.first} to itself is not 0.",
-                where=one.where,
-                expected="gaps, 0 on the diagonal",
-                found=one.gap,
-                fix="give gaps, not affinities",
-            )
-        if a == b or math.isnan(one.gap):
-            missing |= {(a, b)} if a != b else set()
-        elif (a, b) not in found:
-            found[a, b] = one
-        elif abs(found[a, b].gap - one.gap) > tolerance:
-            notes.append(
-                f"{models[a]} - {models[b]}: {found[a, b].gap:.6g} and {one.gap:.6g} nats; "
-                "the first is kept"
-            )
-    if not found:
-        raise DataError("There is no known gap between two models.")
-    if unknown := len(missing - set(found)):
-        notes.append(f"{unknown} pairs have no number")
-    pairs = sorted(found)
-    return PublishedGaps(
+    number = {name: k for k, name in enumerate(models)}
+    ends = np.stack([table[side].map(number).to_numpy() for side in ("model_a", "model_b")])
+    by_pair = table["gap"].groupby([ends.min(axis=0), ends.max(axis=0)])
+    first, spread = by_pair.first(), by_pair.max() - by_pair.min()
+    pairs = np.array(first.index.to_list(), dtype=np.intp)
+    matrix = np.full((len(models), len(models)), np.nan)
+    np.fill_diagonal(matrix, 0)
+    matrix[pairs[:, 0], pairs[:, 1]] = matrix[pairs[:, 1], pairs[:, 0]] = first
+    notes = [
+        f"{models[a]} - {models[b]}: two gaps that differ by {largest:.4g} nats; the first is kept"
+        for (a, b), largest in zip(pairs, spread, strict=True)
+        if largest > TOLERANCE
+    ]
+    return Curves(
         models=models,
-        pairs=np.array(pairs, dtype=np.intp),
-        gaps=np.array([found[pair].gap for pair in pairs], dtype=np.float64),
-        notes=tuple(notes),
-    )
-
-
-def curves_from_gaps(gaps: PublishedGaps, dataset: str) -> PublishedCurves:
-    """Curves of three points whose convexity gap is the given number: 0, the gap, 0.
-
-    Their ends are no losses; nothing is known of those.
-
-    Args:
-        gaps: Of each pair.
-        dataset: The name of the data set that the gaps were measured on.
-    """
-    losses = np.zeros((len(gaps.gaps), 3))
-    losses[:, 1] = gaps.gaps
-    return PublishedCurves(
-        dataset=dataset,
-        models=gaps.models,
-        pairs=gaps.pairs,
-        positions=np.array([0.0, 0.5, 1.0]),
-        losses=losses,
-        accuracies=None,
+        pairs=pairs,
+        positions=np.array([0.0, 1.0]),
+        losses=np.full((len(pairs), 2), np.nan),
+        accuracies=np.full((len(pairs), 2), np.nan),
         metric="accuracy",
-        model_losses=np.zeros(len(gaps.models)),
-        distances=np.full(len(gaps.gaps), np.nan),
-        notes=gaps.notes,
+        model_losses=np.full(len(models), np.nan),
+        notes=tuple(notes),
+        gaps=matrix,
     )

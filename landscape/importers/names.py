@@ -9,6 +9,8 @@ from pathlib import PurePath
 
 from landscape.core.errors import DataError
 
+MAX_MODELS = 10_000
+
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """A sort key by which ``7`` stands before ``10``, and ``seed-9`` before ``seed-10``."""
@@ -33,37 +35,40 @@ def check_name(name: object, where: object, what: str = "model") -> str:
     return text
 
 
-def require_same_models(
-    measured: Sequence[str], scored: Sequence[str], *, what: str, fix: str
-) -> None:
-    """Refuse two sources that do not name the same models, and say which names are near.
+def shared_models(
+    models: Sequence[str], others: Sequence[str], what: str, allow_missing: bool
+) -> tuple[set[str], list[str]]:
+    """The models that two sources share, and a line about each side's that are left out.
 
     Args:
-        measured: The models of the curves or gaps.
-        scored: The models of the other source.
-        what: What the other source is, as in "... and <what> do not name the same models."
-        fix: What to do.
+        models: Of the curves or gaps.
+        others: Of the other source.
+        what: What that is, as in "... and the <what> do not name the same models."
+        allow_missing: Leave out what stands on one side only.
 
     Raises:
-        DataError: A name stands on one side only.
+        DataError: A model stands on one side only, and that is not allowed; those are named, with
+            the nearest name of the other side.
     """
-    lines = []
-    for names, others, side in (
-        (measured, scored, f"not in the {what}"),
-        (scored, measured, f"only in the {what}"),
+    lines, shown = [], []
+    for names, opposite, side in (
+        (models, others, f"not in the {what}"),
+        (others, models, f"only in the {what}"),
     ):
-        alone = sorted(set(names) - set(others), key=natural_key)
-        if alone:
-            shown = [_with_nearest(name, others) for name in alone[:5]]
+        if alone := sorted(set(names) - set(opposite), key=natural_key):
+            lines.append(f"left out, {side}: {', '.join(alone)}")
             more = f" and {len(alone) - 5} more" if len(alone) > 5 else ""
-            lines.append(f"{side}: {', '.join(shown)}{more}")
-    if lines:
+            shown.append(
+                f"{side}: {', '.join(_with_nearest(n, opposite) for n in alone[:5])}{more}"
+            )
+    if shown and not allow_missing:
         raise DataError(
             f"The curves and the {what} do not name the same models.",
-            expected=f"the same names on both sides, {len(set(measured))} in the curves",
-            found="; ".join(lines),
-            fix=fix,
+            expected=f"the same names on both sides, {len(set(models))} in the curves",
+            found="; ".join(shown),
+            fix="mend the names, or leave out the models that do not match (--allow-missing)",
         )
+    return set(models) & set(others), lines
 
 
 def _with_nearest(name: str, others: Sequence[str]) -> str:
@@ -77,8 +82,7 @@ def names_of_files(paths: Sequence[PurePath], known: Iterable[str] = ()) -> dict
     """Which model each per-model file is about, from the files' names.
 
     A file is about the longest known model that its name ends in, at a border between letters,
-    digits and signs. Where one of them ends in none, what all the names share at the front is
-    left out (never half a number), and the rest is the model's name.
+    digits and signs; where there is none, the model is called as the file.
 
     Args:
         paths: The files.
@@ -87,23 +91,17 @@ def names_of_files(paths: Sequence[PurePath], known: Iterable[str] = ()) -> dict
     Raises:
         DataError: Two files about one model.
     """
-    stems = [path.stem for path in paths]
     models = sorted(known, key=len, reverse=True)
-    found = [next((m for m in models if _ends_with(stem, m)), None) for stem in stems]
-    if None in found:
-        start = _shared_front(stems) if len(stems) > 1 else 0
-        found = [name or stem[start:] for name, stem in zip(found, stems, strict=True)]
-    names: dict[PurePath, str] = {}
-    for path, name in zip(paths, found, strict=True):
-        twin = next((other for other, taken in names.items() if taken == name), None)
-        if twin is not None:
-            raise DataError(
-                f"Two files are about the model '{name}'.",
-                where=f"{twin} and {path}",
-                expected="one file a model, named after it",
-            )
-        names[path] = check_name(name, path)
-    return names
+    names = [next((m for m in models if _ends_with(p.stem, m)), p.stem) for p in paths]
+    if len(set(names)) < len(names):
+        twin = next(name for k, name in enumerate(names) if name in names[:k])
+        both = [str(p) for p, name in zip(paths, names, strict=True) if name == twin]
+        raise DataError(
+            f"Two files are about the model '{twin}'.",
+            where=" and ".join(both),
+            expected="one file a model, named after it",
+        )
+    return {path: check_name(name, path) for path, name in zip(paths, names, strict=True)}
 
 
 def _ends_with(stem: str, name: str) -> bool:
@@ -113,12 +111,3 @@ def _ends_with(stem: str, name: str) -> bool:
     return not (
         (before.isdigit() and name[0].isdigit()) or (before.isalpha() and name[0].isalpha())
     )
-
-
-def _shared_front(stems: Sequence[str]) -> int:
-    """How much of the front all names share, back to a border, with something left of each."""
-    shortest = min(map(len, stems))
-    start = next((i for i in range(shortest) if len({s[i] for s in stems}) > 1), shortest)
-    while start and any(not _ends_with(stem, stem[start:]) for stem in stems):
-        start -= 1
-    return start

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import pickletools
+import glob
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import islice
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from landscape.core.errors import DataError
 from landscape.core.files import read_bytes
 from landscape.core.restricted_pickle import parse_pickle
-from landscape.importers.curves import MeasuredCurve, Metric
-from landscape.importers.evaluations import is_evaluation, parse_json, read_evaluations
-from landscape.importers.files import Paths, content_hash, find_files, named_files
-from landscape.importers.gaps import MeasuredGap
-from landscape.importers.interpolation_logs import is_interpolation_log, parse_interpolation_log
-from landscape.importers.pickled import pickled_curves
-from landscape.importers.tables import curves_of, gaps_of, read_rows, scores_of, table_kind
+from landscape.importers.csv_tables import COLUMNS, read_table, score_table, table_kind
+from landscape.importers.curves import Metric
+from landscape.importers.evaluations import is_evaluation
+from landscape.importers.interpolation_logs import is_interpolation_log, read_interpolation_log
+from landscape.importers.names import natural_key
+from landscape.importers.pickled import pickled_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from landscape.tasks import Examples
-
-_ENOUGH = 100_000  # instructions that no other file would happen to have
+Paths = str | Path | Iterable[str | Path]
 Kind = Literal["pickle", "log", "evaluation", "scores", "gaps", "curves"]
+
+_MAX_VALUES = 20_000_000  # of a text: each of them takes some sixty bytes of memory
+_KINDS = {"log": "logs", "pickle": "pickles", "evaluation": "JSON of predictions"}
 
 
 @dataclass
@@ -33,135 +35,119 @@ class Sources:
     """What files hold, before anything is brought together.
 
     Attributes:
-        curves: In the order in which they are believed: pickles before logs, which are rounded.
+        points: Of curves, in the order in which they are believed: pickles before logs, which are
+            rounded.
         gaps: Gaps without curves.
-        evaluations: The files of predictions and of scores in JSON.
+        evaluations: The files of predictions.
         scores: Tables of scores, a row a model.
         files: Name, kind and SHA-256 of every file that was read.
         left_out: Names of a folder's files that are none of these.
     """
 
-    curves: list[MeasuredCurve] = field(default_factory=list)
-    gaps: list[MeasuredGap] = field(default_factory=list)
+    points: list[pd.DataFrame] = field(default_factory=list)
+    gaps: list[pd.DataFrame] = field(default_factory=list)
     evaluations: list[Path] = field(default_factory=list)
     scores: list[pd.DataFrame] = field(default_factory=list)
     files: list[dict[str, str]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
 
-def recognize(path: Path) -> Kind | None:
-    """What a file is, by its content; None where it is none of the known forms.
-
-    Raises:
-        DataError: No such file, or it is too large.
-    """
-    return _recognize(path)[0]
-
-
-def _recognize(path: Path) -> tuple[Kind | None, str | None]:
-    """What a file is, or what is wrong with it for the nearest form."""
-    data = read_bytes(path)
-    if _is_pickle(data):
-        return "pickle", None
-    text = data.decode("utf-8-sig", errors="replace")
-    if is_interpolation_log(text):
-        return "log", None
-    try:
-        if text.lstrip()[:1] in ("{", "["):
-            return ("evaluation", None) if is_evaluation(parse_json(text, path)) else (None, None)
-        return table_kind(read_rows(path)), None
-    except DataError as error:
-        return None, "; ".join(line.strip() for line in str(error).split("\n"))
-
-
-def read_sources(paths: Paths, *, metric: Metric = "accuracy") -> Sources:
-    """Read files, folders and patterns of any known form.
+def read_sources(paths: Paths, metric: Metric) -> Sources:
+    """Read files, folders (not below them) and patterns of any known form.
 
     Args:
-        paths: A folder's files that are of no known form are left out.
+        paths: A folder's hidden files, and those that are of no known form, are left out.
         metric: What the first metric in pickles is.
 
     Raises:
         DataError: No file, one that is named and of no known form, or a mistake in one.
         StoreError: A pickle that cannot be read.
     """
-    found, named = Sources(), named_files(paths)
-    kinds = [(path, *_recognize(path)) for path in find_files(paths)]
-    for path, kind, wrong in sorted(kinds, key=lambda item: item[1] != "pickle"):
+    sources, exact = Sources(), []
+    for path, named in _find_files(paths).items():
+        data = read_bytes(path)
+        kind = recognize(data, path)
         if kind is None:
-            if path in named:
+            if named:
                 raise DataError(
                     "The file is of no known form.",
                     where=path,
-                    expected="logs of interpolation, their pickles, JSON of predictions or scores, "
-                    "or a CSV of scores, gaps or curves",
-                    found=wrong,
+                    expected="logs of interpolation, their pickles, JSON of predictions, or CSV "
+                    f"with the columns {'; or '.join(map(', '.join, COLUMNS.values()))}",
+                    found=repr(data[:60].decode(errors="replace").partition("\n")[0]),
                 )
-            found.left_out.append(path.name)
+            sources.left_out.append(path.name)
             continue
-        found.files.append({"name": path.name, "kind": kind, "sha256": content_hash(path)})
-        where = str(path)
+        digest = sha256(data).hexdigest()
+        sources.files.append({"name": path.name, "kind": kind, "sha256": digest})
         if kind == "pickle":
-            for one in pickled_curves(parse_pickle(read_bytes(path), where), where, metric):
-                if isinstance(one, MeasuredGap):
-                    found.gaps.append(one)
-                else:
-                    found.curves.append(one)
+            points, gaps = pickled_pairs(parse_pickle(data, path), path, metric)
+            exact += [points] if len(points) else []
+            sources.gaps += [gaps] if len(gaps) else []
         elif kind == "log":
-            text = read_bytes(path).decode("utf-8-sig", errors="replace")
-            found.curves += parse_interpolation_log(text, where)
+            text = data.decode("utf-8-sig", errors="replace")
+            sources.points.append(read_interpolation_log(text, path))
         elif kind == "evaluation":
-            found.evaluations.append(path)
-        elif kind == "scores":
-            found.scores.append(scores_of(read_rows(path), path))
-        elif kind == "gaps":
-            found.gaps += gaps_of(read_rows(path), path)
+            sources.evaluations.append(path)
         else:
-            found.curves += curves_of(read_rows(path), path)
-    return found
+            table = read_table(data, path)
+            if kind == "scores":
+                sources.scores.append(score_table(table, path))
+            elif kind == "gaps":
+                sources.gaps.append(table)
+            else:
+                sources.points.append(table)
+    sources.points = exact + sources.points
+    return sources
 
 
-def all_scores(
-    sources: Sources,
-    models: tuple[str, ...],
-    *,
-    metric: Metric = "accuracy",
-    examples: Examples | None = None,
-) -> pd.DataFrame | None:
-    """A row a model of everything that scores models; None where nothing does.
+def kinds_of(sources: Iterable[Sources]) -> str:
+    """How many files of each kind were read, in words."""
+    kinds = Counter(file["kind"] for source in sources for file in source.files)
+    words = (f"{n} {_KINDS.get(kind, f'CSV of {kind}')}" for kind, n in kinds.items())
+    return f"files: {', '.join(words) or 'none'}"
 
-    Args:
-        sources: What ``read_sources`` found.
-        models: Known names, to find by which model a file of predictions is.
-        metric: What predictions are scored by.
-        examples: The evaluated set with its groups.
+
+def recognize(data: bytes, path: Path) -> Kind | None:
+    """What a file is, by its content; None where it is none of the known forms.
 
     Raises:
-        DataError: A mistake in a file, or a score that two of them have.
+        DataError: It is too large.
     """
-    import pandas as pd
-
-    tables = list(sources.scores)
-    if sources.evaluations:
-        tables.append(
-            read_evaluations(sources.evaluations, metric=metric, examples=examples, models=models)
+    if data[:1] == b"\x80":  # of a pickle; no text in UTF-8 begins with it
+        return "pickle"
+    if sum(map(data.count, (b",", b"[", b"{", b"\n"))) > _MAX_VALUES:
+        raise DataError(
+            "The file is too large.", where=path, expected=f"up to {_MAX_VALUES} values"
         )
-    if not tables:
-        return None
-    columns = [column for table in tables for column in table.columns]
-    twin = next((name for k, name in enumerate(columns) if name in columns[:k]), None)
-    if twin is not None:
-        raise DataError(f"The score '{twin}' stands in two tables.", expected="each score once")
-    return pd.concat(tables, axis=1).rename_axis("model")
+    text = data.decode("utf-8-sig", errors="replace")
+    if is_interpolation_log(text):
+        return "log"
+    return "evaluation" if is_evaluation(text) else table_kind(text)
 
 
-def _is_pickle(data: bytes) -> bool:
-    if data[:1] == b"\x80" and data[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        return True
-    if data[:1] not in (b"(", b"}", b"]", b")", b"c", b"I", b"F", b"N") or data[-1:] != b".":
-        return False  # older pickles do not say what they are
-    try:
-        instructions = islice(pickletools.genops(data), _ENOUGH)
-        return all(position is not None for *_, position in instructions)
-    except Exception:  # what is no pickle ends in errors of every kind
-        return False
+def _find_files(paths: Paths) -> dict[Path, bool]:
+    """The files, each once, and whether each is named itself, not by a folder or pattern."""
+    several = [paths] if isinstance(paths, str | Path) else list(paths)
+    files: dict[Path, bool] = {}
+    for path in (Path(each).expanduser() for each in several):
+        try:
+            if path.is_file():
+                files[path] = True
+                continue
+            if path.is_dir():
+                members = [p for p in path.iterdir() if p.name[0] != "."]
+            else:
+                members = [Path(p) for p in glob.glob(str(path))]
+            members = [p for p in members if p.is_file()]
+        except (OSError, ValueError) as error:
+            raise DataError("The path cannot be read.", where=path, found=error) from None
+        if not members:
+            raise DataError(
+                "There is no file.", where=path, expected="a file, a folder of files or a pattern"
+            )
+        for member in sorted(members, key=lambda p: natural_key(p.name)):
+            files.setdefault(member, False)
+    if not files:
+        raise DataError("No files are named.")
+    return files

@@ -190,6 +190,8 @@ class Results:
         given_scores: A row a model, a column a score that came with the losses, not from
             predictions; no columns where none did.
         score_roles: From each of these columns to ``in_domain``, ``challenge`` or ``covariate``.
+        given_gaps: (n_models, n_models) nats, NaN where unknown, of pairs whose gaps came without
+            the losses that they are of; None where gaps follow from losses.
         plans: How numbers were computed, as far as that was noted.
         plan: (n_pairs,) uint8 indices into ``plans``; 255 where not measured or unknown.
         model_plan: (n_models,) as ``plan``.
@@ -213,6 +215,7 @@ class Results:
     chosen: Literal["all", "active"] = "all"
     given_scores: pd.DataFrame = field(default=_UNKNOWN, repr=False)
     score_roles: dict[str, str] = field(default_factory=dict)
+    given_gaps: np.ndarray | None = field(default=None, repr=False)
     plans: list[dict[str, Any]] = field(default_factory=list, repr=False)
     plan: np.ndarray = field(default=_UNKNOWN, repr=False)
     model_plan: np.ndarray = field(default=_UNKNOWN, repr=False)

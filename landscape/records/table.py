@@ -74,7 +74,9 @@ def assemble(
     model_status = _filled((n_models,), np.uint8, 0)
     model_status[model] = MEASURED
     formats = _filled((n_pairs, n_points), np.uint8, 0)
-    formats[np.ix_(measured, ends)] = exact_code(frame["attributes"])
+    for end, column in zip(ends, pairs.T, strict=True):
+        known = measured & (model_status[column] == MEASURED)  # not where only a gap is given
+        formats[known, end] = exact_code(frame["attributes"])
     formats[place] = losses.arrays["format"][of_pair]
     plan, model_plan = (_filled((n,), np.uint8, NO_PLAN) for n in (n_pairs, n_models))
     plan[pair], model_plan[model] = losses.plan[of_pair], losses.plan[of_model]

@@ -130,19 +130,13 @@ def make(folder: Path) -> None:
     accuracies = {m: {"mnli": 0.84 + int(m) / 10000, "paws": 0.3 + int(m) / 200} for m in MODELS}
     write_rows(
         folder / "scores.csv",
-        [["model", "mnli", "paws"], *([m, *row.values()] for m, row in accuracies.items())],
+        [
+            ["model", "score", "value"],
+            *([m, name, value] for m, row in accuracies.items() for name, value in row.items()),
+        ],
     )
-    rows: dict[str, object] = {
-        m: {"mnli": r["mnli"], "paws": {"dup": r["paws"], "not": None}}
-        for m, r in accuracies.items()
-    }
-    (folder / "scores.json").write_text(json.dumps(rows, indent=1) + "\n")
-    lines = [json.dumps({"model": m, **row}) for m, row in accuracies.items()]
-    (folder / "scores.jsonl").write_text("\n".join(lines) + "\n")
-    square = [[a, *(0.0 if a == b else gap(a, b) for b in MODELS)] for a in MODELS]
-    write_rows(folder / "gaps.csv", [["", *MODELS], *square])
     write_rows(
-        folder / "gaps_long.csv",
+        folder / "gaps.csv",
         [["model_a", "model_b", "gap"], *([b, a, gap(a, b)] for a, b in PAIRS)],
     )
     points = [

@@ -70,11 +70,12 @@ def examples_of(analysis: Analysis, column: str) -> str:
 def coverage(analysis: Analysis) -> list[str]:
     """Which points were evaluated and what that does to the gaps, in sentences.
 
-    None where every point was evaluated in one format: there is nothing to say.
+    None where every point was evaluated in one format, or no losses are known: there is nothing to
+    say.
     """
     contents, formats = analysis.contents, analysis.contents.points_by_format
     total, done, exact = contents.formats.size, sum(formats.values()), int(contents.exact.sum())
-    if done == total and len(formats) == 1:
+    if not done or (done == total and len(formats) == 1):
         return []
     how = ", ".join(f"{n:,} in {name}" for name, n in formats.items())
     part = f"{done:,} of " if done < total else "All "
@@ -104,12 +105,17 @@ def coverage(analysis: Analysis) -> list[str]:
 
 def points_on_a_line(analysis: Analysis) -> str:
     """``11 points``, or ``up to 11 points`` where some were not evaluated."""
+    if not analysis.contents.evaluated.any():
+        return "no points"
     some = "" if analysis.contents.evaluated.all() else "up to "
     return some + count(len(analysis.positions), "point")
 
 
 def _measured(analysis: Analysis) -> str:
-    finite = int(analysis.curves[analysis.dataset].measured.sum())
+    if analysis.contents.given_gaps is None:
+        finite = int(analysis.curves[analysis.dataset].measured.sum())
+    else:
+        finite = len(analysis.pairs)
     total = len(analysis.pairs)
     of = f" of {total:,}" if finite < total else ""
     return f"{finite:,}{of} {'pair' if total == 1 else 'pairs'}"

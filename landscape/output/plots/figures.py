@@ -171,6 +171,7 @@ FIGURES: dict[str, Callable[[Analysis], Figure]] = {
     "surface": surface,
 }
 _NEEDED: dict[str, Callable[[Analysis], object]] = {
+    "loss_curves": lambda analysis: analysis.contents.given_gaps is None,
     "ways": lambda analysis: ways_between(analysis.contents),
     "layers": lambda analysis: layer_ways(analysis.contents),
     "surface": surfaces_of,

@@ -32,6 +32,8 @@ def pairs_section(analysis: Analysis) -> Section:
     losses = analysis.curves[analysis.dataset].losses
     # of the points that make the gap
     exact = np.where(analysis.contents.exact, losses, -np.inf)
+    highest = np.where(np.isfinite(exact).any(1), exact.max(1), np.nan)
+    where = np.where(np.isfinite(highest), analysis.positions[exact.argmax(1)], np.nan)
     rows = []
     for pair in ranked[:PAIRS_SHOWN]:
         i, j = (int(model) for model in analysis.pairs[pair])
@@ -43,8 +45,8 @@ def pairs_section(analysis: Analysis) -> Section:
             number_cell(
                 gaps.corrected[i, j], 4, note=interval_note(gaps.low[i, j], gaps.high[i, j], 4)
             ),
-            number_cell(exact[pair].max(), 4),
-            number_cell(analysis.positions[int(exact[pair].argmax())], 2),
+            number_cell(highest[pair], 4),
+            number_cell(where[pair], 2),
             Cell(str(analysis.kinds[pair]) or DASH),
         )
         rows.append(Row(cells))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from landscape.analysis.basins.structure import structure_sentence
 from landscape.output.plots.captions import count
 from landscape.output.report.cells import (
@@ -70,7 +72,7 @@ def _facts(details: Details) -> list[tuple[str, str]]:
         ("intransitive", open_triples),
         ("closed", f"{triangles.n_closed:,}, all three within {limit}"),
         ("break the triangle inequality", broken),
-        ("directed", ways),
+        *([("directed", ways)] if np.isfinite(climbs.climbs).sum() > len(climbs.climbs) else []),
     ]
 
 

@@ -70,7 +70,12 @@ def _of_pairs(analysis: Analysis) -> list[str]:
             f"{'was' if never == 1 else 'were'} never measured"
             f"{why}. What depends on all gaps rests on the measured ones."
         )
-    if aggregated:
+    if contents.given_gaps is not None:
+        found.append(
+            f"Of {analysis.dataset} only gaps are known, not the losses that they are of: gaps "
+            "have no intervals, and there are no curves to draw."
+        )
+    elif aggregated:
         found.append(
             f"Of {analysis.dataset} only mean losses are known, not those of single examples: gaps "
             "have no intervals, and nothing says which of them are noise."

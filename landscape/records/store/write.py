@@ -71,6 +71,8 @@ def _write(file: h5py.File, results: Results, finished: bool) -> None:
         _array(table, column, results.checkpoints[column].to_numpy(np.float64), model)
     other = _scale(table, "other_model", np.array(results.models))
     _array(table, "distances", results.distances, model, other)
+    if results.given_gaps is not None:
+        _array(table, "given_gaps", results.given_gaps, model, other, units="nats")
     pairs = file.create_group("pairs")
     _array(pairs, "models", results.pairs.astype(np.int32), pair, end)
     _array(pairs, "status", results.status.astype(np.uint8), pair)

@@ -23,7 +23,7 @@ def import_store(
     out: Annotated[Path, typer.Option(help="The store to write; it must not exist.")],
     scores: Annotated[
         list[str] | None,
-        typer.Option(help="CSV or JSON of scores, or a folder of predictions; may be repeated."),
+        typer.Option(help="CSV of scores, or a folder of predictions in JSON; may be repeated."),
     ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="The curves' data set, if their files do not say.")
@@ -46,25 +46,38 @@ def import_store(
         Path | None,
         typer.Option(help="Where data files lie (or the LANDSCAPE_DATA variable)."),
     ] = None,
-    metric: Annotated[str, typer.Option(help="accuracy or matthews.")] = "accuracy",
+    metric: Annotated[
+        Literal["accuracy", "matthews"], typer.Option(help="Of predictions and pickles.")
+    ] = "accuracy",
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Leave out models that do not match.")
     ] = False,
 ) -> None:
-    """Read what others published, to cluster and relate it without a run."""
-    from landscape.importers.load import import_published
+    """Read what others published, to cluster and relate it without a run.
+
+    A CSV has a value a row and one of these headers:
+
+    curves: model_a, model_b, t, loss (and accuracy or matthews, dataset)
+
+    gaps: model_a, model_b, gap
+
+    scores: model, score, value
+
+    Losses and gaps are in nats; t is 0 at model_a and 1 at model_b.
+    """
+    from landscape.importers import import_published
     from landscape.tasks import data_root as find_root
     from landscape.tasks import load_examples, load_task
 
     curves: dict[str, list[str]] = {}
-    for each in challenge or []:
-        name, found, path = each.partition("=")
-        if not found or not name or not path:
+    for option in challenge or []:
+        name, _, path = option.partition("=")
+        if not name or not path:
             raise ConfigError(
                 "A challenge set needs a name and a path.",
                 expected="NAME=PATH",
                 where="--challenge",
-                found=each,
+                found=option,
             )
         curves.setdefault(name, []).append(path)
     if twice := set(in_domain or []) & set(covariate or []):
@@ -73,29 +86,17 @@ def import_store(
             where="--in-domain, --covariate",
             found=", ".join(sorted(twice)),
         )
-    known: Literal["accuracy", "matthews"]
-    if metric == "accuracy":
-        known = "accuracy"
-    elif metric == "matthews":
-        known = "matthews"
-    else:
-        raise ConfigError(
-            "The metric is not known.",
-            where="--metric",
-            found=metric,
-            expected="accuracy or matthews",
-        )
-    own = None
+    grouped = None
     if examples is not None:
-        task, found, name = examples.rpartition(":")
-        if not found or not task or not name:
+        task, _, name = examples.rpartition(":")
+        if not task or not name:
             raise ConfigError(
                 "Examples need a task and a set of it.",
                 where="--examples",
                 expected="TASK:SET, as mnli:hans",
                 found=examples,
             )
-        own = load_examples(load_task(task), name, find_root(data_root), Path())
+        grouped = load_examples(load_task(task), name, find_root(data_root), Path())
     store = import_published(
         paths,
         out=out,
@@ -106,8 +107,8 @@ def import_store(
             **dict.fromkeys(in_domain or [], "in_domain"),
             **dict.fromkeys(covariate or [], "covariate"),
         },
-        metric=known,
-        examples=own,
+        metric=metric,
+        examples=grouped,
         allow_missing=allow_missing,
         report=lambda line: typer.echo(line, err=True),
     )
