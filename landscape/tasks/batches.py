@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 if TYPE_CHECKING:
     from landscape.tasks import Examples
@@ -43,19 +42,18 @@ class Encoded:
 
     def pad(self, rows: np.ndarray) -> Batch:
         """One batch of these examples, padded to its own longest, with an attention mask."""
-        inputs = {
-            name: self._padded([values[row] for row in rows], self.padding[name])
-            for name, values in self.columns.items()
-        }
         ids = self.columns["input_ids"]
-        inputs["attention_mask"] = self._padded([np.ones_like(ids[row]) for row in rows], 0)
+        lengths = np.array([len(ids[row]) for row in rows], dtype=np.int64)[:, None]
+        places = np.arange(lengths.max())
+        is_left = self.padding_side == "left"
+        mask = places >= lengths.max() - lengths if is_left else places < lengths
+        inputs = {}
+        for name, values in self.columns.items():
+            block = np.full(mask.shape, self.padding[name], dtype=np.int64)
+            block[mask] = np.concatenate([values[row] for row in rows])
+            inputs[name] = torch.from_numpy(block)
+        inputs["attention_mask"] = torch.from_numpy(mask.astype(np.int64))
         return inputs, torch.from_numpy(self.labels[rows])
-
-    def _padded(self, sequences: list[np.ndarray], value: int) -> Tensor:
-        tensors = [torch.as_tensor(sequence, dtype=torch.int64) for sequence in sequences]
-        return pad_sequence(
-            tensors, batch_first=True, padding_value=value, padding_side=self.padding_side
-        )
 
 
 @dataclass(frozen=True)
