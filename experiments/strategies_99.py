@@ -8,13 +8,13 @@ losses and scores go into ``figures/strategies_99.h5``, which reads like any sto
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from landscape.analysis.analysis import analyze
-from landscape.records import Published, Results, read_store, write_published
+from landscape.analysis.analysis import Curves, analyze
+from landscape.records import Results, StoredDataset, read_store, write_store
 from landscape.run.demo import make_demo
 from landscape.run.inputs import open_experiment
 from landscape.run.pipeline import measure
@@ -30,37 +30,47 @@ def main(out: Path) -> None:
     summarize(read_store(experiment.store), FIGURES / "strategies_99.h5")
 
 
-def summarize(contents: Results, path: Path) -> None:
+def summarize(results: Results, path: Path) -> None:
     """A store with means over the examples instead of examples."""
-    analysis = analyze(contents, n_basins=1, n_resamples=100)
-    sets = {
-        name: Published(
-            role=data.role,
-            metric=data.metric,
-            losses=analysis.curves[name].losses,
-            accuracies=analysis.curves[name].accuracy,
-            model_losses=data.model_losses.mean(1, dtype=np.float64),
-        )
-        for name, data in contents.datasets.items()
-    }
-    challenge = analysis.scores[list(analysis.challenge_columns)]
-    in_domain = analysis.scores[list(analysis.in_domain_columns)]
-    scores = pd.concat([in_domain, challenge], axis=1)
-    roles = dict.fromkeys(in_domain.columns, "in_domain")
-    path.unlink(missing_ok=True)
-    write_published(
-        path,
-        models=contents.models,
-        pairs=contents.pairs,
-        positions=contents.positions,
-        datasets=sets,
-        scores=scores,
-        roles={**roles, **dict.fromkeys(challenge.columns, "challenge")},
+    analysis = analyze(results, n_basins=1, n_resamples=100)
+    in_domain, challenge = analysis.in_domain_columns, analysis.challenge_columns
+    means = replace(
+        results,
         attributes={
-            key: str(contents.attributes[key])
+            key: str(results.attributes[key])
             for key in ("created", "landscape-version", "torch-version", "precision")
         },
-        config={"name": "strategies_99", "resolved_focus": contents.config["resolved_focus"]},
+        config={"name": "strategies_99", "resolved_focus": results.config["resolved_focus"]},
+        datasets={
+            name: _means(data, analysis.curves[name]) for name, data in results.datasets.items()
+        },
+        distances=np.full_like(results.distances, np.nan),
+        given_scores=analysis.scores[[*in_domain, *challenge]],
+        score_roles={
+            **dict.fromkeys(in_domain, "in_domain"),
+            **dict.fromkeys(challenge, "challenge"),
+        },
+        plans=[],
+    )
+    write_store(means, path)
+
+
+def _means(data: StoredDataset, curves: Curves) -> StoredDataset:
+    n_models, n_pairs = len(data.model_losses), len(data.losses)
+    return replace(
+        data,
+        aggregated=True,
+        label_names=(),
+        labels=np.zeros(1, dtype=np.uint8),
+        groups={},
+        texts={},
+        content_hash="",
+        losses=curves.losses[..., None].astype(np.float32),
+        predictions=np.full((n_pairs, curves.losses.shape[1], 1), 255, dtype=np.uint8),
+        model_losses=data.model_losses.mean(1, keepdims=True, dtype=np.float64).astype(np.float32),
+        model_predictions=np.full((n_models, 1), 255, dtype=np.uint8),
+        accuracies=curves.accuracy.astype(np.float32),
+        model_accuracies=(data.model_predictions == data.labels).mean(1).astype(np.float32),
     )
 
 
