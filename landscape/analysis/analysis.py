@@ -62,11 +62,9 @@ class Curves:
             return self
         arrays = {name: getattr(self, name).copy() for name in _ALONG_THE_PATH}
         for values in arrays.values():
-            for row, known in zip(values, self.evaluated, strict=True):
-                if known.any():
-                    row[~known] = np.interp(
-                        self.positions[~known], self.positions[known], row[known]
-                    )
+            for row, seen in zip(values, self.evaluated, strict=True):
+                if seen.any():
+                    row[~seen] = np.interp(self.positions[~seen], self.positions[seen], row[seen])
         return replace(self, **arrays)
 
 
@@ -223,8 +221,8 @@ def _without_infinite(contents: Results, dataset: str) -> tuple[Results, tuple[s
     the pair is nothing.
     """
     losses, rows = contents.datasets[dataset].losses, []
-    for row, own in enumerate(losses):  # not all pairs' masks at once
-        rows.append(bool(np.isfinite(own[contents.exact[row]]).all()))
+    for row, pair in enumerate(losses):  # not all pairs' masks at once
+        rows.append(bool(np.isfinite(pair[contents.exact[row]]).all()))
     good = np.array(rows, dtype=bool)
     if good.all():
         return contents, ()
@@ -247,8 +245,8 @@ def _without_infinite(contents: Results, dataset: str) -> tuple[Results, tuple[s
         for name, data in contents.datasets.items()
     }
     of_pairs = ("pairs", "status", "formats", "tolerance", "plan")
-    kept = {name: getattr(contents, name)[good] for name in of_pairs}
-    return replace(contents, datasets=sets, **kept), tuple(lines)
+    rows_of_pairs = {name: getattr(contents, name)[good] for name in of_pairs}
+    return replace(contents, datasets=sets, **rows_of_pairs), tuple(lines)
 
 
 def analysis_options(contents: Results) -> dict[str, Any]:
@@ -281,13 +279,15 @@ def _all_scores(contents: Results) -> tuple[pd.DataFrame, list[str]]:
         tables.append(table)
         if data.role == "challenge":
             challenge += [str(column) for column in table.columns]
-    given = contents.given_scores.reset_index(drop=True)
-    roles = {str(name): contents.score_roles.get(str(name), "challenge") for name in given.columns}
-    kept = [name for name, role in roles.items() if role != "covariate"]
-    scores = pd.concat([*tables, given[kept]], axis=1)
+    imported = contents.given_scores.reset_index(drop=True)
+    roles = {
+        str(name): contents.score_roles.get(str(name), "challenge") for name in imported.columns
+    }
+    shown = [name for name, role in roles.items() if role != "covariate"]
+    scores = pd.concat([*tables, imported[shown]], axis=1)
     scores = scores.loc[:, ~scores.columns.duplicated(keep="last")]
     scores.index = pd.Index(contents.models, name="model")
-    return scores, challenge + [name for name in kept if roles[name] == "challenge"]
+    return scores, challenge + [name for name in shown if roles[name] == "challenge"]
 
 
 def _intervals(
@@ -301,7 +301,7 @@ def _intervals(
     data = contents.datasets[dataset]
     # two examples that are the mean have its gap; what resampling says of them means nothing
     losses = np.repeat(data.losses, 2, axis=-1) if data.aggregated else data.losses
-    found = bootstrap_gaps(
+    intervals = bootstrap_gaps(
         losses,
         rule,
         contents.positions,
@@ -311,10 +311,10 @@ def _intervals(
         rng=rng,
     )
     if not data.aggregated:
-        return found
-    unknown = np.full_like(found.estimate, np.nan)
+        return intervals
+    unknown = np.full_like(intervals.estimate, np.nan)
     nothing: dict[str, Any] = dict.fromkeys(_OF_PAIRS[1:], unknown)
-    return replace(found, **nothing)
+    return replace(intervals, **nothing)
 
 
 def _active_basins(
@@ -325,9 +325,9 @@ def _active_basins(
     losses = contents.datasets[dataset].losses
 
     def answer(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        asked = [row.get(tuple(pair)) for pair in np.sort(pairs, axis=1).tolist()]
-        known = [place for place in asked if place is not None]
-        if len(known) < len(asked):
+        places = [row.get(tuple(pair)) for pair in np.sort(pairs, axis=1).tolist()]
+        measured = [place for place in places if place is not None]
+        if len(measured) < len(places):
             raise ConfigError(
                 "The pairs that were measured do not decide this.",
                 where=contents.path,
@@ -335,28 +335,30 @@ def _active_basins(
                 found=f"{rule} on {dataset}, seed {seed}",
                 fix="run the experiment with these; what is measured already is kept",
             )
-        return gaps_and_errors(losses[known], rule, contents.positions, contents.exact[known])
+        return gaps_and_errors(losses[measured], rule, contents.positions, contents.exact[measured])
 
-    found = find_basins_actively(
+    search = find_basins_actively(
         len(contents.models), answer, budget=contents.config.get("pairs_budget"), rng=seed
     )
-    basins = find_basins(found.completed, n_basins or found.n_basins, delta=delta, rng=seed)
+    basins = find_basins(search.completed, n_basins or search.n_basins, delta=delta, rng=seed)
     if n_basins is not None:
-        return replace(basins, gaps=found.gaps)
+        return replace(basins, gaps=search.gaps)
     split, distance = two_sides(
-        basins.embedding, found.labels if found.n_basins > 1 else basins.split
+        basins.embedding, search.labels if search.n_basins > 1 else basins.split
     )
     return replace(
         basins,
-        labels=found.labels,
+        labels=search.labels,
         split=split,
         centroid_distance=distance,
-        membership=find_membership(found.completed, found.labels, None, basins.evidence.tolerance),
-        gaps=found.gaps,
+        membership=find_membership(
+            search.completed, search.labels, None, basins.evidence.tolerance
+        ),
+        gaps=search.gaps,
         evidence=replace(
             basins.evidence,
-            verdict="groups" if found.n_basins > 1 else "no groups",
-            reason=found.reason,
+            verdict="groups" if search.n_basins > 1 else "no groups",
+            reason=search.reason,
             why="",
         ),
     )
@@ -391,8 +393,8 @@ def _curves(
     rows = np.arange(len(data.labels)) if rows is None else rows
     # a pair at a time: all pairs' examples in double precision need not fit in memory
     mean = np.array([pair[:, rows].mean(1, dtype=np.float64) for pair in data.losses])
-    spread = np.array([pair[:, rows].std(1, ddof=1, dtype=np.float64) for pair in data.losses])
-    half = 1.959964 * spread / np.sqrt(len(rows))
+    deviation = np.array([pair[:, rows].std(1, ddof=1, dtype=np.float64) for pair in data.losses])
+    half = 1.959964 * deviation / np.sqrt(len(rows))
     right = np.array([(pair[:, rows] == data.labels[rows]).mean(1) for pair in data.predictions])
     right[np.isnan(mean)] = np.nan
     return Curves(

@@ -76,7 +76,7 @@ def simulate_losses(
         ConfigError: Numbers out of range, or gaps that are no symmetric non-negative matrix.
     """
     matrix = np.asarray(gaps, dtype=np.float64)
-    _check(matrix, n_examples, n_points, noise, shared, uneven, dip)
+    _check(matrix, n_examples, n_points, (noise, shared, uneven, dip))
     generator = np.random.default_rng(rng)
     n = len(matrix)
     first, second = np.triu_indices(n, 1)
@@ -200,29 +200,23 @@ def _draw(rng: np.random.Generator, tail: Tail, shape: tuple[int, ...]) -> NDArr
     raise ConfigError("The tail is unknown.", expected="normal, student or lognormal", found=tail)
 
 
-def _check(
-    gaps: Array,
-    n_examples: int,
-    n_points: int,
-    noise: float,
-    shared: float,
-    uneven: float,
-    dip: float,
-) -> None:
-    if gaps.ndim != 2 or gaps.shape[0] != gaps.shape[1] or len(gaps) < 2:
+def _check(gaps: Array, n_examples: int, n_points: int, noise: Sequence[float]) -> None:
+    square = gaps.ndim == 2 and gaps.shape[0] == gaps.shape[1] and len(gaps) > 1
+    if not (square and np.isfinite(gaps).all() and (gaps >= 0).all() and (gaps == gaps.T).all()):
         raise ConfigError(
-            "The true gaps must be a square matrix of two models or more.",
+            "The true gaps cannot be used.",
+            expected="(n_models, n_models) nats, symmetric, finite and 0 or more",
             found=f"shape {gaps.shape}",
         )
-    if not (np.isfinite(gaps).all() and (gaps >= 0).all() and np.allclose(gaps, gaps.T)):
-        raise ConfigError("The true gaps must be symmetric, finite and not negative.")
-    if n_examples < 2:
-        raise ConfigError("A sample needs at least two examples.", found=n_examples)
-    if n_points < 3 or n_points % 2 == 0:
-        raise ConfigError("Points must be odd in number, three or more.", found=n_points)
-    if noise < 0 or uneven < 0 or dip < 0 or not 0 <= shared <= 1:
+    if n_examples < 2 or n_points < 3 or n_points % 2 == 0:
+        raise ConfigError(
+            "The sample cannot be drawn.",
+            expected="two examples or more, and an odd number of points from 3 on",
+            found=f"{n_examples} examples, {n_points} points",
+        )
+    if min(noise) < 0 or noise[1] > 1:
         raise ConfigError(
             "The noise cannot be used.",
-            expected="noise, uneven and dip of 0 or more, shared in [0, 1]",
-            found=f"noise {noise}, uneven {uneven}, dip {dip}, shared {shared}",
+            expected="noise, shared, uneven and dip of 0 or more, shared up to 1",
+            found=noise,
         )

@@ -115,11 +115,12 @@ def sources_sentence(analysis: Analysis, sources: Sequence[Source], table: pd.Da
     datasets = analysis.contents.datasets
     rule = analysis.rule if RULES[analysis.rule].is_zero_without else "convexity_gap"
     in_domain = [name for name, data in datasets.items() if data.role == "in_domain"]
-    own = analysis.dataset if analysis.dataset in in_domain else in_domain[0]
-    base = next((s for s in sources if (s.kind, s.dataset) == (rule, own)), None)
+    in_domain_set = analysis.dataset if analysis.dataset in in_domain else in_domain[0]
+    base = next((s for s in sources if (s.kind, s.dataset) == (rule, in_domain_set)), None)
     if base is None or not base.n_basins:
         raise ConfigError(
-            "There are no basins of in-domain gaps to compare with.", where=f"{rule} on {own}"
+            "There are no basins of in-domain gaps to compare with.",
+            where=f"{rule} on {in_domain_set}",
         )
     others = [
         source
@@ -129,8 +130,8 @@ def sources_sentence(analysis: Analysis, sources: Sequence[Source], table: pd.Da
         and source.kind in (rule, "disagreement")
         and source.n_basins
     ]
-    found = [_against(base, other, table) for other in others]
-    return agreement_sentence(base.name, base.n_basins, found)
+    grades = [_against(base, other, table) for other in others]
+    return agreement_sentence(base.name, base.n_basins, grades)
 
 
 def _against(
@@ -184,20 +185,20 @@ def _source(analysis: Analysis, kind: str, dataset: str, matrix: Array, seed: in
         options["tolerance"] = basins.evidence.tolerance
         if basins.delta_rule == "given":
             options["delta"] = basins.delta
-    own = (kind, dataset) == (analysis.rule, analysis.dataset)
-    if own and basins.evidence.verdict != "asked":
-        found = basins
+    is_analysed = (kind, dataset) == (analysis.rule, analysis.dataset)
+    if is_analysed and basins.evidence.verdict != "asked":
+        grouped = basins
     else:
-        if own:
+        if is_analysed:
             options["noise"] = analysis.gaps.standard_error
         elif not note:
             note = "without noise"
-        found = find_basins(matrix, rng=seed, **options)
+        grouped = find_basins(matrix, rng=seed, **options)
     k = max(2, basins.n_basins)
-    forced = found.labels
-    if found.n_basins != k:
+    forced = grouped.labels
+    if grouped.n_basins != k:
         forced = cut_into(matrix, k, delta=options.get("delta", "median"), rng=seed)
-    return Source(name, matrix, found.n_basins, found.labels, forced, kind, dataset, note)
+    return Source(name, matrix, grouped.n_basins, grouped.labels, forced, kind, dataset, note)
 
 
 def _gaps(analysis: Analysis, rule: str, dataset: str) -> Array:
@@ -213,6 +214,6 @@ def _distance_rules() -> list[str]:
 def _weight_distances(contents: Results) -> list[Array]:
     """The one matrix of distances, if the store has all of them."""
     n = len(contents.models)
-    given = getattr(contents, "distances", None)
-    matrix = np.empty(0) if given is None else np.asarray(given, dtype=np.float64)
+    stored = getattr(contents, "distances", None)
+    matrix = np.empty(0) if stored is None else np.asarray(stored, dtype=np.float64)
     return [matrix] if matrix.shape == (n, n) and not np.isnan(matrix).any() else []

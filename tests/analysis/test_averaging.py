@@ -96,7 +96,7 @@ def test_one_pair_by_its_interval(
     np.testing.assert_equal((found.low, found.gap, found.high), (low, gap, high))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(
         st.tuples(*[st.floats(0, 0.1, allow_subnormal=False)] * 3).map(sorted),

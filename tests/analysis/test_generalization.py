@@ -70,7 +70,6 @@ def test_a_value_of_two_groupings_keeps_both_columns():
 @pytest.mark.parametrize(
     ("change", "error", "text"),
     [
-        ({"metric": "f1"}, ConfigError, "accuracy or matthews"),
         ({"labels": np.zeros(3)}, DataError, r"\(4, 90\) and \(3,\)"),
         ({"predictions": np.zeros((2, 0)), "labels": np.zeros(0)}, DataError, "n_examples > 0"),
         ({"groups": {"case": np.array(["a"])}}, DataError, "hans: case"),
@@ -318,18 +317,3 @@ def test_each_end_has_its_share_and_negation_swaps_them(scores, share):
     if len(set(scores)) == n:
         swapped = pair_kinds(-np.array(scores), pairs, share)
         assert ((swapped == HEURISTIC) == (kinds == GENERALISING)).all()
-
-
-@pytest.mark.parametrize(
-    ("pairs", "share", "text"),
-    [
-        ([(0, 1)], 0.6, "share"),
-        ([(0, 1)], 0, "share"),
-        ([0, 1], 0.3, r"\(n_pairs, 2\)"),
-        ([(0, 2)], 0.3, "found: 0 to 2"),
-        ([(-1, 1)], 0.3, "found: -1 to 1"),
-    ],
-)
-def test_bad_pairs_are_refused(pairs, share, text):
-    with pytest.raises(ConfigError, match=text):
-        pair_kinds([0.1, 0.2], pairs, share)

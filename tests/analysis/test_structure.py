@@ -300,21 +300,3 @@ def test_the_sentence_says_when_nothing_is_intransitive() -> None:
 def test_errors_say_what_was_expected(call, parts: str) -> None:
     with pytest.raises(ConfigError, match=parts):
         call()
-
-
-def test_errors_of_climbs() -> None:
-    with pytest.raises(ConfigError, match=r"\(2, 3\) and \(1, 2\)"):
-        climbs(np.zeros((2, 3)), [(0, 1)], 2)
-    for pairs in ([(0, 0)], [(0, 2)], [(-1, 0)]):
-        with pytest.raises(ConfigError, match="two different models of 0 to 1"):
-            climbs(np.zeros((1, 3)), pairs, 2)
-    with pytest.raises(ConfigError, match="each pair once"):
-        climbs(np.zeros((2, 3)), [(0, 1), (1, 0)], 2)
-    with pytest.raises(ConfigError, match="a curve without an end"):
-        climbs(np.zeros((1, 3)), [(0, 1)], 2, points=[[True, True, False]])
-    with pytest.raises(ConfigError, match=r"shape \(1, 2\)"):
-        climbs(np.zeros((1, 3)), [(0, 1)], 2, points=[[True, True]])
-    with pytest.raises(ConfigError, match="a negative climb"):
-        directed_links([[0, -1], [1, 0]])
-    with pytest.raises(ConfigError, match="tolerance must not be negative"):
-        directed_links(np.zeros((2, 2)), tolerance=-1)

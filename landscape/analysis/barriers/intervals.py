@@ -131,7 +131,7 @@ def bootstrap_gaps(
     chunk = max(1, _VALUES_AT_ONCE // (rows * n_points))
     floor = RULES[rule].least
     result = np.full((7, len(flat)), np.nan)
-    kept = np.full((2, n_resamples * keep_draws, len(flat)), np.nan, dtype=np.float32)
+    samples = np.full((2, n_resamples * keep_draws, len(flat)), np.nan, dtype=np.float32)
     for start in range(0, len(flat), chunk):
         block = flat[start : start + chunk].astype(np.float64)
         block[~seen[start : start + chunk]] = 0.0
@@ -149,12 +149,12 @@ def bootstrap_gaps(
         null = apply(_null_curves(RULES[rule], found.mean, t, at) / FAR_STEP + found.deviations)
         if keep_draws:
             true = stretched(found, corrected, low, high, confidence)
-            kept[:, :, where] = np.maximum(true, floor), null
+            samples[:, :, where] = np.maximum(true, floor), null
         if method == "directional":
             low, high = np.maximum(low, floor), np.maximum(high, floor)
         result[:, where] = found.estimate, low, high, error, bias, corrected, null.mean(0)
     estimate, low, high, error, bias, corrected, null_bias = result.reshape(7, *outer)
-    draws, nulls = kept.reshape(2, n_resamples, *outer) if keep_draws else (None, None)
+    draws, nulls = samples.reshape(2, n_resamples, *outer) if keep_draws else (None, None)
     return GapIntervals(
         estimate=estimate,
         low=low,

@@ -82,9 +82,11 @@ class Resamples:
         """
         influence = self.left_out.mean(0) - self.left_out
         first, second = self.weights @ influence, self.weights @ influence**2
-        own = (influence**2).mean(0)
+        of_sample = (influence**2).mean(0)
         variance = np.maximum(second - first**2, 0)
-        ratio = np.sqrt(np.divide(variance, own, out=np.ones_like(variance), where=own > 0))
+        ratio = np.sqrt(
+            np.divide(variance, of_sample, out=np.ones_like(variance), where=of_sample > 0)
+        )
         return np.maximum(ratio, _LEAST_RATIO)
 
 

@@ -26,10 +26,10 @@ def rises_over(base: Callable[[Array, Array, Array], Array], *, anywhere: bool) 
 
     def bound(least: Array, most: Array, t: Array) -> tuple[float, tuple[int, ...]]:
         i, k, j = points = _triples(len(t), anywhere)
-        rise = most[k] - base(least[i], least[j], (t[k] - t[i]) / (t[j] - t[i]))
-        if not (rise.size and rise.max() > 0):
+        height = most[k] - base(least[i], least[j], (t[k] - t[i]) / (t[j] - t[i]))
+        if not (height.size and height.max() > 0):
             return 0.0, ()
-        return float(rise.max()), tuple(points[:, rise.argmax()].tolist())
+        return float(height.max()), tuple(points[:, height.argmax()].tolist())
 
     return bound
 
@@ -68,8 +68,8 @@ def _lower_hull(y: Array, t: Array) -> list[int]:
     for k in range(len(t)):
         while len(hull) > 1:
             i, middle = hull[-2:]
-            rise = (y[middle] - y[i]) * (t[k] - t[i])
-            if rise < (y[k] - y[i]) * (t[middle] - t[i]):
+            height = (y[middle] - y[i]) * (t[k] - t[i])
+            if height < (y[k] - y[i]) * (t[middle] - t[i]):
                 break
             hull.pop()
         hull.append(k)

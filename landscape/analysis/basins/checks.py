@@ -5,46 +5,42 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from landscape.core.arrays import Array, Mask
+from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError
 
 
-def check_gaps(gaps: ArrayLike) -> Array:
-    """The gaps, symmetric to the last bit.
+def check_gaps(gaps: ArrayLike, *, complete: bool = True) -> Array:
+    """The gaps (n_models, n_models) in nats, symmetric to the last bit.
+
+    Args:
+        gaps: NaN where not measured.
+        complete: Whether every pair must be measured, and of two models or more.
 
     Raises:
-        ConfigError: They are no finite symmetric non-negative matrix of two models or more.
+        ConfigError: Not symmetric, negative, infinite, or not 0 on the diagonal; or incomplete.
     """
     matrix = check_square(gaps, "gaps")
     n = len(matrix)
-    if n < 2:
+    np.fill_diagonal(matrix, np.nan_to_num(matrix.diagonal()))
+    if complete and n < 2:
         raise ConfigError("A population needs at least two models.", found=n)
-    off_diagonal = ~np.eye(n, dtype=bool)
-    missing = int(np.isnan(matrix)[np.triu_indices(n, 1)].sum())
-    missing = max(missing, int(np.isnan(matrix)[np.tril_indices(n, -1)].sum()))
-    if missing:
+    missing = int(np.isnan(matrix).sum()) // 2
+    if complete and missing:
         raise ConfigError(
             f"{missing} of {n * (n - 1) // 2} pairs of models have no gap.",
             expected="a gap for every pair",
             found=f"{missing} NaN",
             fix="Measure the missing pairs, or leave their models out.",
         )
-    matrix = np.where(off_diagonal, matrix, np.nan_to_num(matrix))
-    if not np.isfinite(matrix).all():
-        raise ConfigError("The gaps must be finite.", where="gaps")
-    if (lowest := matrix.min()) < 0:
+    bad = np.isinf(matrix) | (matrix < 0) | (np.eye(n, dtype=bool) & (matrix != 0))
+    if bad.any():
+        i, j = np.argwhere(bad)[0]
         raise ConfigError(
-            "A gap is negative.",
-            where=_place(matrix == lowest),
-            expected="nats, 0 or more",
-            found=f"{lowest:.4g}",
+            "The gaps are no barriers.",
+            where=f"models {i} and {j}",
+            expected="nats, finite and 0 or more, 0 on the diagonal",
+            found=f"{matrix[i, j]:.4g}",
             fix="Use a rule that measures a rise, such as convexity_gap.",
-        )
-    if matrix.diagonal().any():
-        raise ConfigError(
-            "A model's gap to itself is not 0.",
-            where=_place(np.diag(matrix.diagonal() != 0)),
-            found=f"{matrix.diagonal().max():.4g}",
         )
     return matrix
 
@@ -97,8 +93,3 @@ def check_square(values: ArrayLike, name: str, shape: tuple[int, ...] | None = N
             found=f"{matrix[i, j]:.6g} and {matrix[j, i]:.6g}",
         )
     return (matrix + matrix.T) / 2
-
-
-def _place(mask: Mask) -> str:
-    i, j = np.argwhere(mask)[0]
-    return f"models {i} and {j}"

@@ -121,12 +121,12 @@ def find_basins(
     scale, rule = choose_delta(squareform(matrix, checks=False), delta)
     generator = np.random.default_rng(0 if rng is None else rng)
     seed = int(generator.integers(2**31))
-    known = make_noise(matrix, noise, draws, null, generator)
+    sampled = make_noise(matrix, noise, draws, null, generator)
     affinity = _affinity(matrix, scale)
     most = _most_basins(n, n_basins)
     embedding = embed(affinity, most, seed)
     candidates = {k: cluster(embedding[:, :k], k, seed) for k in range(2, most + 1)}
-    evidence, labels = decide(matrix, known, tolerance, candidates, affinity, n_basins, generator)
+    evidence, labels = decide(matrix, sampled, tolerance, candidates, affinity, n_basins, generator)
     k = int(labels.max()) + 1 if n_basins is None else n_basins
     if k > most:
         embedding = embed(affinity, k, seed)
@@ -137,7 +137,7 @@ def find_basins(
         n_basins=k,
         split=split,
         centroid_distance=distance,
-        membership=find_membership(matrix, labels, known, tolerance),
+        membership=find_membership(matrix, labels, sampled, tolerance),
         embedding=embedding,
         delta=scale,
         delta_rule=rule,

@@ -67,8 +67,8 @@ def find_membership(
     )
     # alone, its gap to everyone is what made it a basin
     joined &= np.bincount(labels, minlength=k)[labels] > 1
-    own = probability[np.arange(n), labels]
-    return Membership(probability, second, distance, joined | (own < _SURE))
+    certainty = probability[np.arange(n), labels]
+    return Membership(probability, second, distance, joined | (certainty < _SURE))
 
 
 def _distances(gaps: Array, labels: Labels, k: int) -> Array:

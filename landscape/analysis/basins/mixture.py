@@ -50,21 +50,21 @@ def fit_mixture(gaps: Array, seed: int = 0) -> Mixture | None:
         return None
     # a component must not shrink to a point: gaps are rounded
     least = (0.01 * float(np.ptp(roots))) ** 2
-    one, two = (
+    single, double = (
         GaussianMixture(k, n_init=5, reg_covar=least, random_state=seed).fit(roots) for k in (1, 2)
     )
-    preference = float(one.bic(roots) - two.bic(roots))
-    order = np.argsort(two.means_[:, 0])
-    higher = two.predict_proba(roots)[:, order[1]]
-    lower, upper = two.means_[order, 0]
+    preference = float(single.bic(roots) - double.bic(roots))
+    order = np.argsort(double.means_[:, 0])
+    higher = double.predict_proba(roots)[:, order[1]]
+    lower, upper = double.means_[order, 0]
     grid = np.linspace(lower, upper, 2001)[:, None]
-    above = two.predict_proba(grid)[:, order[1]] >= 0.5
+    above = double.predict_proba(grid)[:, order[1]] >= 0.5
     threshold = float(grid[int(above.argmax()), 0] ** 2) if above.any() else np.nan
     return Mixture(
         n_kinds=2 if preference > 0 else 1,
         preference=preference,
-        means=two.means_[order, 0] ** 2,
-        share=float(two.weights_[order[0]]),
+        means=double.means_[order, 0] ** 2,
+        share=float(double.weights_[order[0]]),
         threshold=threshold,
         probability=squareform(higher, checks=False),
     )

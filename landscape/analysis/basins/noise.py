@@ -64,8 +64,8 @@ def make_noise(
     if draws is not None and null is not None:
         plausible, nothing = (_check_draws(values, n) for values in (draws, null))
     elif matrix is not None:
-        own = squareform(matrix, checks=False)
-        plausible, nothing = rng.normal(size=(2, _DRAWS, len(own))) * own
+        error_of_pair = squareform(matrix, checks=False)
+        plausible, nothing = rng.normal(size=(2, _DRAWS, len(error_of_pair))) * error_of_pair
         plausible = np.maximum(squareform(gaps, checks=False) + plausible, 0)
         nothing = np.abs(nothing)
     else:

@@ -65,7 +65,7 @@ def normal_continuum_null(gaps: Array) -> Draw:
 
 
 def _continuum(
-    gaps: Array, spread: Callable[[np.random.Generator, tuple[int, ...]], Array]
+    gaps: Array, draw_places: Callable[[np.random.Generator, tuple[int, ...]], Array]
 ) -> Draw:
     n = len(gaps)
     first, second = np.triu_indices(n, 1)
@@ -74,7 +74,7 @@ def _continuum(
     axes = np.sqrt(squared_lengths[squared_lengths > 1e-9 * max(squared_lengths.max(), 1e-300)])
 
     def draw(rng: np.random.Generator, n_draws: int) -> Array:
-        places = spread(rng, (n_draws, n, len(axes))) * axes
+        places = draw_places(rng, (n_draws, n, len(axes))) * axes
         squared = (places**2).sum(-1)
         apart = squared[:, first] + squared[:, second]
         apart -= 2 * (places @ places.transpose(0, 2, 1))[:, first, second]

@@ -117,10 +117,10 @@ def decide(
     separations = np.array([separation(gaps, groups) for groups in labels.values()])
     thresholds, p_values = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
     if n > 2:
-        found = [
+        against = [
             _against(null_silhouettes(make(gaps), n, candidates, rng), means) for make in NULLS
         ]
-        thresholds, p_values = np.max([one[0] for one in found], axis=0), _larger(found)
+        thresholds, p_values = np.max([pair[0] for pair in against], axis=0), _larger(against)
     lowest, stabilities = np.zeros(len(labels)), np.full(len(labels), np.nan)
     if noise is not None and n > 2:
         lowest = _against(_noise_separations(noise, n, candidates), separations)[0]
@@ -212,8 +212,8 @@ def bridged_groups(
         return None
     rest = np.flatnonzero(~bridges)
     noise = np.broadcast_to(margin, gaps.shape)
-    found = sharp_groups(gaps[np.ix_(rest, rest)], tolerance, noise[np.ix_(rest, rest)])
-    if found is None or not np.array_equal(found, by_size(labels[rest])):
+    sharp = sharp_groups(gaps[np.ix_(rest, rest)], tolerance, noise[np.ix_(rest, rest)])
+    if sharp is None or not np.array_equal(sharp, by_size(labels[rest])):
         return None
     return by_size(labels)
 
@@ -230,7 +230,7 @@ def n_bridges(joined: Mask, labels: Labels) -> int:
     return int((np.where(member, 0, shares) > 0.25).any(1).sum())
 
 
-def _against(null: Array, found: Array) -> tuple[Array, Array]:
+def _against(null: Array, observed: Array) -> tuple[Array, Array]:
     """Thresholds at one level for all candidates such that 5% of the draws exceed any.
 
     And, for what was found at each candidate, the share of draws that are as rare at any
@@ -239,13 +239,13 @@ def _against(null: Array, found: Array) -> tuple[Array, Array]:
     # how rare each draw's rarest value is, among those at the same number of basins
     rarest = (rankdata(-null, method="max", axis=0) / len(null)).min(1)
     thresholds = np.quantile(null, 1 - np.quantile(rarest, 1 - _LEVEL), axis=0)
-    as_rare = (null >= found).mean(0)
+    as_rare = (null >= observed).mean(0)
     p_values = (1 + (rarest[:, None] <= as_rare).sum(0)) / (1 + len(null))
     return thresholds, p_values
 
 
-def _larger(found: list[tuple[Array, Array]]) -> Array:
-    return np.asarray(np.max([one[1] for one in found], axis=0))
+def _larger(observed: list[tuple[Array, Array]]) -> Array:
+    return np.asarray(np.max([pair[1] for pair in observed], axis=0))
 
 
 def _noise_separations(noise: Noise, n_models: int, candidates: Labels) -> Array:
@@ -260,7 +260,10 @@ def _stabilities(noise: Noise, labels: dict[int, Labels]) -> Array:
 
     cut = cut_all(noise.draws[:_STABILITY_DRAWS], max(labels))
     return np.array(
-        [np.mean([adjusted_rand_score(own, row) for row in cut[k]]) for k, own in labels.items()]
+        [
+            np.mean([adjusted_rand_score(groups, row) for row in cut[k]])
+            for k, groups in labels.items()
+        ]
     )
 
 
@@ -269,5 +272,5 @@ def _noise_p(gaps: Array, noise: Noise) -> float:
     scale = np.sqrt((noise.null**2).mean(0))
     scale = np.where(scale > 0, scale, np.inf)
     highest = (noise.null / scale).max(1)
-    found = (squareform(gaps, checks=False) / scale).max()
-    return float((1 + (highest >= found).sum()) / (1 + len(highest)))
+    largest = (squareform(gaps, checks=False) / scale).max()
+    return float((1 + (highest >= largest).sum()) / (1 + len(highest)))

@@ -22,13 +22,15 @@ def silhouettes(gaps: Array, labels: Labels, k: int) -> Array:
     member = labels[..., None] == np.arange(k)
     sizes = member.sum(-2)
     sums = gaps @ member.astype(np.float64)
-    own = np.take_along_axis(sizes, labels, -1)
-    within = np.take_along_axis(sums, labels[..., None], -1)[..., 0] / np.maximum(own - 1, 1)
+    size_of_group = np.take_along_axis(sizes, labels, -1)
+    within = np.take_along_axis(sums, labels[..., None], -1)[..., 0] / np.maximum(
+        size_of_group - 1, 1
+    )
     others = sums / np.maximum(sizes, 1)[..., None, :]
     # a group without models, or a model's own, is never the nearest other one
     nearest = np.where(member | (sizes == 0)[..., None, :], np.inf, others).min(-1)
     larger = np.maximum(within, nearest)
-    counts = (own > 1) & (larger > 0) & np.isfinite(larger)
+    counts = (size_of_group > 1) & (larger > 0) & np.isfinite(larger)
     return np.asarray(np.where(counts, nearest - within, 0) / np.where(counts, larger, 1))
 
 

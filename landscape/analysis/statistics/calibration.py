@@ -25,15 +25,15 @@ def ensemble(logits: ArrayLike) -> np.ndarray:
     Raises:
         ConfigError: Another shape, or no models.
     """
-    given = np.asarray(logits, dtype=np.float64)
-    if given.ndim != 3 or not len(given):
+    array = np.asarray(logits, dtype=np.float64)
+    if array.ndim != 3 or not len(array):
         raise ConfigError(
             "An ensemble is made of the logits of its models.",
             where="ensemble(logits)",
             expected="(n_models, n_examples, n_labels)",
-            found=f"shape {given.shape}",
+            found=f"shape {array.shape}",
         )
-    return logsumexp(log_softmax(given, axis=-1), axis=0) - np.log(len(given))
+    return logsumexp(log_softmax(array, axis=-1), axis=0) - np.log(len(array))
 
 
 def calibration_error(probs: ArrayLike, labels: ArrayLike, n_bins: int = 15) -> Any:

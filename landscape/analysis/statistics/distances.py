@@ -151,8 +151,8 @@ def principal_coordinates(distances: ArrayLike, n_components: int = 2) -> Array:
     inner = -0.5 * (squares - squares.mean(0) - squares.mean(1)[:, None] + squares.mean())
     values, vectors = np.linalg.eigh(inner)
     values, vectors = values[::-1][:n_components], vectors[:, ::-1][:, :n_components]
-    kept = values > 1e-10 * np.abs(inner).max(initial=0)
-    coordinates: Array = vectors[:, kept] * np.sqrt(values[kept])
+    positive = values > 1e-10 * np.abs(inner).max(initial=0)
+    coordinates: Array = vectors[:, positive] * np.sqrt(values[positive])
     sizes = np.abs(coordinates)
     # of entries that differ by rounding only, the first
     largest = (sizes >= sizes.max(0, initial=0) * (1 - 1e-9)).argmax(0)

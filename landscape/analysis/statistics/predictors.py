@@ -87,8 +87,8 @@ def columns(
     if n_components is None or not values.shape[1]:
         return values
     _, sizes, axes = np.linalg.svd(values[training], full_matrices=False)
-    kept = sizes[:n_components] > _DEPENDENT * sizes[0]
-    rotated: Array = values @ axes[:n_components][kept].T
+    independent_columns = sizes[:n_components] > _DEPENDENT * sizes[0]
+    rotated: Array = values @ axes[:n_components][independent_columns].T
     return rotated / rotated[training].std(0)
 
 
@@ -107,20 +107,20 @@ def basis(matrix: Array) -> Array:
 
 def _orthogonalize(matrix: Array) -> tuple[list[int], Array]:
     n = len(matrix)
-    found = np.full((n, 1), max(n, 1) ** -0.5)
-    kept: list[int] = []
+    orthonormal = np.full((n, 1), max(n, 1) ** -0.5)
+    independent_columns: list[int] = []
     for j, column in enumerate(matrix.T):
         length = np.linalg.norm(column)
-        if not length > 0 or len(kept) == n - 1:
+        if not length > 0 or len(independent_columns) == n - 1:
             continue
         left = column / length
         for _ in range(2):  # once more takes out what rounding left
-            left = left - found @ (found.T @ left)
+            left = left - orthonormal @ (orthonormal.T @ left)
         length = np.linalg.norm(left)
         if length > _DEPENDENT:
-            kept.append(j)
-            found = np.column_stack([found, left / length])
-    return kept, found
+            independent_columns.append(j)
+            orthonormal = np.column_stack([orthonormal, left / length])
+    return independent_columns, orthonormal
 
 
 def _varied(chosen: PredictorSet, models: Mask, training: Mask, scale: bool) -> Array:

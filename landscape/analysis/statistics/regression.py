@@ -21,8 +21,10 @@ def explained(spanned: Array, values: Array) -> Array:
     moved = values - values[0]
     moved = moved - moved.mean(0)
     total = (moved**2).sum(0)
-    taken = ((spanned[:, 1:].T @ moved) ** 2).sum(0)
-    share: Array = np.where(total > 0, np.minimum(taken / np.where(total > 0, total, 1), 1), np.nan)
+    explained_part = ((spanned[:, 1:].T @ moved) ** 2).sum(0)
+    share: Array = np.where(
+        total > 0, np.minimum(explained_part / np.where(total > 0, total, 1), 1), np.nan
+    )
     return share
 
 
@@ -102,9 +104,9 @@ def freedman_lane(
     def partial(chosen: Indices) -> Array:
         # permuting the basis is permuting the residuals by the inverse: the set is the same
         moments = np.tensordot(spanned[chosen], left, (1, 0)) ** 2
-        taken = moments[:, :n_added].sum(1)
+        explained_part = moments[:, :n_added].sum(1)
         remaining = 1 - moments[:, n_added:].sum(1)
-        share = np.where(remaining > 1e-9, taken / np.maximum(remaining, 1e-9), 0)
+        share = np.where(remaining > 1e-9, explained_part / np.maximum(remaining, 1e-9), 0)
         return np.where(some, share, np.nan)
 
     step = max(1, VALUES_AT_ONCE // max(1, spanned.size))

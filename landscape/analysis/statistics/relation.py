@@ -118,7 +118,7 @@ def relate(
     patterns, which = np.unique(np.isfinite(values), axis=1, return_inverse=True)
     for pattern, known in enumerate(patterns.T):
         here = np.flatnonzero(which == pattern)
-        found = _relate_pattern(
+        numbers_by_column = _relate_pattern(
             values[np.ix_(known, here)],
             labels[known],
             names,
@@ -129,7 +129,7 @@ def relate(
             confidence,
             generator,
         )
-        for column, numbers in found.items():
+        for column, numbers in numbers_by_column.items():
             columns.setdefault(column, np.full(values.shape[1], np.nan))[here] = numbers
     table = pd.DataFrame({"group": [str(name) for name in scores.columns], **columns})
     q = control_false_discoveries(table["p_value"].to_numpy(), fdr)
@@ -160,7 +160,7 @@ def _relate_pattern(
     """Every column of the table but the names and q, for scores (n_models, n_columns)."""
     missing = np.full(values.shape[1], np.nan)
     members = [values[labels == name] for name in names]
-    found: dict[str, Array] = {}
+    numbers_by_column: dict[str, Array] = {}
     for name, rows in zip(names, members, strict=True):
         low: Any = missing
         high: Any = missing
@@ -178,26 +178,32 @@ def _relate_pattern(
             ).confidence_interval
             low, high = interval.low, interval.high
         mean = rows.mean(0) if len(rows) else missing
-        found |= {f"basin_{name}_mean": mean, f"basin_{name}_low": low, f"basin_{name}_high": high}
+        numbers_by_column |= {
+            f"basin_{name}_mean": mean,
+            f"basin_{name}_low": low,
+            f"basin_{name}_high": high,
+        }
     sizes = [len(rows) for rows in members]
     pair = [members[i] for i in largest if sizes[i]]
     compared: tuple[Array, ...] = (missing,) * 5
     if len(pair) == 2:
         compared = compare(pair[0], pair[1], confidence)
     names_compared = ("difference", "difference_low", "difference_high", "auc", "hedges_g")
-    found |= dict(zip(names_compared, compared, strict=True))
-    found["p_value"] = missing
+    numbers_by_column |= dict(zip(names_compared, compared, strict=True))
+    numbers_by_column["p_value"] = missing
     # the p-value stands beside the difference, so both its basins must be in the test
     if len(largest) == 2 and min(sizes[i] for i in largest) > 1:
-        kept = np.isin(labels, names[np.array(sizes) > 1])
-        within = None if blocks is None else blocks[kept]
-        found["p_value"] = basin_p_values(values[kept], labels[kept], within, n_resamples, rng)
+        in_test = np.isin(labels, names[np.array(sizes) > 1])
+        within = None if blocks is None else blocks[in_test]
+        numbers_by_column["p_value"] = basin_p_values(
+            values[in_test], labels[in_test], within, n_resamples, rng
+        )
     for name, rank in (("pearson", False), ("spearman", True)):
         numbers = (missing,) * 3
         if nearness is not None:
             numbers = correlate(nearness, values, rank, confidence)
-        found |= dict(zip((name, f"{name}_low", f"{name}_high"), numbers, strict=True))
-    return found
+        numbers_by_column |= dict(zip((name, f"{name}_low", f"{name}_high"), numbers, strict=True))
+    return numbers_by_column
 
 
 def _check_labels(labels: ArrayLike) -> Indices:

@@ -40,16 +40,11 @@ def score_groups(
         ``name: value (grouping)`` from the second on.
 
     Raises:
-        ConfigError: An unknown metric.
         DataError: Shapes that do not match, or no examples.
     """
     import pandas as pd
 
     guesses, truth = np.asarray(predictions), np.asarray(labels)
-    if metric not in ("accuracy", "matthews"):
-        raise ConfigError(
-            "The metric is unknown.", where=name, expected="accuracy or matthews", found=metric
-        )
     if truth.ndim != 1 or guesses.ndim != 2 or guesses.shape[1] != len(truth) or not len(truth):
         raise DataError(
             "Predictions and labels do not match.",
@@ -77,27 +72,12 @@ def pair_kinds(scores: ArrayLike, pairs: ArrayLike, share: float = 1 / 3) -> NDA
     Returns:
         (n_pairs,) ``generalising-generalising``, ``generalising-heuristic``,
         ``heuristic-heuristic``, or "" for a pair with a member from the middle.
-
-    Raises:
-        ConfigError: A share out of range, or pairs that are no pairs of models.
     """
     values, members = np.asarray(scores, dtype=np.float64), np.asarray(pairs)
-    if not 0 < share <= 0.5:
-        raise ConfigError("The share must lie in (0, 1/2].", found=share)
     if members.size == 0:
         return np.full(0, "")
-    if members.ndim != 2 or members.shape[1] != 2:
-        raise ConfigError(
-            "Pairs are two models each.", expected="(n_pairs, 2)", found=f"{members.shape}"
-        )
-    if members.min() < 0 or members.max() >= len(values):
-        raise ConfigError(
-            "A pair names a model without a score.",
-            expected=f"0 to {len(values) - 1}",
-            found=f"{members.min()} to {members.max()}",
-        )
-    known = np.flatnonzero(np.isfinite(values))
-    order = known[np.argsort(values[known], kind="stable")]
+    scored = np.flatnonzero(np.isfinite(values))
+    order = scored[np.argsort(values[scored], kind="stable")]
     # the slack keeps a third of nine three, and the ends never overlap
     count = min(max(1, int(share * len(order) + 1e-9)), len(order) // 2)
     place = np.zeros(len(values), dtype=int)

@@ -51,29 +51,29 @@ def concentration(values: ArrayLike) -> Concentration:
     Raises:
         ConfigError: No values, more than one axis, or values that are not finite.
     """
-    given = np.asarray(values, dtype=np.float64)
-    if given.ndim != 1 or not len(given) or not np.isfinite(given).all():
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
         raise ConfigError(
             "Contributions need one finite value an example.",
             expected="(n_examples,), n_examples > 0",
-            found=f"shape {given.shape}",
+            found=f"shape {array.shape}",
         )
-    n = len(given)
-    positive = np.sort(np.maximum(given, 0))[::-1]
-    share_positive = float((given > 0).mean())
+    n = len(array)
+    positive = np.sort(np.maximum(array, 0))[::-1]
+    share_positive = float((array > 0).mean())
     if not positive[0]:
         nan = float("nan")
         return Concentration(nan, nan, nan, 0, nan, nan, share_positive)
     share = positive / positive[0]  # so that squares neither vanish nor overflow
     share /= share.sum()
-    held = np.cumsum(share)
-    top_1, top_5, top_10 = (min(float(held[percent(n, k) - 1]), 1.0) for k in (1, 5, 10))
+    cumulative = np.cumsum(share)
+    top_1, top_5, top_10 = (min(float(cumulative[percent(n, k) - 1]), 1.0) for k in (1, 5, 10))
     rank = np.arange(n, 0, -1)  # of the largest: n
     return Concentration(
         top_1=top_1,
         top_5=top_5,
         top_10=top_10,
-        n_half=int(np.searchsorted(held, 0.5 - SLACK)) + 1,
+        n_half=int(np.searchsorted(cumulative, 0.5 - SLACK)) + 1,
         gini=max(float(((2 * rank - n - 1) * share).sum() / n), 0.0),
         effective_number=float(1 / (share**2).sum()),
         share_positive=share_positive,

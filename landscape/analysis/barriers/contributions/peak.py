@@ -35,13 +35,13 @@ class Peak:
     values: Array
 
 
-def peak_of(contents: Results, data: StoredDataset, pair: int, rule: str) -> Peak | None:
+def peak_of(results: Results, data: StoredDataset, pair: int, rule: str) -> Peak | None:
     """Of a pair's exact points; None where it has no finite gap."""
-    seen = np.flatnonzero(contents.exact[pair])
+    seen = np.flatnonzero(results.exact[pair])
     losses = data.losses[pair][seen].astype(np.float64)
     if len(seen) < 2 or not np.isfinite(losses).all():
         return None
-    t = contents.positions[seen]
+    t = results.positions[seen]
     at, weights, height = _highest(losses.mean(1), t, rule)
     if height == 0:
         return Peak(losses, t, at, None, weights, np.zeros(losses.shape[1]))
@@ -72,7 +72,7 @@ def gap_without(peak: Peak, left_out: NDArray[np.int64], rule: str) -> float:
     return _highest(rest.mean(1), peak.t, rule)[2] if rest.shape[1] else float("nan")
 
 
-def checked(contents: Results, dataset: str, rule: str) -> StoredDataset:
+def checked(results: Results, dataset: str, rule: str) -> StoredDataset:
     """The data set, where its gaps by this rule are sums over its examples.
 
     Raises:
@@ -83,15 +83,15 @@ def checked(contents: Results, dataset: str, rule: str) -> StoredDataset:
         raise ConfigError(
             "Only a gap that is linear in the losses is a sum over examples.",
             where="rule",
-            expected=" or ".join(name for name, known in RULES.items() if known.linear),
+            expected=" or ".join(name for name, candidate in RULES.items() if candidate.linear),
             found=rule,
         )
-    require_known("data set", dataset, contents.datasets)
-    data = contents.datasets[dataset]
+    require_known("data set", dataset, results.datasets)
+    data = results.datasets[dataset]
     if data.aggregated:
         raise ConfigError(
             "Of this data set only means over the examples are known.",
-            where=f"data set '{dataset}' of {contents.path}",
+            where=f"data set '{dataset}' of {results.path}",
             fix="choose a data set with losses of single examples, or measure one",
         )
     return data

@@ -67,7 +67,7 @@ class PopulationContributions:
     @property
     def sentence(self) -> str:
         """The finding in plain words."""
-        known = self.stability[np.isfinite(self.stability)]
+        defined = self.stability[np.isfinite(self.stability)]
         return contributions_sentence(
             len(self.pairs),
             len(self.mean),
@@ -75,13 +75,13 @@ class PopulationContributions:
             n_half=self.concentration.n_half,
             n_top=percent(len(self.mean), 1),
             gap_without_top=self.gap_without_top_1,
-            agreement=float(np.median(known)) if len(known) else float("nan"),
-            n_agreement=len(known),
+            agreement=float(np.median(defined)) if len(defined) else float("nan"),
+            n_agreement=len(defined),
         )
 
 
 def population_contributions(
-    contents: Results, dataset: str, rule: str = "convexity_gap"
+    results: Results, dataset: str, rule: str = "convexity_gap"
 ) -> PopulationContributions:
     """Decompose the gaps of all pairs over the examples, and say whether pairs agree.
 
@@ -89,7 +89,7 @@ def population_contributions(
     finite are left out. A pair whose gap is 0 counts with contributions of 0.
 
     Args:
-        contents: A store; of each pair only its exact points are seen.
+        results: A store; of each pair only its exact points are seen.
         dataset: The data set whose losses make the gaps.
         rule: A linear one.
 
@@ -97,12 +97,12 @@ def population_contributions(
         ConfigError: Another rule, no such data set, one of which only means are known, or no pair
             with a finite gap.
     """
-    data = checked(contents, dataset, rule)
+    data = checked(results, dataset, rule)
     n = len(data.labels)
     total, in_top, used, gaps = np.zeros(n), np.zeros(n, dtype=np.int64), [], []
     at_triple, n_raised = np.zeros((4, n)), 0
-    for pair in range(len(contents.pairs)):
-        peak = peak_of(contents, data, pair, rule)
+    for pair in range(len(results.pairs)):
+        peak = peak_of(results, data, pair, rule)
         if peak is None:
             continue
         used.append(pair)
@@ -120,14 +120,14 @@ def population_contributions(
     if not used:
         raise ConfigError(
             "No pair has a finite gap.",
-            where=contents.path,
+            where=results.path,
             expected=f"pairs with finite losses on '{dataset}'",
         )
     mean = total / len(used)
     order = by_contribution(mean)
     stability, without = np.full(len(used), np.nan), np.zeros((2, len(used)))
     for place, pair in enumerate(used):
-        peak = peak_of(contents, data, pair, rule)
+        peak = peak_of(results, data, pair, rule)
         assert peak is not None
         if len(used) > 1:
             stability[place] = _spearman(peak.values, total - peak.values)
@@ -150,8 +150,8 @@ def population_contributions(
     )
 
 
-def _spearman(one: Array, other: Array) -> float:
-    ranks = rankdata(one) - (len(one) + 1) / 2, rankdata(other) - (len(one) + 1) / 2
+def _spearman(first: Array, second: Array) -> float:
+    ranks = rankdata(first) - (len(first) + 1) / 2, rankdata(second) - (len(first) + 1) / 2
     scale = np.sqrt((ranks[0] @ ranks[0]) * (ranks[1] @ ranks[1]))
     return float(ranks[0] @ ranks[1] / scale) if scale > 0 else float("nan")
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from landscape.analysis.basins.active.assign import place
+from landscape.analysis.basins.active.blocks import basin_means
 from landscape.analysis.basins.active.core import Core, others
 from landscape.analysis.basins.active.measured import MeasuredGaps
 from landscape.core.arrays import Array
@@ -42,25 +43,25 @@ def confirm(measured: MeasuredGaps, core: Core) -> Confirmation:
     models = others(measured, core)
     rows = measured.gaps[np.ix_(models, core.models)]
     outside = silhouettes(rows, core.labels, place(measured, core, models)[0])
-    known = outside[~np.isnan(outside)]
+    placed = outside[~np.isnan(outside)]
     return Confirmation(
         float(np.nan_to_num(inside).mean()),
-        float(known.mean()) if len(known) >= _FEWEST else float("nan"),
+        float(placed.mean()) if len(placed) >= _FEWEST else float("nan"),
     )
 
 
-def silhouettes(gaps: ArrayLike, labels: ArrayLike, own: ArrayLike) -> Array:
+def silhouettes(gaps: ArrayLike, labels: ArrayLike, groups: ArrayLike) -> Array:
     """(n,) silhouettes of models of basins ``own`` (n,), by their gaps (n, m) to labeled models.
 
     NaN where the gap to its own basin or to any other was never measured.
     """
-    matrix, basins, mine = np.asarray(gaps, dtype=np.float64), np.asarray(labels), np.asarray(own)
-    known = ~np.isnan(matrix)
-    member = (basins[:, None] == np.arange(basins.max() + 1)).astype(np.float64)
-    counts = known @ member
-    means = np.where(counts > 0, np.where(known, matrix, 0) @ member, np.nan)
-    means /= np.maximum(counts, 1)
-    at = np.arange(len(matrix)), mine
+    matrix, basins, of_rows = (
+        np.asarray(gaps, dtype=np.float64),
+        np.asarray(labels),
+        np.asarray(groups),
+    )
+    means = basin_means(matrix, basins, int(basins.max()) + 1)
+    at = np.arange(len(matrix)), of_rows
     within = means[at]
     means[at] = np.nan
     nearest = np.where(np.isnan(means), np.inf, means).min(1)

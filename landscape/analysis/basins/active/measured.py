@@ -41,9 +41,9 @@ class MeasuredGaps:
     @property
     def mask(self) -> Mask:
         """(n_models, n_models) bool, False on the diagonal."""
-        known = ~np.isnan(self.gaps)
-        np.fill_diagonal(known, False)
-        return known
+        present = ~np.isnan(self.gaps)
+        np.fill_diagonal(present, False)
+        return present
 
     def price(self, models: ArrayLike) -> int:
         """How many of these models' pairs are not measured yet."""
@@ -55,17 +55,17 @@ class MeasuredGaps:
         Raises:
             DataError: The oracle's answer is not one finite gap of 0 or more nats for each pair.
         """
-        wanted = np.sort(np.asarray(pairs, dtype=np.intp).reshape(-1, 2), axis=1)
-        wanted = wanted[np.isnan(self.gaps[wanted[:, 0], wanted[:, 1]])]
-        _, first = np.unique(wanted, axis=0, return_index=True)
-        wanted = wanted[np.sort(first)][: self.left]
-        if not len(wanted):
+        new = np.sort(np.asarray(pairs, dtype=np.intp).reshape(-1, 2), axis=1)
+        new = new[np.isnan(self.gaps[new[:, 0], new[:, 1]])]
+        _, first = np.unique(new, axis=0, return_index=True)
+        new = new[np.sort(first)][: self.left]
+        if not len(new):
             return
-        gaps, errors = self._read(self._measure(wanted.copy()), wanted)
+        gaps, errors = self._read(self._measure(new.copy()), new)
         for matrix, values in ((self.gaps, gaps), (self.errors, errors)):
-            matrix[wanted[:, 0], wanted[:, 1]] = values
-            matrix[wanted[:, 1], wanted[:, 0]] = values
-        self.left -= len(wanted)
+            matrix[new[:, 0], new[:, 1]] = values
+            matrix[new[:, 1], new[:, 0]] = values
+        self.left -= len(new)
 
     def ask_all(self, models: ArrayLike) -> bool:
         """Measure every pair of these models; False, and nothing is asked, beyond the budget."""

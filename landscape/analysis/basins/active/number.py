@@ -71,8 +71,8 @@ def mean_gaps(gaps: Array, models: Labels, labels: Labels) -> Array:
     for place, model in enumerate(models):
         if counts[place, own[place]] == 0:
             mates = gaps[model, (labels == own[place]) & (np.arange(len(labels)) != model)]
-            known = mates[~np.isnan(mates)]
-            means[place, own[place]] = known.mean() if len(known) else 0.0
+            finite = mates[~np.isnan(mates)]
+            means[place, own[place]] = finite.mean() if len(finite) else 0.0
     return np.asarray(means)
 
 

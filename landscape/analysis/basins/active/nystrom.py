@@ -45,10 +45,10 @@ def nystrom_embedding(
     # similar to the walk between landmarks, symmetric: sqrt(w_l / d_l) S_lm sqrt(w_m / d_m)
     symmetric = walk[chosen] * scale[:, None] / scale
     values, vectors = np.linalg.eigh((symmetric + symmetric.T) / 2)
-    kept = [c for c in np.argsort(-values)[:n_components] if values[c] > 1e-9]
+    leading = [c for c in np.argsort(-values)[:n_components] if values[c] > 1e-9]
     embedding = np.zeros((len(block), n_components))
-    extended = walk @ (vectors[:, kept] / scale[:, None]) / values[kept]
+    extended = walk @ (vectors[:, leading] / scale[:, None]) / values[leading]
     extended /= np.sqrt((extended**2).mean(0))
-    extended *= np.sign(extended[np.abs(extended).argmax(0), np.arange(len(kept))])
-    embedding[:, : len(kept)] = extended
+    extended *= np.sign(extended[np.abs(extended).argmax(0), np.arange(len(leading))])
+    embedding[:, : len(leading)] = extended
     return embedding

@@ -25,7 +25,7 @@ def gaps_and_errors(
     Returns:
         (n_pairs,) nats, not below 0, and (n_pairs,) nats.
     """
-    found = bootstrap_gaps(
+    intervals = bootstrap_gaps(
         losses, rule, positions, points=points, n_resamples=_RESAMPLES, method="percentile", rng=0
     )
-    return np.maximum(found.estimate, 0), found.standard_error
+    return np.maximum(intervals.estimate, 0), intervals.standard_error

@@ -60,7 +60,7 @@ class Active:
 def summarize(
     measured: MeasuredGaps,
     core: Core,
-    found: Confirmation | None,
+    confirmation: Confirmation | None,
     *,
     apart: Labels,
     n_random: int,
@@ -71,7 +71,7 @@ def summarize(
     Args:
         measured: With every answer.
         core: With its basins; one where those of the complete answer were refuted.
-        found: How the groups of the core fare outside it, where there are several.
+        confirmation: How the groups of the core fare outside it, where there are several.
         apart: Models for whose test no pairs were left.
         n_random: Models of the core that were drawn at random.
         threshold: Log-odds that make a model certain.
@@ -91,9 +91,9 @@ def summarize(
         completed = complete_gaps(measured.gaps, labels)
     margins = np.full(n, np.inf)
     if k > 1:
-        own = scores[everyone, labels]
+        likelihood = scores[everyone, labels]
         scores[everyone, labels] = -np.inf
-        margins = own - scores.max(1)
+        margins = likelihood - scores.max(1)
     uncertain = (margins < threshold) | bridges | doubtful
     uncertain[apart] = True
     if len(core.models) == n:
@@ -119,7 +119,9 @@ def summarize(
             core_why=core.basins.evidence.why,
             n_refused=core.n_refused,
             merged=core.n_joined > 0,
-            silhouettes=(found.inside, found.outside) if found and found.refuted else None,
+            silhouettes=(confirmation.inside, confirmation.outside)
+            if confirmation and confirmation.refuted
+            else None,
             n_untested=len(apart),
             n_uncertain=int(uncertain.sum()),
         ),

@@ -147,13 +147,13 @@ def find_basins_actively(
     if joined.k < core.k:
         core, apart = refuse_singles(measured, joined, tolerance), apart[:0]
         _assign(measured, core, setting)
-    found = confirm(measured, core) if core.k > 1 else None
-    if found is not None and found.refuted:
+    confirmation = confirm(measured, core) if core.k > 1 else None
+    if confirmation is not None and confirmation.refuted:
         core, apart = replace(core, labels=np.zeros_like(core.labels)), apart[:0]
     return summarize(
         measured,
         core,
-        found,
+        confirmation,
         apart=apart,
         n_random=n_random,
         threshold=setting.threshold,
@@ -184,11 +184,11 @@ def _widen(measured: MeasuredGaps, first: Core, setting: _Setting) -> tuple[Core
             most=len(tried) + 2 * setting.misfits,
         )
         far = np.array([model for model in far if model not in tried], dtype=np.intp)
-        kept, extra = core.models, far[: setting.misfits]
+        members, extra = core.models, far[: setting.misfits]
         if not core.tested and not len(far):
-            kept = _even_out(measured, core, setting)
+            members = _even_out(measured, core, setting)
             extra = _larger(measured, core, setting)
-        while len(extra) and measured.price(np.append(kept, extra)) > measured.left - held:
+        while len(extra) and measured.price(np.append(members, extra)) > measured.left - held:
             extra = extra[:-1]
         if not len(extra):
             if core.tested:
@@ -196,7 +196,7 @@ def _widen(measured: MeasuredGaps, first: Core, setting: _Setting) -> tuple[Core
             core = first
             continue
         tried.update(map(int, extra))
-        wider = np.append(kept, extra)
+        wider = np.append(members, extra)
         measured.ask_all(wider)
         again = decide(measured, wider, setting.tolerance, setting.seed)
         if not core.tested:
@@ -244,10 +244,10 @@ def _larger(measured: MeasuredGaps, core: Core, setting: _Setting) -> Labels:
     """
     outside = setting.order[~np.isin(setting.order, core.models)]
     basins = seem(measured, core, outside)
-    wanted = [
+    missing = [
         outside[basins == basin][: max(0, _MEMBERS - size)] for basin, size in enumerate(core.sizes)
     ]
-    few = np.concatenate(wanted)
+    few = np.concatenate(missing)
     rest = outside[~np.isin(outside, few)]
     return np.append(few, rest[: max(0, setting.largest - len(core.models) - len(few))])
 

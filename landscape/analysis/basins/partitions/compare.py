@@ -99,8 +99,8 @@ def _variation_of_information(a: Labels, b: Labels) -> float:
     np.add.at(joint, (a, b), 1 / len(a))
     i, j = np.nonzero(joint)
     cells = joint[i, j]
-    given = np.log(cells / joint.sum(1)[i]) + np.log(cells / joint.sum(0)[j])
-    return max(0.0, float(-(cells * given).sum()))  # rounding goes below 0
+    conditional = np.log(cells / joint.sum(1)[i]) + np.log(cells / joint.sum(0)[j])
+    return max(0.0, float(-(cells * conditional).sum()))  # rounding goes below 0
 
 
 def _check_two(

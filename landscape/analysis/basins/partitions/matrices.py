@@ -54,13 +54,13 @@ def matrix_agreement(
     for (first, a), (second, b) in combinations(checked.items(), 2):
         i, j = np.triu_indices(len(a), 1)
         x, y = a[i, j], b[i, j]
-        known = ~(np.isnan(x) | np.isnan(y))
+        both = ~(np.isnan(x) | np.isnan(y))
         rho = p_value = np.nan
-        if known.sum() > 1 and np.ptp(x[known]) > 0 and np.ptp(y[known]) > 0:
-            rho = float(spearmanr(x[known], y[known]).statistic)
-            if known.all():
+        if both.sum() > 1 and np.ptp(x[both]) > 0 and np.ptp(y[both]) > 0:
+            rho = float(spearmanr(x[both], y[both]).statistic)
+            if both.all():
                 p_value = _mantel(x, y, i, j, n_resamples, generator)
-        rows.append([first, second, int(known.sum()), rho, p_value])
+        rows.append([first, second, int(both.sum()), rho, p_value])
     return pd.DataFrame(rows, columns=["first", "second", "n_pairs", "spearman", "p_value"])
 
 

@@ -5,31 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from landscape.analysis.basins.checks import check_square
 from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError
-
-
-def check_gaps(gaps: ArrayLike) -> Array:
-    """A copy of gaps (n_models, n_models) in nats, exactly symmetric, NaN where not measured.
-
-    Raises:
-        ConfigError: Not symmetric, negative, infinite, or not 0 on the diagonal.
-    """
-    matrix = check_square(gaps, "gaps")
-    np.fill_diagonal(matrix, np.nan_to_num(matrix.diagonal()))
-    if np.isinf(matrix).any() or (matrix < 0).any() or matrix.diagonal().any():
-        bad = np.isinf(matrix) | (matrix < 0) | (np.eye(len(matrix), dtype=bool) & (matrix != 0))
-        i, j = np.argwhere(bad)[0]
-        raise ConfigError(
-            "The gaps are no barriers.",
-            where=f"models {i} and {j}",
-            expected="nats, finite and 0 or more, 0 on the diagonal, NaN where not measured",
-            found=f"{matrix[i, j]:.4g}",
-        )
-    return matrix
 
 
 def check_numbers(tolerance: float, *counts: int) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from landscape.analysis.basins.checks import check_gaps
 from landscape.analysis.basins.spectral import choose_delta
-from landscape.analysis.basins.structure.checks import around, check_gaps, check_numbers, ratio
+from landscape.analysis.basins.structure.checks import around, check_numbers, ratio
 from landscape.core.arrays import Array, Indices
 from landscape.core.errors import ConfigError
 
@@ -67,11 +68,11 @@ def clustering(
     Raises:
         ConfigError: No such matrix, no gap at all, or a number out of range.
     """
-    matrix = check_gaps(gaps)
+    matrix = check_gaps(gaps, complete=False)
     check_numbers(tolerance, n_draws)
     first, second = np.triu_indices(len(matrix), 1)
-    known = ~np.isnan(matrix[first, second])
-    first, second = first[known], second[known]
+    finite = ~np.isnan(matrix[first, second])
+    first, second = first[finite], second[finite]
     values = matrix[first, second]
     if not len(values):
         raise ConfigError("Clustering needs measured gaps.", where="gaps", found="none")
@@ -112,12 +113,12 @@ def clustering(
 
 
 def _mean(values: Array) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else np.nan
+    finite = values[~np.isnan(values)]
+    return float(finite.mean()) if len(finite) else np.nan
 
 
 def _null(draws: Array) -> Array:
-    known = draws[~np.isnan(draws)]
-    if not len(known):
+    finite = draws[~np.isnan(draws)]
+    if not len(finite):
         return np.full(3, np.nan)
-    return np.array([known.mean(), *np.quantile(known, [0.025, 0.975])])
+    return np.array([finite.mean(), *np.quantile(finite, [0.025, 0.975])])

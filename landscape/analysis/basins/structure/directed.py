@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from landscape.analysis.basins.structure.checks import check_numbers, ratio
+from landscape.analysis.basins.structure.checks import ratio
 from landscape.core.arrays import Array, Indices
-from landscape.core.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -52,37 +51,10 @@ def climbs(
     Returns:
         (n_models, n_models) nats, 0 or more, 0 on the diagonal; NaN where the pair is not there or
         has a loss that is not finite at a point that counts.
-
-    Raises:
-        ConfigError: Shapes that do not match, pairs that are none, or ends that do not count.
     """
-    losses, members = np.asarray(curves, dtype=np.float64), np.asarray(pairs)
-    if losses.ndim != 2 or losses.shape[1] < 2 or members.shape != (len(losses), 2):
-        raise ConfigError(
-            "The curves do not match the pairs.",
-            expected="(n_pairs, n_points) and (n_pairs, 2), n_points >= 2",
-            found=f"{losses.shape} and {members.shape}",
-        )
+    losses = np.asarray(curves, dtype=np.float64)
     seen = np.ones(losses.shape, dtype=bool) if points is None else np.asarray(points, dtype=bool)
-    if seen.shape != losses.shape or not seen[:, [0, -1]].all():
-        raise ConfigError(
-            "The points do not match the curves.",
-            expected=f"points {losses.shape}, both ends of every curve among them",
-            found=f"shape {seen.shape}" if seen.shape != losses.shape else "a curve without an end",
-        )
-    i, j = members.T
-    ordered = np.minimum(i, j) * n_models + np.maximum(i, j)
-    if len(members) and (
-        members.min() < 0
-        or members.max() >= n_models
-        or (i == j).any()
-        or len(np.unique(ordered)) < len(ordered)
-    ):
-        raise ConfigError(
-            "The pairs are no pairs of models.",
-            expected=f"two different models of 0 to {n_models - 1}, each pair once",
-            found=np.array2string(members, threshold=12).replace("\n", ""),
-        )
+    i, j = np.asarray(pairs).T
     good = np.where(seen, np.isfinite(losses), True).all(1)
     highest = np.where(good, np.where(seen, losses, -np.inf).max(1), np.nan)
     matrix = np.full((n_models, n_models), np.nan)
@@ -101,18 +73,8 @@ def directed_links(matrix: ArrayLike, *, tolerance: float = 0.02) -> Climbs:
     Args:
         matrix: (n_models, n_models) nats from ``climbs``, NaN where not measured.
         tolerance: Nats below which a climb is none.
-
-    Raises:
-        ConfigError: No square matrix of climbs, or a negative tolerance.
     """
     values = np.array(matrix, dtype=np.float64)
-    if values.ndim != 2 or values.shape[0] != values.shape[1] or (values < 0).any():
-        raise ConfigError(
-            "The climbs must be a square matrix of nats, 0 or more.",
-            expected="(n_models, n_models)",
-            found=f"shape {values.shape}" + (", a negative climb" if (values < 0).any() else ""),
-        )
-    check_numbers(tolerance)
     other = ~np.eye(len(values), dtype=bool)
     links = (values <= tolerance) & other
     one_way = np.argwhere(links & (tolerance < values.T))

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import squareform
 
-from landscape.analysis.basins.structure.checks import check_gaps
+from landscape.analysis.basins.checks import check_gaps
 from landscape.core.arrays import Array
 
 
@@ -25,7 +25,7 @@ def merge_heights(gaps: ArrayLike) -> Array:
     Raises:
         ConfigError: No such matrix.
     """
-    matrix = check_gaps(gaps)
+    matrix = check_gaps(gaps, complete=False)
     if len(matrix) < 2:
         return matrix
     beyond = np.nanmax(matrix) + 1.0  # what is not measured joins after all that is

@@ -9,8 +9,8 @@ from math import comb
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from landscape.analysis.basins.checks import check_square
-from landscape.analysis.basins.structure.checks import check_gaps, check_numbers
+from landscape.analysis.basins.checks import check_gaps, check_square
+from landscape.analysis.basins.structure.checks import check_numbers
 from landscape.core import sentences
 from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError
@@ -95,7 +95,7 @@ def count_triangles(
     Raises:
         ConfigError: No such matrices, or a number out of range.
     """
-    matrix = check_gaps(gaps)
+    matrix = check_gaps(gaps, complete=False)
     check_numbers(tolerance)
     states = _states(matrix, low, high, tolerance)
     n = len(matrix)
@@ -107,8 +107,8 @@ def count_triangles(
         j, k = np.triu_indices(n - i - 1, 1)
         j, k = j + i + 1, k + i + 1
         sides = np.sort([matrix[i, j], matrix[i, k], matrix[j, k]], axis=0)
-        known = ~np.isnan(sides[2])
-        j, k, (shortest, middle, longest) = j[known], k[known], sides[:, known]
+        measured = ~np.isnan(sides[2])
+        j, k, (shortest, middle, longest) = j[measured], k[measured], sides[:, measured]
         certain = states[i, j] + states[i, k] + states[j, k] == 2 * _JOINED + _APART
         is_open = (middle <= tolerance) & (longest > tolerance)
         excess = (longest - middle) - shortest
