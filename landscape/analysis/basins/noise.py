@@ -55,14 +55,14 @@ def make_noise(
         None where nothing is known of the noise.
 
     Raises:
-        ConfigError: Arrays of another shape, not finite or negative.
+        ConfigError: Errors of another shape, not finite or negative, or draws without a null.
     """
     n = len(gaps)
     matrix = check_noise(errors, n)
     if (draws is None) != (null is None):
         raise ConfigError("Resampled gaps come with those of the null, or neither is given.")
     if draws is not None and null is not None:
-        plausible, nothing = (_check_draws(values, n) for values in (draws, null))
+        plausible, nothing = (np.asarray(values, dtype=np.float64) for values in (draws, null))
     elif matrix is not None:
         error_of_pair = squareform(matrix, checks=False)
         plausible, nothing = rng.normal(size=(2, _DRAWS, len(error_of_pair))) * error_of_pair
@@ -75,17 +75,3 @@ def make_noise(
     margin = squareform(np.quantile(highest, _LEVEL) * scale, checks=False)
     error = squareform(matrix, checks=False) if matrix is not None else plausible.std(0, ddof=1)
     return Noise(plausible, nothing, margin, float(np.median(error)))
-
-
-def _check_draws(values: ArrayLike, n_models: int) -> Array:
-    draws = np.asarray(values, dtype=np.float64)
-    n_pairs = n_models * (n_models - 1) // 2
-    if draws.ndim != 2 or draws.shape[1] != n_pairs or len(draws) < 20:
-        raise ConfigError(
-            "The resampled gaps do not match the gaps.",
-            expected=f"(n_draws, {n_pairs}), 20 draws or more",
-            found=f"shape {draws.shape}",
-        )
-    if not (np.isfinite(draws).all() and (draws >= 0).all()):
-        raise ConfigError("Resampled gaps must be finite and not negative.")
-    return draws

@@ -36,7 +36,6 @@ class MeasuredGaps:
             np.fill_diagonal(matrix, 0.0)
         self.left = budget
         self._measure = measure
-        self._with_errors: bool | None = None
 
     @property
     def mask(self) -> Mask:
@@ -83,12 +82,6 @@ class MeasuredGaps:
     def _read(self, answer: Answer, pairs: Indices) -> tuple[Array, Array]:
         """Gaps and standard errors, each (m,)."""
         with_errors = isinstance(answer, tuple) and len(answer) == 2
-        if self._with_errors not in (None, with_errors):
-            raise DataError(
-                "The oracle gives standard errors for some pairs only.",
-                expected="gaps alone every time, or (gaps, standard errors) every time",
-            )
-        self._with_errors = with_errors
         parts = answer if isinstance(answer, tuple) and with_errors else (answer,)
         values = [np.asarray(part, dtype=np.float64) for part in parts]
         for name, array in zip(("gap", "standard error"), values, strict=False):
