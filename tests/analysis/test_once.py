@@ -13,6 +13,7 @@ from landscape.analysis.barriers import RULES
 from tests.tiny import write_experiment
 
 
+@pytest.mark.slow
 def test_a_run_with_a_path_and_a_surface_finds_its_basins_once(
     tmp_path: Path, populations: dict[str, Path], task_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ def toy():
     del RULES["toy_rise"]
 
 
+@pytest.mark.slow
 def test_a_rule_goes_from_the_configuration_to_the_report(
     tmp_path: Path, populations: dict[str, Path], task_file: Path, toy
 ) -> None:
