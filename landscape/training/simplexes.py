@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -161,11 +162,9 @@ def fit_simplex(
     *,
     n_connect: int = 1,
     points: int = 100,
-    device: str | torch.device | None = None,
-    loss: Loss | None = None,
-    transform: Transform | None = None,
     state: Path | None = None,
     report: Report = silent,
+    **settings: Any,
 ) -> FittedSimplex:
     """Connect checkpoints by vertices that all of them share, trained one after the other.
 
@@ -179,11 +178,9 @@ def fit_simplex(
         fit: How each vertex is trained; the seed counts on from one to the next.
         n_connect: How many vertices are trained, at least 1.
         points: How many are drawn for ``geometry``.
-        device: cuda where there is one, by default.
-        loss: As in ``evaluate``.
-        transform: As in ``evaluate``.
         state: Begins the names of the files in which the states of the trainings are kept.
         report: Takes a line of progress at a time.
+        settings: ``device``, ``loss`` and ``transform``, as for ``fit_vertex``.
 
     Raises:
         ConfigError: No vertex to train, or as for ``fit_vertex``.
@@ -203,11 +200,9 @@ def fit_simplex(
             fitted[-1].complex if fitted else complex_,
             batches,
             replace(fit, seed=fit.seed + number),
-            device=device,
-            loss=loss,
-            transform=transform,
             state=state and state.with_name(f"{state.name}.{number}"),
             report=say,
+            **settings,
         )
         fitted.append(vertex)
     last = fitted[-1].complex

@@ -141,7 +141,7 @@ def test_a_segment_from_the_minimum_grows_as_far_as_its_weight_pays():
     # E over the segment of k (u h)^2 / 2 is k h^2 / 6, u even on [0, 1]: least with - lambda
     # log h at h = sqrt(3 lambda / k), along the direction of least curvature
     lengths = []
-    for weight in (0.01, 0.04, 0.16):
+    for weight in (0.01, 0.16):
         result = fitted(
             Complex((point(0.0, 0.0, 0.0),), ((0,),)), weight, (1.0, 4.0, 9.0), point(0.1, 0.1, 0.1)
         )
@@ -174,6 +174,7 @@ def test_without_weight_the_vertex_goes_where_the_loss_is_least():
     np.testing.assert_allclose(result.complex.vertices[2]["theta"], [-0.5, 0.0], atol=0.02)
 
 
+@pytest.mark.slow
 def test_one_vertex_connects_two_checkpoints():
     # K is both segments, V(K) = l_1 + l_2; where both are as long, the mean loss's gradient is
     # v / 3 and that of log V(K) is v / l^2: l^2 = 3 lambda
