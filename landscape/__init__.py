@@ -70,7 +70,7 @@ _HOME = {
     "run_experiment": "run.pipeline",
     "read_store": "records.store",
     "analyze": "analysis.analysis",
-    "examine": "analysis.details",
+    "diagnose": "analysis.diagnostics",
     "import_published": "importers",
     "LandscapeError": "core.errors",
 }

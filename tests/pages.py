@@ -1,4 +1,4 @@
-"""The report's page as a tree of words, and details of an analysis that take no seconds."""
+"""The report's page as a tree of words, and diagnostics that take no seconds."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ import pandas as pd
 import pytest
 
 from landscape.analysis.analysis import Analysis
-from landscape.analysis.barriers import RULES
-from landscape.analysis.barriers.contributions import population_contributions
 from landscape.analysis.basins.partitions import compare_partitions, matrix_agreement
 from landscape.analysis.basins.structure import climbs, clustering, count_triangles, directed_links
-from landscape.analysis.details import Details
+from landscape.analysis.diagnostics import Diagnostics
 from landscape.analysis.sources import Source
 from landscape.analysis.statistics import explain, pair_regression
-from landscape.output.plots import figures
-from landscape.output.report import render_report
+from landscape.output.report import page, render_report
 
 _VOID = {"meta", "img", "br", "link", "hr", "input"}
 
@@ -30,6 +27,7 @@ class Page(HTMLParser):
         rows: From a section's id to the cells of all rows of its tables.
         facts: From a section's id to its single numbers by name.
         said: From a section's id to its words outside tables.
+        warnings: What is to be read with care.
     """
 
     def __init__(self, text: str) -> None:
@@ -41,6 +39,7 @@ class Page(HTMLParser):
         self.rows: dict[str, list[list[str]]] = {}
         self.facts: dict[str, dict[str, str]] = {}
         self.said: dict[str, str] = {}
+        self.warnings: list[str] = []
         self._section = self._fact = ""
         self.feed(text)
         self.close()
@@ -60,6 +59,8 @@ class Page(HTMLParser):
             self.cells[-1].append("")
         if tag == "dt":
             self._fact = ""
+        if tag == "li" and self._section == "warnings" and "nav" not in self.open:
+            self.warnings.append("")
         if tag not in _VOID:
             self.open.append(tag)
 
@@ -76,6 +77,8 @@ class Page(HTMLParser):
             self.said[self._section] += f"{data} "
         if "dt" in self.open:
             self._fact += data
+        if "li" in self.open and "nav" not in self.open:
+            self.warnings[-1] += data
         if "dd" in self.open and self._section:
             own = self.facts[self._section]
             own[self._fact] = own.get(self._fact, "") + data
@@ -98,8 +101,8 @@ class Page(HTMLParser):
         return rows[start:end]
 
 
-def make_details(analysis: Analysis, seed: int = 0) -> Details:
-    """As ``examine``, with few permutations and two sources, one of them made of scores."""
+def make_diagnostics(analysis: Analysis, seed: int = 0) -> Diagnostics:
+    """As ``diagnose``, with few permutations and two sources, one of them made of scores."""
     rng = np.random.default_rng(seed)
     gaps, n = np.maximum(analysis.gaps.estimate, 0), len(analysis.models)
     known = np.isfinite(analysis.gaps.low).all()
@@ -117,7 +120,7 @@ def make_details(analysis: Analysis, seed: int = 0) -> Details:
     losses = data.model_losses.mean(1, dtype=np.float64)
     by = {"in-domain": pd.Series(losses), "basin": analysis.basins.centroid_distance}
     explained = bool(challenge.shape[1]) and n > 2
-    return Details(
+    return Diagnostics(
         triangles=count_triangles(
             gaps,
             low=np.maximum(analysis.gaps.low, 0) if known else None,
@@ -144,15 +147,14 @@ def make_details(analysis: Analysis, seed: int = 0) -> Details:
         pair_explanation=pair_regression(apart, {"gap": gaps}, n_permutations=99, rng=rng)
         if explained
         else None,
-        contributions=population_contributions(analysis.contents, analysis.dataset, analysis.rule)
-        if RULES[analysis.rule].linear and not data.aggregated
-        else None,
     )
 
 
-def page_of(analysis: Analysis, details: Details | None = None, *, drawn: bool = False) -> Page:
+def page_of(
+    analysis: Analysis, diagnostics: Diagnostics | None = None, *, drawn: bool = False
+) -> Page:
     """The page; without its figures, which take longest, unless they are asked for."""
     with pytest.MonkeyPatch.context() as patch:
         if not drawn:
-            patch.setattr(figures, "figures_of", lambda analysis: [])
-        return Page(render_report(analysis, details or make_details(analysis)))
+            patch.setattr(page, "figures_of", lambda analysis: [])
+        return Page(render_report(analysis, diagnostics or make_diagnostics(analysis)))

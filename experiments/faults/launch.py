@@ -25,7 +25,7 @@ import landscape
 HERE = Path(__file__).parent
 _LOADED = (
     "landscape.run.commands",
-    "landscape.analysis.details",
+    "landscape.analysis.diagnostics",
     "landscape.run.pipeline",
     "landscape.run.measure.crew",
     "landscape.run.measure.pairs",

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from landscape.analysis.barriers import GapIntervals, bootstrap_gaps
+from landscape.analysis.barriers import RULES, GapIntervals, bootstrap_gaps
+from landscape.analysis.barriers.contributions import (
+    PopulationContributions,
+    population_contributions,
+)
 from landscape.analysis.basins import Basins, find_basins
 from landscape.analysis.basins.active import find_basins_actively, gaps_and_errors
 from landscape.analysis.basins.membership import find_membership
@@ -118,6 +123,16 @@ class Analysis:
     mean_difference: float
     settled: bool
     not_finite: tuple[str, ...] = ()
+
+    @cached_property
+    def contributions(self) -> PopulationContributions | None:
+        """Which examples make the gaps.
+
+        None where losses of examples are not known, or the rule is no sum over examples.
+        """
+        if not RULES[self.rule].linear or self.contents.datasets[self.dataset].aggregated:
+            return None
+        return population_contributions(self.contents, self.dataset, self.rule)
 
 
 def analyze(

@@ -96,7 +96,7 @@ def draw(
     if page.is_file() and page.stat().st_mtime_ns == written:
         report(f"report: {page}")
         return
-    from landscape.analysis.details import examine
+    from landscape.analysis.diagnostics import diagnose
     from landscape.output.plots import write_figures
     from landscape.output.report import write_report
     from landscape.output.tables import write_tables
@@ -108,11 +108,10 @@ def draw(
         analysis = replace(
             analysis, contents=replace(analysis.contents, points=results.points, path=store)
         )
-    details = examine(analysis)
     write_tables(analysis, out / "tables")
-    figures = write_figures(analysis, out / "figures", formats, details)
+    figures = write_figures(analysis, out / "figures", formats)
     report(f"figures: {', '.join(figure.name for figure in figures)} in {out / 'figures'}")
-    write_report(analysis, page, details)
+    write_report(analysis, page, diagnose(analysis))
     os.utime(page, ns=(written, written))  # whole, and of this store, whatever the clock does
     report(analysis.basins.evidence.reason)
     report(f"report: {page}")

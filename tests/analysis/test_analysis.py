@@ -16,7 +16,7 @@ from landscape.analysis.barriers import RULES, bootstrap_gaps
 from landscape.analysis.basins import find_basins
 from landscape.core.errors import ConfigError
 from landscape.output.plots import caption, plot_loss_curves
-from landscape.output.plots.captions import coverage
+from landscape.output.words import coverage
 from landscape.records import Results
 from tests.analyses import FOCUS, TWO, make_analysis, make_contents, thin_out
 

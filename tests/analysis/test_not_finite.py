@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from landscape.analysis.analysis import analyze
-from landscape.analysis.details import examine
+from landscape.analysis.diagnostics import diagnose
 from landscape.core.errors import ConfigError
 from landscape.output.report import render_report
 from landscape.records import Results
@@ -57,7 +57,7 @@ def test_basins_rest_on_the_other_pairs(whole: Results) -> None:
 
 def test_the_report_names_the_pairs(whole: Results) -> None:
     analysis = analyze(spoilt(whole, np.nan), n_resamples=20)
-    words = " ".join(Page(render_report(analysis, examine(analysis))).words)
+    words = " ".join(Page(render_report(analysis, diagnose(analysis))).words)
     assert "2 pairs have losses that are not finite on mnli_dev, and so no gap: " in words
     assert all(line in words for line in analysis.not_finite)
     assert "never measured" not in words

@@ -1,37 +1,214 @@
-"""The committed stores of real experiments still give what README says of them."""
+"""Whole figures: the committed ones, a figure of one's own, their fonts, files and captions."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
+from matplotlib.mathtext import MathTextParser
+from matplotlib.text import Text
 
-from landscape.analysis.analysis import analysis_options, analyze
+from landscape.analysis.analysis import Analysis
+from landscape.core.errors import ConfigError
+from landscape.output.plots import (
+    FIGURES,
+    STYLE,
+    caption,
+    figure,
+    figures_of,
+    plot_paths,
+    render,
+    write_figures,
+)
 from landscape.records import read_store
+from tests.analyses import FOCUS, make_analysis
+from tests.output.conftest import ROOT, analysis_of
+from tests.pages import page_of
 
-ROOT = Path(__file__).parents[2]
-STORES = sorted((ROOT / "figures").glob("*.h5"))
+STORES = sorted(path.stem for path in (ROOT / "figures").glob("*.h5"))
+BASIC = ["loss_curves", "gap_matrix", "centroid_distance", "basin_histogram", "evidence"]
 
 
-@pytest.mark.parametrize("path", STORES, ids=lambda path: path.stem)
-def test_committed_stores_are_whole_and_name_no_machine(path: Path) -> None:
-    contents = read_store(path)
-    assert contents.attributes["finished"] == "yes"
-    for data in contents.datasets.values():
+@pytest.mark.parametrize("name", STORES)
+def test_committed_stores_are_whole_and_name_no_machine(name: str) -> None:
+    results = read_store(ROOT / "figures" / f"{name}.h5")
+    assert results.attributes["finished"] == "yes"
+    for data in results.datasets.values():
         assert np.isfinite(data.losses).all()
-    words = json.dumps(contents.config) + " ".join(contents.checkpoints["ref"])
+    words = json.dumps(results.config) + " ".join(results.checkpoints["ref"])
     assert not re.search(r'[ "]/\w', words), "an absolute path"
-    analysis = analyze(contents, **analysis_options(contents))
-    names = ["loss_curves", "gap_matrix", "centroid_distance", "basin_histogram", "evidence"]
-    if not contents.datasets[analysis.dataset].aggregated:
-        names.append("contributions")
-    for figure in names:
-        assert (path.with_suffix("") / f"{figure}.png").is_file()
-    assert analysis.basins.evidence.reason
+    for kind in BASIC:
+        assert (ROOT / "figures" / name / f"{kind}.png").is_file()
 
 
-def test_there_are_committed_stores() -> None:
-    assert STORES
+@pytest.mark.parametrize(
+    ("case", "name"),
+    [("mnli_minilm", name) for name in FIGURES]
+    + [("thin", name) for name in BASIC]
+    + [(case, "gap_matrix") for case in ("two", "one", "pair", "many")]
+    + [("two", "loss_curves"), ("in-domain", "loss_curves"), ("two", "centroid_distance")]
+    + [("one", "basin_histogram"), ("three", "basin_histogram")]
+    + [(case, name) for case in ("two", "pair", "many") for name in ("evidence", "contributions")],
+)
+def test_nothing_sticks_out_in_the_fonts_that_matplotlib_carries(case: str, name: str) -> None:
+    analysis = analysis_of(case)
+    assert FIGURES[name] in figures_of(analysis)
+    with plt.style.context(STYLE):
+        drawn = FIGURES[name].draw(analysis)
+        drawn.draw_without_rendering()
+        inner, (width, height) = drawn.get_tightbbox(), drawn.get_size_inches()
+        legends = [ax.get_legend() for ax in drawn.axes if ax.get_legend()]
+        boxes = [legend.get_window_extent() for legend in legends]
+        fonts = _fonts(drawn)
+    assert min(inner.x0, inner.y0) > -0.02
+    assert inner.x1 < width + 0.02
+    assert inner.y1 < height + 0.02
+    assert width <= 6.75
+    # legends of panels side by side leave each other room
+    for left, right in pairwise(boxes):
+        assert left.x1 < right.x0
+    assert fonts
+    assert all(file.is_relative_to(mpl.get_data_path()) for file in fonts)
+
+
+def _fonts(drawn: Figure) -> set[Path]:
+    files = set()
+    for text in drawn.findobj(Text):
+        files.add(findfont(text.get_fontproperties(), fallback_to_default=False))
+        if text.get_text().count("$") - text.get_text().count(r"\$") > 1:
+            parsed = MathTextParser("path").parse(text.get_text(), 72, text.get_fontproperties())
+            files |= {glyph[0].fname for glyph in parsed.glyphs}
+    return {Path(file) for file in files}
+
+
+def test_a_figure_of_ones_own_is_drawn_saved_captioned_and_reported(
+    two: Analysis, tmp_path: Path
+) -> None:
+    @figure(
+        "toy_scores",
+        title="Toy scores",
+        needs=lambda analysis: analysis.focus,
+        caption=lambda analysis: [f"Scores of {len(analysis.models)} models.", "A toy."],
+        place=15,
+    )
+    def draw(analysis: Analysis) -> Figure:
+        drawn = Figure(figsize=(2, 2))
+        drawn.subplots().plot(analysis.scores[analysis.focus].to_numpy())
+        return drawn
+
+    try:
+        assert [kind.name for kind in figures_of(two)][:3] == [
+            "loss_curves", "toy_scores", "gap_matrix"
+        ]  # fmt: skip
+        assert caption(two, "toy_scores") == "Scores of 10 models. A toy."
+        files = {path.name for path in write_figures(two, tmp_path, "svg")}
+        assert "toy_scores.svg" in files
+        assert "toy_scores" not in [kind.name for kind in figures_of(replace(two, focus=""))]
+        page = page_of(two, drawn=True)
+        assert ("figure", {"id": "figure-toy_scores"}) in page.tags
+        assert "Scores of 10 models. A toy." in page.text
+        alts = [attrs["alt"] for tag, attrs in page.tags if tag == "img"]
+        assert alts[1] == "Toy scores. Scores of 10 models."
+    finally:
+        del FIGURES["toy_scores"]
+
+
+def test_files_have_stable_names_and_bytes(tmp_path: Path) -> None:
+    two, open_before = analysis_of("pair"), plt.get_fignums()
+    files = write_figures(two, tmp_path / "a" / "b", ("pdf", "png", "svg"))
+    expected = [f"{n}.{kind}" for n in (*BASIC, "contributions") for kind in ("pdf", "png", "svg")]
+    assert [file.name for file in files] == expected
+    assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == sorted(expected)
+    for file in files:
+        if file.stem == "basin_histogram":
+            assert render(two, file.stem, file.suffix[1:]) == file.read_bytes(), file.name
+    assert plt.get_fignums() == open_before
+    assert b"/Type3" not in files[0].read_bytes()
+    assert ">seed-00</text>" in files[5].read_text()
+    assert plt.imread(files[1]).shape[1] == 975  # 3.25 inches at 300 dpi
+
+
+def test_files_that_cannot_be_are_refused(two: Analysis, tmp_path: Path) -> None:
+    (tmp_path / "figures").write_text("")
+    with pytest.raises(ConfigError, match=str(tmp_path / "figures")):
+        write_figures(two, tmp_path / "figures")
+    with pytest.raises(ConfigError, match=r"(?s)pdf, png, svg.*gif"):
+        write_figures(two, tmp_path / "nowhere", ("gif",))
+    assert not (tmp_path / "nowhere").exists()
+    with pytest.raises(ConfigError, match=r"(?s)'losses'.*'loss_curves'"):
+        caption(two, "losses")
+    with pytest.raises(ConfigError, match="none at all"):
+        plot_paths(two)
+
+
+def test_captions_hold_the_numbers_of_the_analysis(two: Analysis) -> None:
+    text = caption(two, "loss_curves")
+    assert "mnli_dev (200 examples)" in text
+    assert "10 models, 45 pairs measured" in text
+    left = int((two.kinds == "").sum())
+    assert f"{left} pairs that have a model of the middle third are not drawn." in text
+    evidence = caption(two, "evidence")
+    assert f"comes after {two.basins.evidence.eigengap}." in evidence
+    assert "convexity gap of 45 pairs; dotted, the tolerance of 0.02 nats" in evidence
+    assert "mixture of two normal distributions" in evidence
+    assert "mnli_dev (200 examples)" in caption(two, "contributions")
+
+
+def test_captions_speak_of_training_only_where_paths_were_trained(two: Analysis) -> None:
+    assert "11 points of the line between" in caption(two, "loss_curves")
+    assert "trained" not in caption(two, "loss_curves")
+    config = {**two.contents.config, "paths": [{"kind": "bezier", "points": 11, "fit": {}}]}
+    bent = replace(two, contents=replace(two.contents, config=config))
+    assert "11 points of the Bezier curve between" in caption(bent, "loss_curves")
+    assert "control points of the Bezier curve were trained" in caption(bent, "loss_curves")
+    real = analysis_of("mnli_minilm")
+    text = caption(real, "paths")
+    kinds = {path.kind for path in real.contents.points.values()}
+    assert {"line", "bezier", "chain", "autoneb"} <= kinds
+    assert "the Bezier curve, the polygonal chain and the AutoNEB path were trained" in text
+    points = {n: p for n, p in real.contents.points.items() if p.kind in ("line", "layers")}
+    straight = replace(real, contents=replace(real.contents, points=points))
+    assert "trained" not in caption(straight, "paths")
+
+
+def test_a_dollar_in_a_name_is_a_dollar() -> None:
+    names = tuple(f"${model}$ x_{model}" for model in range(3))
+    drawn = FIGURES["gap_matrix"].draw(make_analysis((0, 0.05, 1.0), names=names, challenge=False))
+    labels = {label.get_text().replace(r"\$", "$") for label in drawn.axes[0].get_yticklabels()}
+    assert labels == set(names)
+    drawn.draw_without_rendering()
+
+
+def test_contributions_are_drawn_where_gaps_are_sums_over_examples(two: Analysis) -> None:
+    results = two.contents
+    known = {**results.datasets, "mnli_dev": replace(results.datasets["mnli_dev"], aggregated=True)}
+    cases = {
+        "sums": two,
+        "means": replace(two, contents=replace(results, datasets=known)),
+        "saddles": replace(two, rule="saddle"),
+    }
+    drawn = {name: FIGURES["contributions"].needs(case) for name, case in cases.items()}
+    assert drawn == {"sums": True, "means": False, "saddles": False}
+    assert FOCUS in two.scores
+
+
+def test_plots_and_report_load_no_torch() -> None:
+    code = (
+        "import sys, landscape.output.plots, landscape.output.report; "
+        "print([m for m in ('torch', 'transformers', 'h5py') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

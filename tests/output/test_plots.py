@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -24,46 +21,20 @@ from scipy.cluster.hierarchy import dendrogram, linkage
 from landscape.analysis.analysis import Analysis
 from landscape.core.errors import ConfigError
 from landscape.output.plots import (
-    FIGURES,
-    STYLE,
     caption,
     plot_basin_histogram,
     plot_centroid_distance,
     plot_gap_matrix,
     plot_loss_curves,
-    write_figures,
 )
 from landscape.output.plots.centroid_distance import fit_line
-from landscape.output.plots.figures import render
 from landscape.output.plots.gap_matrix import matrix_order
 from landscape.output.plots.loss_curves import mean_curve
 from landscape.output.plots.tree import agrees, branches, contiguous_order
-from tests.analyses import FOCUS, ONE, THREE, TWO, make_analysis, many
+from tests.analyses import FOCUS
+from tests.output.conftest import analysis_of
 
 PLOTS = (plot_loss_curves, plot_gap_matrix, plot_centroid_distance, plot_basin_histogram)
-
-
-@pytest.fixture(scope="module")
-def analyses() -> dict[str, Analysis]:
-    return {
-        "two": make_analysis(TWO),
-        "one": make_analysis(ONE),
-        "three": make_analysis(THREE),
-        "pair": make_analysis((0.0, 1.0)),
-        "in-domain": make_analysis(TWO, challenge=False),
-        "many": make_analysis(many(40), n_examples=60),
-        "thin": make_analysis(TWO, thin=True),
-    }
-
-
-@pytest.fixture
-def two(analyses: dict[str, Analysis]) -> Analysis:
-    return analyses["two"]
-
-
-@pytest.fixture
-def ax() -> Axes:
-    return Figure(figsize=(4, 4), layout="constrained").subplots()
 
 
 def _without_pair(analysis: Analysis, pair: int) -> Analysis:
@@ -153,8 +124,8 @@ def test_interval_of_a_mean_curve_is_that_of_all_resamples_of_models() -> None:
     np.testing.assert_allclose([found.low, found.high], exact, atol=1e-9)
 
 
-def test_a_lone_pair_has_its_own_interval(analyses: dict[str, Analysis], ax: Axes) -> None:
-    analysis = analyses["pair"]
+def test_a_lone_pair_has_its_own_interval(ax: Axes) -> None:
+    analysis = analysis_of("pair")
     plot_loss_curves(analysis, ax=ax)
     curve = analysis.curves[analysis.dataset]
     (band,) = [item for item in ax.collections if not isinstance(item, LineCollection)]
@@ -163,10 +134,8 @@ def test_a_lone_pair_has_its_own_interval(analyses: dict[str, Analysis], ax: Axe
     assert corners[:, 1].max() == pytest.approx(curve.high.max())
 
 
-def test_without_a_challenge_set_pairs_are_told_apart_by_basin(
-    analyses: dict[str, Analysis], ax: Axes
-) -> None:
-    analysis = analyses["in-domain"]
+def test_without_a_challenge_set_pairs_are_told_apart_by_basin(ax: Axes) -> None:
+    analysis = analysis_of("in-domain")
     plot_loss_curves(analysis, ax=ax)
     labels = analysis.basins.labels[analysis.pairs]
     same = int((labels[:, 0] == labels[:, 1]).sum())
@@ -175,10 +144,8 @@ def test_without_a_challenge_set_pairs_are_told_apart_by_basin(
 
 
 @pytest.mark.parametrize("case", ["two", "one", "three", "pair", "in-domain", "many", "thin"])
-def test_matrix_shows_every_gap_at_its_models(
-    analyses: dict[str, Analysis], case: str, ax: Axes
-) -> None:
-    analysis = analyses[case]
+def test_matrix_shows_every_gap_at_its_models(case: str, ax: Axes) -> None:
+    analysis = analysis_of(case)
     plot_gap_matrix(analysis, ax=ax)
     place = {name.get_text(): row for row, name in enumerate(ax.get_yticklabels())}
     drawn = ax.images[0].get_array()
@@ -191,10 +158,8 @@ def test_matrix_shows_every_gap_at_its_models(
 
 
 @pytest.mark.parametrize("case", ["two", "one", "three", "pair", "many"])
-def test_tree_stands_over_the_rows_it_joins(
-    analyses: dict[str, Analysis], case: str, ax: Axes
-) -> None:
-    analysis = analyses[case]
+def test_tree_stands_over_the_rows_it_joins(case: str, ax: Axes) -> None:
+    analysis = analysis_of(case)
     plot_gap_matrix(analysis, ax=ax)
     order, whole = matrix_order(analysis)
     tree = analysis.basins.merge_tree
@@ -221,10 +186,8 @@ def test_unmeasured_pair_is_hatched_and_counted(two: Analysis, ax: Axes) -> None
     assert all(np.isfinite(values).all() for values in _lines(curves).values())
 
 
-def test_heavy_tailed_gaps_have_a_square_root_scale_that_says_so(
-    analyses: dict[str, Analysis], ax: Axes
-) -> None:
-    plot_gap_matrix(analyses["three"], ax=ax)
+def test_heavy_tailed_gaps_have_a_square_root_scale_that_says_so(ax: Axes) -> None:
+    plot_gap_matrix(analysis_of("three"), ax=ax)
     assert ax.child_axes[-1].get_ylabel() == "convexity gap (nats), square-root scale"
     norm = ax.images[0].norm
     assert norm(norm.vmax / 4) == pytest.approx(0.5)
@@ -321,10 +284,8 @@ def test_no_line_through_points_above_each_other() -> None:
 
 
 @pytest.mark.parametrize("case", ["two", "three", "many"])
-def test_histogram_counts_each_basin_and_marks_its_mean(
-    analyses: dict[str, Analysis], case: str, ax: Axes
-) -> None:
-    analysis = analyses[case]
+def test_histogram_counts_each_basin_and_marks_its_mean(case: str, ax: Axes) -> None:
+    analysis = analysis_of(case)
     edges = np.linspace(0, 1, 6)
     plot_basin_histogram(analysis, ax=ax, bins=edges)
     score = analysis.scores[FOCUS].to_numpy()
@@ -338,8 +299,8 @@ def test_histogram_counts_each_basin_and_marks_its_mean(
         assert row[f"basin_{basin}_mean"] in means
 
 
-def test_one_basin_is_shown_as_a_forced_split(analyses: dict[str, Analysis]) -> None:
-    analysis = analyses["one"]
+def test_one_basin_is_shown_as_a_forced_split() -> None:
+    analysis = analysis_of("one")
     assert analysis.basins.n_basins == 1
     for plot in (plot_centroid_distance, plot_basin_histogram):
         ax_of_histogram = plot(analysis, ax=Figure().subplots())
@@ -352,42 +313,11 @@ def test_one_basin_is_shown_as_a_forced_split(analyses: dict[str, Analysis]) -> 
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["basin 0 (6)"]
 
 
-def test_default_bins_hold_every_model(analyses: dict[str, Analysis]) -> None:
-    for analysis in analyses.values():
+def test_default_bins_hold_every_model() -> None:
+    for analysis in map(analysis_of, ("two", "one", "three", "pair", "many", "thin")):
         ax = plot_basin_histogram(analysis, ax=Figure().subplots())
         total = sum(bar.get_height() for bars in ax.containers for bar in bars)
         assert total == len(analysis.models)
-
-
-@pytest.mark.parametrize(
-    ("name", "case"),
-    [("gap_matrix", case) for case in ("two", "one", "pair", "many")]
-    + [("loss_curves", "two"), ("loss_curves", "in-domain"), ("loss_curves", "thin")]
-    + [("gap_matrix", "thin"), ("centroid_distance", "thin"), ("basin_histogram", "thin")]
-    + [("centroid_distance", "two"), ("basin_histogram", "one"), ("basin_histogram", "three")],
-)
-def test_nothing_sticks_out_of_a_figure(
-    analyses: dict[str, Analysis], name: str, case: str
-) -> None:
-    with plt.style.context(STYLE):
-        figure = FIGURES[name](analyses[case])
-        figure.draw_without_rendering()
-        inner = figure.get_tightbbox()
-        width, height = figure.get_size_inches()
-    assert min(inner.x0, inner.y0) > -0.02
-    assert inner.x1 < width + 0.02
-    assert inner.y1 < height + 0.02
-    assert width <= 6.75
-
-
-def test_caption_says_how_many_models_pairs_and_examples(two: Analysis) -> None:
-    text = caption(two, "loss_curves")
-    assert "mnli_dev (200 examples)" in text
-    assert "10 models, 45 pairs measured" in text
-    left = int((two.kinds == "").sum())
-    assert f"{left} pairs that have a model of the middle third are not drawn." in text
-    assert "44 of 45 pairs" in caption(_without_pair(two, 0), "loss_curves")
-    assert "1 pair not measured (hatched)." in caption(_without_pair(two, 0), "gap_matrix")
 
 
 def test_unknown_names_are_answered_with_the_known_ones(two: Analysis) -> None:
@@ -397,17 +327,6 @@ def test_unknown_names_are_answered_with_the_known_ones(two: Analysis) -> None:
     for plot in (plot_centroid_distance, plot_basin_histogram):
         with pytest.raises(ConfigError, match="There is no score group 'hans: nothing'"):
             plot(two, group="hans: nothing")
-    with pytest.raises(ConfigError, match=r"written as 'gif'[^$]*some of pdf, png, svg"):
-        write_figures(two, Path("nowhere"), ("gif",))
-    assert not Path("nowhere").exists()
-
-
-def test_a_dollar_in_a_name_is_a_dollar(ax: Axes) -> None:
-    names = tuple(f"${model}$ x_{model}" for model in range(3))
-    analysis = make_analysis((0.0, 0.05, 1.0), names=names, challenge=False)
-    plot_gap_matrix(analysis, ax=ax)
-    assert {label.get_text().replace(r"\$", "$") for label in ax.get_yticklabels()} == set(names)
-    ax.get_figure().draw_without_rendering()
 
 
 def test_axes_are_the_callers_and_settings_stay(two: Analysis) -> None:
@@ -420,39 +339,3 @@ def test_axes_are_the_callers_and_settings_stay(two: Analysis) -> None:
         plt.close(own.get_figure())
         plt.close(figure)
     assert dict(mpl.rcParams) == before
-
-
-def test_files_have_stable_names_and_bytes(two: Analysis, tmp_path: Path) -> None:
-    open_before = plt.get_fignums()
-    files = write_figures(two, tmp_path / "a" / "b", ("pdf", "png", "svg"))
-    names = ("loss_curves", "gap_matrix", "centroid_distance", "basin_histogram")
-    names += ("evidence", "contributions")
-    expected = [f"{name}.{kind}" for name in names for kind in ("pdf", "png", "svg")]
-    assert [file.name for file in files] == expected
-    assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == sorted(expected)
-    for file in files:
-        if file.stem == "basin_histogram":
-            assert render(two, file.stem, file.suffix[1:]) == file.read_bytes(), file.name
-    assert plt.get_fignums() == open_before
-    assert b"/Type3" not in files[0].read_bytes()
-    svg = files[5].read_text()
-    assert ">seed-00</text>" in svg
-    image = plt.imread(files[1])
-    assert image.shape[1] == 975  # 3.25 inches at 300 dpi
-
-
-def test_a_file_in_the_way_is_an_error(two: Analysis, tmp_path: Path) -> None:
-    (tmp_path / "figures").write_text("")
-    with pytest.raises(ConfigError, match="The folder for the figures is a file"):
-        write_figures(two, tmp_path / "figures")
-
-
-def test_plots_and_report_load_no_torch() -> None:
-    code = (
-        "import sys, landscape.output.plots, landscape.output.report; "
-        "print([m for m in ('torch', 'transformers', 'h5py') if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from landscape.analysis.analysis import Analysis
 from landscape.analysis.barriers.contributions import population_contributions
 from landscape.output.plots import (
-    FIGURES,
-    STYLE,
     caption,
     plot_contributions,
     plot_eigenvalues,
@@ -28,28 +23,7 @@ from landscape.output.plots import (
 )
 from landscape.output.plots.contributions import cumulated
 from landscape.output.plots.evidence import _root_ticks
-from landscape.output.plots.figures import contributions_of, figures_of, render
-from tests.analyses import ONE, TWO, make_analysis, many
-
-
-@pytest.fixture(scope="module")
-def analyses() -> dict[str, Analysis]:
-    return {
-        "two": make_analysis(TWO),
-        "one": make_analysis(ONE),
-        "pair": make_analysis((0.0, 1.0)),
-        "many": make_analysis(many(24), n_examples=60),
-    }
-
-
-@pytest.fixture
-def two(analyses: dict[str, Analysis]) -> Analysis:
-    return analyses["two"]
-
-
-@pytest.fixture
-def ax() -> Axes:
-    return Figure(figsize=(4, 4), layout="constrained").subplots()
+from tests.output.conftest import analysis_of
 
 
 def _by_label(ax: Axes) -> dict[str, np.ndarray]:
@@ -57,10 +31,8 @@ def _by_label(ax: Axes) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("case", ["two", "one", "many"])
-def test_silhouettes_stand_beside_what_they_must_exceed(
-    analyses: dict[str, Analysis], case: str, ax: Axes
-) -> None:
-    analysis = analyses[case]
+def test_silhouettes_stand_beside_what_they_must_exceed(case: str, ax: Axes) -> None:
+    analysis = analysis_of(case)
     evidence = analysis.basins.evidence
     plot_silhouettes(analysis, ax=ax)
     drawn = _by_label(ax)
@@ -76,10 +48,8 @@ def test_silhouettes_stand_beside_what_they_must_exceed(
 
 
 @pytest.mark.parametrize(("case", "n"), [("two", 10), ("pair", 2), ("many", 12)])
-def test_eigenvalues_rise_most_after_the_eigengap(
-    analyses: dict[str, Analysis], case: str, n: int, ax: Axes
-) -> None:
-    analysis = analyses[case]
+def test_eigenvalues_rise_most_after_the_eigengap(case: str, n: int, ax: Axes) -> None:
+    analysis = analysis_of(case)
     evidence = analysis.basins.evidence
     plot_eigenvalues(analysis, ax=ax)
     drawn = _by_label(ax)
@@ -92,8 +62,8 @@ def test_eigenvalues_rise_most_after_the_eigengap(
 
 
 @pytest.mark.parametrize("case", ["two", "one", "pair", "many"])
-def test_every_gap_is_in_a_bar(analyses: dict[str, Analysis], case: str, ax: Axes) -> None:
-    analysis = analyses[case]
+def test_every_gap_is_in_a_bar(case: str, ax: Axes) -> None:
+    analysis = analysis_of(case)
     evidence = analysis.basins.evidence
     plot_gap_histogram(analysis, ax=ax)
     heights = {str(bars.get_label()): [bar.get_height() for bar in bars] for bars in ax.containers}
@@ -185,59 +155,9 @@ def test_cumulated_shares_rise_ever_slower_to_1(values: list[float]) -> None:
     assert (np.diff(held, 2) <= 1e-12).all()
 
 
-def test_contributions_are_drawn_where_gaps_are_sums_over_examples(
-    analyses: dict[str, Analysis],
-) -> None:
-    assert "contributions" in figures_of(analyses["two"])
-    data = analyses["two"].contents.datasets["mnli_dev"]
-    contents = analyses["two"].contents
-    datasets = {**contents.datasets, "mnli_dev": replace(data, aggregated=True)}
-    known = replace(analyses["two"], contents=replace(contents, datasets=datasets))
-    assert "contributions" not in figures_of(known)
-    assert "contributions" not in figures_of(replace(analyses["two"], rule="saddle"))
-    flat = replace(analyses["two"].gaps, estimate=np.zeros((10, 10)))
-    assert "contributions" not in figures_of(replace(analyses["two"], gaps=flat))
-
-
-@pytest.mark.parametrize("name", ["evidence", "contributions"])
-@pytest.mark.parametrize("case", ["two", "pair", "many"])
-def test_nothing_sticks_out_of_a_figure(
-    analyses: dict[str, Analysis], name: str, case: str
-) -> None:
-    with plt.style.context(STYLE):
-        figure = FIGURES[name](analyses[case])
-        figure.draw_without_rendering()
-        inner = figure.get_tightbbox()
-        width, height = figure.get_size_inches()
-        boxes = [ax.get_legend().get_window_extent() for ax in figure.axes if ax.get_legend()]
-    assert min(inner.x0, inner.y0) > -0.02
-    assert inner.x1 < width + 0.02
-    assert inner.y1 < height + 0.02
-    assert width <= 6.75
-    # legends of panels side by side leave each other room
-    for left, right in pairwise(boxes):
-        assert left.x1 < right.x0
-
-
 def test_kinds_of_gaps_are_told_apart_without_colour(two: Analysis, ax: Axes) -> None:
     plot_gap_histogram(two, ax=ax)
     lower, higher = (bars[0] for bars in ax.containers)
     assert to_hex(lower.get_facecolor()) != to_hex(higher.get_facecolor())
     assert not lower.get_hatch()
     assert higher.get_hatch()
-
-
-def test_given_contributions_are_drawn_as_computed_ones(two: Analysis) -> None:
-    known = contributions_of(two)
-    assert render(two, "contributions", "svg", known) == render(two, "contributions", "svg")
-
-
-def test_captions_name_numbers(two: Analysis) -> None:
-    evidence = two.basins.evidence
-    text = caption(two, "evidence")
-    assert f"their largest rise comes after {evidence.eigengap}." in text
-    assert "convexity gap of 45 pairs; dotted, the tolerance of 0.02 nats" in text
-    assert "mixture of two normal distributions" in text
-    text = caption(two, "contributions")
-    assert "mnli_dev (200 examples)" in text
-    assert "mean convexity gap of 45 pairs" in text

@@ -25,7 +25,7 @@ from landscape.output.plots.field import field_of, scale_of
 from landscape.output.plots.surface import plot_surface, plot_surface_3d, plot_surface_panels
 from landscape.output.plots.vtp import write_vtp
 from landscape.paths.refinement import FLOOR
-from landscape.records.store.points import StoredPath
+from landscape.records import StoredPath
 
 MARKS = np.array([[0.0, 0.0], [4.0, 0.0], [1.5, 3.0]])
 NAMES = ("seed-0", "seed-1", "seed-$2$")

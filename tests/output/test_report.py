@@ -16,15 +16,14 @@ import pytest
 import yaml
 
 from landscape.analysis.analysis import Analysis
-from landscape.analysis.details import Details, examine
+from landscape.analysis.diagnostics import Diagnostics, diagnose
 from landscape.analysis.statistics import relate
 from landscape.core.errors import ConfigError
+from landscape.core.wording import listed, number, p_value
 from landscape.output.report import render_report, write_report
 from landscape.output.report.answer import answer
-from landscape.output.report.warnings import warnings
-from landscape.output.report.words import listed, number, p_value
 from tests.analyses import FOCUS, ONE, THREE, TWO, make_analysis
-from tests.pages import Page, make_details
+from tests.pages import Page, make_diagnostics, page_of
 
 
 @pytest.fixture(scope="module")
@@ -33,21 +32,21 @@ def two() -> Analysis:
 
 
 @pytest.fixture(scope="module")
-def details(two: Analysis) -> Details:
-    return examine(two)
+def diagnostics(two: Analysis) -> Diagnostics:
+    return diagnose(two)
 
 
 @pytest.fixture(scope="module")
-def html(two: Analysis, details: Details) -> str:
-    return render_report(two, details)
+def html(two: Analysis, diagnostics: Diagnostics) -> str:
+    return render_report(two, diagnostics)
 
 
 def _render(analysis: Analysis) -> str:
-    return render_report(analysis, make_details(analysis))
+    return render_report(analysis, make_diagnostics(analysis))
 
 
 def _warnings(analysis: Analysis) -> list[str]:
-    return warnings(analysis, make_details(analysis))
+    return page_of(analysis).warnings
 
 
 @pytest.fixture(scope="module")
@@ -274,11 +273,11 @@ def test_words() -> None:
     assert p_value(0.0004) == "< 0.001"
 
 
-def test_a_browser_runs_the_page(two: Analysis, details: Details, tmp_path: Path) -> None:
+def test_a_browser_runs_the_page(two: Analysis, diagnostics: Diagnostics, tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium to open the page in")
-    page = write_report(two, tmp_path / "report.html", details)
+    page = write_report(two, tmp_path / "report.html", diagnostics)
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"]
     command += ["--no-first-run", "--disable-background-networking", "--disable-component-update"]
     command += ["--disable-sync", f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging"]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from landscape.analysis.analysis import analysis_options, analyze
-from landscape.analysis.details import examine
+from landscape.analysis.diagnostics import diagnose
 from landscape.core.errors import LandscapeError
 from landscape.output.report import write_report
 from landscape.records import StoreWriter, read_store
@@ -57,7 +57,7 @@ def test_never_measured_pairs_are_marked(finished: Path) -> None:
 def test_its_report_is_written(finished: Path, tmp_path: Path) -> None:
     contents = read_store(finished.parent / "out" / "store.h5")
     analysis = analyze(contents, **analysis_options(contents))
-    page = write_report(analysis, tmp_path / "report.html", examine(analysis)).read_text()
+    page = write_report(analysis, tmp_path / "report.html", diagnose(analysis)).read_text()
     assert "never measured" in page
 
 

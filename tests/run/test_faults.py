@@ -19,7 +19,7 @@ import pytest
 import torch
 
 import landscape.analysis.analysis
-import landscape.analysis.details
+import landscape.analysis.diagnostics
 import landscape.output.plots
 import landscape.output.report
 import landscape.run.measure.unchanged as unchanged
@@ -245,7 +245,7 @@ def test_what_is_drawn_is_of_this_store_whatever_the_clock_does(
     basins = SimpleNamespace(evidence=SimpleNamespace(reason=""))
     analysis = SimpleNamespace(basins=basins)
     monkeypatch.setattr(landscape.analysis.analysis, "analyze", lambda *_, **options: analysis)
-    monkeypatch.setattr(landscape.analysis.details, "examine", lambda _: None)
+    monkeypatch.setattr(landscape.analysis.diagnostics, "diagnose", lambda _: None)
     monkeypatch.setattr(landscape.output.plots, "write_figures", lambda *_: [])
     monkeypatch.setattr(landscape.output.report, "write_report", write_report)
 

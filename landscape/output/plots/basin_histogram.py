@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from landscape.core.wording import capital, count, percent
+from landscape.output import words
 from landscape.output.plots import common
-from landscape.output.plots.centroid_distance import relation_row
+from landscape.output.plots.registry import figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +70,7 @@ def plot_basin_histogram(
         )
         bottom = bottom + counts
     tallest = max(float(bottom.max(initial=0.0)), 1.0)
-    row = relation_row(analysis, column)
+    row = words.relation_row(analysis, column)
     means = range(analysis.basins.n_basins)
     for basin in means:
         # a side of a forced split has no row in the table: its basin is everybody
@@ -90,15 +93,35 @@ def plot_basin_histogram(
     return ax
 
 
+def _caption(analysis: Analysis) -> list[str]:
+    column, one = common.find_group(analysis, None), analysis.basins.n_basins == 1
+    return [
+        f"{capital(words.metric_of(analysis, column))} on {column} "
+        f"({words.role_of(analysis, column)}) of {count(len(analysis.models), 'model')}, stacked "
+        f"by {'the side of a forced two-way split (one basin was found)' if one else 'basin'}.",
+        f"Above the bars: the mean {'of all models' if one else 'of each basin'} with its "
+        f"{percent(analysis.relation.confidence)} interval under resampled models (none for a "
+        "single model).",
+    ]
+
+
+@figure("basin_histogram", title="Scores by basin", caption=_caption, place=40)
+def draw(analysis: Analysis) -> Figure:
+    """The focus score by basin."""
+    figure = common.new_figure(common.COLUMN_WIDTH, 2.3)
+    plot_basin_histogram(analysis, ax=figure.subplots())
+    return figure
+
+
 def _edges(score: np.ndarray) -> np.ndarray:
     """About sqrt(3 n) bins between round limits, so that an edge can be read off the axis."""
     if score.size == 0:
         return np.array([0.0, 1.0])
-    wanted = int(np.clip(np.ceil(np.sqrt(3 * score.size)), 5, 15))
+    n_bins = int(np.clip(np.ceil(np.sqrt(3 * score.size)), 5, 15))
     low, high = float(score.min()), float(score.max())
     if high - low < 1e-9:
         low, high = low - 0.01, high + 0.01
-    raw = (high - low) / wanted
+    raw = (high - low) / n_bins
     unit = 10.0 ** np.floor(np.log10(raw))
     step = min((unit * k for k in (1, 2, 2.5, 5, 10)), key=lambda step: abs(np.log(step / raw)))
     first = np.floor(low / step + 1e-9)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from landscape.core.wording import capital, count, percent
+from landscape.output import words
 from landscape.output.plots import common
+from landscape.output.plots.registry import figure
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from landscape.analysis.analysis import Analysis
 
 _NAME_LIMIT = 12  # models; more names than this cover the points
@@ -95,6 +97,39 @@ def plot_centroid_distance(
     return ax
 
 
+def _caption(analysis: Analysis) -> list[str]:
+    column = common.find_group(analysis, None)
+    level = percent(analysis.relation.confidence)
+    data = analysis.contents.datasets.get(words.dataset_of(analysis, column))
+    sized = data is not None and not data.aggregated
+    size = f"; data set of {words.examples_of(analysis, column)}" if sized else ""
+    sentences = [
+        f"{capital(words.metric_of(analysis, column))} on {column} "
+        f"({words.role_of(analysis, column)}{size}) "
+        "against centroid distance, the distance to the first centroid less that to the second in "
+        f"the spectral embedding; {count(len(analysis.models), 'model')}.",
+        f"The line is least squares, its band the {level} percentile interval under resampled "
+        f"models; in brackets, {level} intervals by Fisher's z.",
+    ]
+    if analysis.basins.n_basins == 1:
+        sentences.append(
+            "One basin was found: distance and colours come from a forced two-way split."
+        )
+    elif analysis.basins.n_basins > 2:
+        sentences.append("With more than two basins the centroids are those of the largest two.")
+    return sentences
+
+
+@figure(
+    "centroid_distance", title="Centroid distance and generalisation", caption=_caption, place=30
+)
+def draw(analysis: Analysis) -> Figure:
+    """The focus score against centroid distance."""
+    figure = common.new_figure(common.COLUMN_WIDTH, 2.7)
+    plot_centroid_distance(analysis, ax=figure.subplots())
+    return figure
+
+
 def fit_line(
     x: np.ndarray,
     y: np.ndarray,
@@ -134,16 +169,9 @@ def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return slope, y.mean(axis=-1) - slope * x.mean(axis=-1)
 
 
-def relation_row(analysis: Analysis, column: str) -> pd.Series | None:
-    """The relation table's row of a group."""
-    table = analysis.relation.table
-    rows = table[table["group"] == column]
-    return rows.iloc[0] if len(rows) else None
-
-
 def correlation_text(analysis: Analysis, column: str) -> str:
     """Both correlations with their intervals, and how many models they rest on."""
-    row = relation_row(analysis, column)
+    row = words.relation_row(analysis, column)
     parts = []
     for name, symbol in (("pearson", "Pearson $r$"), ("spearman", r"Spearman $\rho$")):
         if row is None or not np.isfinite(row[name]):

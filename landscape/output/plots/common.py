@@ -1,21 +1,21 @@
-"""What the figures share: the style, colours, axes, and the names of groups and basins."""
+"""What the figures share: the style, colours, axes, and short names."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from landscape.core.errors import ConfigError, require_known
+from landscape.output.words import metric_of, role_of
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
@@ -35,7 +35,6 @@ _BASIN_COLORS = tuple(
 )
 _BASIN_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 GENERALISING, MIXED, HEURISTIC = _BLUE, _BLACK, _VERMILLION
-MISSING = "0.88"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,6 +49,11 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
             return draw(*args, **kwargs)
 
     return inner
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure that pyplot does not know: nothing to close, and no window for its user."""
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def axes_or_new(ax: Axes | None, figsize: tuple[float, float]) -> Axes:
@@ -92,6 +96,18 @@ def split_labels(analysis: Analysis) -> tuple[np.ndarray, str]:
     return np.asarray(analysis.basins.labels), "basin"
 
 
+def shown_columns(analysis: Analysis) -> list[str]:
+    """The data set of the gaps and, where there is another one, the focus."""
+    return list(dict.fromkeys(filter(None, (analysis.dataset, analysis.focus))))
+
+
+def legend_above(figure: Figure, ax: Axes, **options: Any) -> None:
+    """One legend for all panels, of what one of them shows."""
+    handles, labels = ax.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside upper left", **options)
+
+
 def find_group(analysis: Analysis, group: str | None) -> str:
     """The column of scores to draw: ``group``, else the focus, else the first in-domain column.
 
@@ -109,31 +125,6 @@ def find_group(analysis: Analysis, group: str | None) -> str:
     return group
 
 
-def dataset_of(analysis: Analysis, column: str) -> str:
-    """The data set that a column of scores was computed on."""
-    names = [
-        name
-        for name in analysis.contents.datasets
-        if column == name or column.startswith(f"{name}: ")
-    ]
-    return max(names, key=len, default=column)
-
-
-def metric_of(analysis: Analysis, column: str) -> str:
-    """The metric's name in words."""
-    dataset = analysis.contents.datasets.get(dataset_of(analysis, column))
-    metric = "score" if dataset is None else dataset.metric
-    return {"matthews": "Matthews correlation"}.get(metric, metric)
-
-
-def role_of(analysis: Analysis, column: str) -> str:
-    """``in-domain`` or ``challenge``."""
-    if column in analysis.challenge_columns:
-        return "challenge"
-    dataset = analysis.contents.datasets.get(dataset_of(analysis, column))
-    return "challenge" if dataset is not None and dataset.role == "challenge" else "in-domain"
-
-
 def panel_title(analysis: Analysis, column: str) -> str:
     """What a panel shows and its role, on two lines where one would be too long for a column."""
     name, role = shorten(column, _TITLE), role_of(analysis, column)
@@ -141,35 +132,7 @@ def panel_title(analysis: Analysis, column: str) -> str:
     return f"{plain(name)}{space}({role})"
 
 
-def path_name(analysis: Analysis) -> str:
-    """What joins the two models of a pair: line, Bézier curve or polygonal chain."""
-    kind = str((analysis.contents.config.get("paths") or [{}])[0].get("kind", "line"))
-    return {"bezier": "Bézier curve", "chain": "polygonal chain"}.get(kind, kind)
-
-
-def rule_name(analysis: Analysis) -> str:
-    """The rule's name in words."""
-    return analysis.rule.replace("_", " ")
-
-
 def score_label(analysis: Analysis, column: str, width: int = 46) -> str:
     """An axis label: the metric and the group, on two lines where they are long."""
     space = " " if len(column) < width / 2 else "\n"
     return f"{metric_of(analysis, column)} on{space}{plain(shorten(column, width))}"
-
-
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file so that no reader ever sees half of it."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        # mkstemp's file is the owner's alone; give it what an ordinary new file would have
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    return path

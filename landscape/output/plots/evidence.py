@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from landscape.output import words
 from landscape.output.plots import common
+from landscape.output.plots.registry import figure
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
@@ -49,8 +52,8 @@ def plot_silhouettes(analysis: Analysis, *, ax: Axes | None = None, legend: bool
         label="one basin, 95% of draws",
     )
     ax.plot(k, evidence.silhouettes, color=_FOUND, linewidth=0.8, zorder=2, label="_line")
-    taken = k == analysis.basins.n_basins
-    for chosen, face, label in ((~taken, "white", "found"), (taken, _FOUND, "found, taken")):
+    answer = k == analysis.basins.n_basins
+    for chosen, face, label in ((~answer, "white", "found"), (answer, _FOUND, "found, taken")):
         if chosen.any():
             ax.plot(
                 k[chosen],
@@ -157,11 +160,48 @@ def plot_gap_histogram(analysis: Analysis, *, ax: Axes | None = None, legend: bo
     ticks = _root_ticks(top)
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.yaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
-    ax.set_xlabel(f"{common.rule_name(analysis)} (nats)\nsquare-root scale")
+    ax.set_xlabel(f"{words.rule_name(analysis)} (nats)\nsquare-root scale")
     ax.set_ylabel("number of pairs")
     if legend:
         _legend(ax, ncols=2)
     return ax
+
+
+def _caption(analysis: Analysis) -> list[str]:
+    evidence, mixture = analysis.basins.evidence, analysis.basins.evidence.mixture
+    sentences = [
+        "Left: the mean silhouette of each number of basins, the one taken filled, and what "
+        "populations of one basin exceed in 5% of draws at any of them.",
+        "Middle: the lowest eigenvalues of the affinity's normalised Laplacian; their largest rise "
+        f"comes after {evidence.eigengap}.",
+        f"Right: the {words.rule_name(analysis)} of {words.pairs_measured(analysis)}; dotted, the "
+        f"tolerance of {evidence.tolerance:g} nats.",
+    ]
+    if np.isfinite(np.asarray(analysis.gaps.null_bias)[tuple(analysis.pairs.T)]).any():
+        sentences.append(
+            "Grey: the mean gap that example noise alone gives to the median pair and, lighter, to "
+            "the noisiest."
+        )
+    if mixture is None:
+        sentences.append("The gaps are too few or too alike for a mixture.")
+    elif mixture.n_kinds == 1:
+        sentences.append("By a mixture of normal distributions they are of one kind.")
+    else:
+        sentences.append(
+            "A mixture of two normal distributions of their roots fits better than one: bars are "
+            "parted by the probability of either kind."
+        )
+    return sentences
+
+
+@figure("evidence", title="How many basins", caption=_caption, place=50)
+def draw(analysis: Analysis) -> Figure:
+    """Silhouettes, eigenvalues and the distribution of gaps, side by side."""
+    figure = common.new_figure(common.TEXT_WIDTH, 2.6)
+    plots = (plot_silhouettes, plot_eigenvalues, plot_gap_histogram)
+    for ax, plot in zip(figure.subplots(1, len(plots)), plots, strict=True):
+        plot(analysis, ax=ax)
+    return figure
 
 
 def _root_ticks(top: float) -> list[float]:

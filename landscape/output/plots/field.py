@@ -183,7 +183,7 @@ def _ticks(low: float, high: float, log: bool) -> np.ndarray:
 
 def axis_labels(points: StoredPath) -> tuple[str, str]:
     """What the coordinates are."""
-    if points.kind == "random":
+    if points.kind in ("random", "directions"):
         return "step along direction 1", "step along direction 2"
     if points.kind == "pca":
         return "principal axis 1 (distance)", "principal axis 2 (distance)"

@@ -8,11 +8,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap, Normalize, PowerNorm
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from landscape.analysis.barriers import RULES
 from landscape.analysis.basins import order_by_basin
+from landscape.core.wording import count
+from landscape.output import words
 from landscape.output.plots import common
+from landscape.output.plots.registry import figure
 from landscape.output.plots.tree import agrees, branches, contiguous_order, leaves_of
 
 if TYPE_CHECKING:
@@ -40,7 +44,7 @@ def plot_gap_matrix(analysis: Analysis, *, ax: Axes | None = None) -> Axes:
         The axes of the heat map; ``ax.child_axes`` are the strip, the tree and the colour bar.
     """
     n = len(analysis.models)
-    own = ax is None
+    alone = ax is None
     width = figure_width(n)
     ax = common.axes_or_new(ax, (width, width))
     order, whole = matrix_order(analysis)
@@ -69,11 +73,41 @@ def plot_gap_matrix(analysis: Analysis, *, ax: Axes | None = None) -> Axes:
     bar = ax.inset_axes((1.03, 0.0, 0.04, 1.0))
     color_bar = ax.figure.colorbar(image, cax=bar)
     color_bar.outline.set_visible(False)
-    bar.set_ylabel(f"{common.rule_name(analysis)} (nats){scale}")
+    bar.set_ylabel(f"{words.rule_name(analysis)} (nats){scale}")
     _draw_legend(ax, analysis, gaps)
-    if own:
+    if alone:
         fit_figure(ax, width)
     return ax
+
+
+def _caption(analysis: Analysis) -> list[str]:
+    basins = analysis.basins
+    _, whole = matrix_order(analysis)
+    off = ~np.eye(len(analysis.models), dtype=bool)
+    missing = int(np.isnan(np.asarray(analysis.gaps.estimate)[off]).sum()) // 2
+    return [
+        f"The {words.rule_name(analysis)} (nats) on {analysis.dataset} "
+        f"({words.examples_of(analysis, analysis.dataset)}) of {words.pairs_measured(analysis)} of "
+        f"{count(len(analysis.models), 'model')}.",
+        "Rows are in the order of the merge tree, turned so that every basin is one run."
+        if whole
+        else "Rows are in the order of the merge tree, in which the basins are not single runs: "
+        "the strip of colours shows them.",
+        "The tree above joins models by single linkage: two groups merge at the smallest gap "
+        "between them.",
+        f"Affinity scale delta = {basins.delta:.4g} nats ({words.delta_words(basins.delta_rule)}).",
+        *words.coverage(analysis),
+        *([f"{count(missing, 'pair')} not measured (hatched)."] if missing else []),
+    ]
+
+
+@figure("gap_matrix", title="Gaps between all pairs", caption=_caption, place=20)
+def draw(analysis: Analysis) -> Figure:
+    """The matrix of gaps under its merge tree, a column wide for few models."""
+    width = figure_width(len(analysis.models))
+    figure = common.new_figure(width, width)
+    fit_figure(plot_gap_matrix(analysis, ax=figure.subplots()), width)
+    return figure
 
 
 def figure_width(n_models: int) -> float:
@@ -108,9 +142,9 @@ def matrix_order(analysis: Analysis) -> tuple[np.ndarray, bool]:
     tree = np.asarray(basins.merge_tree, dtype=float)
     if agrees(order, tree):
         return order, _is_whole(labels[order])
-    found = contiguous_order(tree, labels)
-    if found is not None:
-        return found, True
+    runs = contiguous_order(tree, labels)
+    if runs is not None:
+        return runs, True
     return np.array(leaves_of(tree)[-1]), False
 
 
@@ -120,14 +154,14 @@ def _is_whole(labels: np.ndarray) -> bool:
 
 def _norm(gaps: np.ndarray, rule: str) -> tuple[Normalize, str]:
     """A colour scale, and what to add to its name."""
-    found = gaps[np.isfinite(gaps) & ~np.eye(len(gaps), dtype=bool)]
-    largest = float(found.max(initial=0.0))
+    known = gaps[np.isfinite(gaps) & ~np.eye(len(gaps), dtype=bool)]
+    largest = float(known.max(initial=0.0))
     if largest == 0.0:
         return Normalize(0.0, 1.0), ""
-    if RULES[rule].is_level and (smallest := float(found.min())) < largest:
+    if RULES[rule].is_level and (smallest := float(known.min())) < largest:
         # a loss, not a rise: counted from zero, all of them would look alike
         return Normalize(smallest, largest), ""
-    if largest > _HEAVY_TAIL * float(np.median(found)):
+    if largest > _HEAVY_TAIL * float(np.median(known)):
         # a logarithm would have no place for gaps of exactly zero
         return PowerNorm(0.5, 0.0, largest), ", square-root scale"
     return Normalize(0.0, largest), ""
@@ -172,11 +206,11 @@ def _write_values(ax: Axes, gaps: np.ndarray, image: Any) -> None:
 
 def _draw_strip(ax: Axes, labels: np.ndarray) -> None:
     strip = ax.inset_axes((0.0, 1.015, 1.0, _STRIP), sharex=ax)
-    count = int(labels.max()) + 1
+    n_basins = int(labels.max()) + 1
     strip.imshow(
         labels[None, :],
-        cmap=ListedColormap([common.basin_color(basin) for basin in range(count)]),
-        norm=Normalize(-0.5, count - 0.5),
+        cmap=ListedColormap([common.basin_color(basin) for basin in range(n_basins)]),
+        norm=Normalize(-0.5, n_basins - 0.5),
         aspect="auto",
         interpolation="none",
     )

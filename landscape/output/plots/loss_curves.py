@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 
 from landscape.core.errors import require_known
+from landscape.core.wording import count, percent, verb
+from landscape.output import words
 from landscape.output.plots import common
+from landscape.output.plots.registry import figure
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
@@ -102,7 +106,6 @@ def plot_loss_curves(
             ax.fill_between(
                 positions, low, high, color=family.color, alpha=0.28, linewidth=0, zorder=3
             )
-        noun = "pair" if n == 1 else "pairs"
         ax.plot(
             positions,
             losses.mean(axis=0),
@@ -110,7 +113,7 @@ def plot_loss_curves(
             linestyle=family.dashes,
             linewidth=1.6,
             zorder=4,
-            label=f"{family.label} ({n} {noun})",
+            label=f"{family.label} ({count(n, 'pair')})",
         )
     ax.set(xlim=(positions[0], positions[-1]), xlabel="position t", ylabel="loss (nats)")
     ax.set_title(common.panel_title(analysis, name))
@@ -120,6 +123,65 @@ def plot_loss_curves(
     if legend and families:
         ax.legend(loc="best")
     return ax
+
+
+def _caption(analysis: Analysis) -> list[str]:
+    focus = analysis.focus if analysis.focus in analysis.curves else ""
+    path = words.pair_path(analysis)
+    sentences = [
+        f"Mean loss (cross-entropy, nats) at {words.points_on_a_path(analysis)} of the "
+        f"{path} between two models, on {analysis.dataset} "
+        f"({words.examples_of(analysis, analysis.dataset)})"
+        + (f" and, below, on {focus}" if focus and focus != analysis.dataset else "")
+        + f"; {count(len(analysis.models), 'model')}, {words.pairs_measured(analysis)} measured.",
+        *(words.trained_points([path]) if words.pair_path_is_trained(analysis) else []),
+        "Thin lines are pairs, bold lines their mean.",
+        (
+            "The band is the pair's 95% interval over examples."
+            if len(analysis.pairs) == 1
+            else f"Bands are {percent(analysis.gaps.confidence)} percentile intervals of the mean "
+            "under resampled models; a kind with one pair has none."
+        ),
+        *words.coverage(analysis),
+    ]
+    if not analysis.contents.evaluated.all():
+        sentences.append(
+            "Thin lines join the points evaluated; means and bands read the others off such lines."
+        )
+    kinds = np.asarray(analysis.kinds)
+    if (kinds != "").any():
+        sentences.append(
+            f"A model generalises if it is in the top third by {focus or analysis.focus} and is "
+            "heuristic if in the bottom third; a mixed pair starts at its generalising model."
+        )
+        if left := int((kinds == "").sum()):
+            sentences.append(
+                f"{count(left, 'pair')} that {verb(left, 'has', 'have')} a model of the middle "
+                f"third {verb(left, 'is', 'are')} not drawn."
+            )
+    elif analysis.basins.n_basins > 1:
+        sentences.append("Pairs are told apart by whether both models are in one basin.")
+    return sentences
+
+
+@figure(
+    "loss_curves",
+    title="Loss between two models",
+    needs=lambda analysis: analysis.contents.given_gaps is None,
+    caption=_caption,
+    place=10,
+)
+def draw(analysis: Analysis) -> Figure:
+    """The curves on the data set of the gaps, above those on the focus, on one axis of t."""
+    panels = [name for name in common.shown_columns(analysis) if name in analysis.curves]
+    figure = common.new_figure(common.COLUMN_WIDTH, 0.75 + 1.6 * len(panels))
+    axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+    for ax, name in zip(axes, panels, strict=True):
+        plot_loss_curves(analysis, ax=ax, dataset=name, legend=False)
+        ax.label_outer()
+    common.legend_above(figure, axes[0], handlelength=3.2)
+    figure.align_ylabels()
+    return figure
 
 
 def mean_curve(

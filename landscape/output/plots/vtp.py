@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from landscape.output.plots.common import write_whole
+from landscape.core.files import replacing
 from landscape.output.plots.field import axes_of, field_of, require_surface
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def write_vtp(
         The file.
 
     Raises:
-        ConfigError: A way instead of a surface, no such data set, or no point evaluated.
+        ConfigError: A path instead of a surface, no such data set, or no point evaluated.
     """
     require_surface(points)
     given = points.losses if datasets is None else datasets
@@ -90,8 +90,10 @@ def write_vtp(
     _add(polys, "connectivity", quads.ravel(), "i8")
     _add(polys, "offsets", 4 * np.arange(1, len(quads) + 1), "i8")
     ElementTree.indent(root)
-    content = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return write_whole(Path(path), content)
+    path = Path(path)
+    with replacing(path) as file:
+        file.write(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
+    return path
 
 
 def _quads(n_y: int, n_x: int) -> np.ndarray:

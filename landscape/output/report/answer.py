@@ -9,18 +9,9 @@ import numpy as np
 
 from landscape.analysis.averaging import will_average
 from landscape.analysis.barriers import RULES
-from landscape.output.plots import common
-from landscape.output.plots.captions import count, percent
-from landscape.output.plots.centroid_distance import relation_row
-from landscape.output.report.cells import interval_note
-from landscape.output.report.words import (
-    equals,
-    in_words,
-    interval_of,
-    listed,
-    number,
-    ranked_pairs,
-)
+from landscape.core.wording import basins_in_words, count, equals, interval, listed, number, percent
+from landscape.output.report.tables import interval_note
+from landscape.output.words import metric_of, ranked_pairs, relation_row, rule_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,63 +22,22 @@ if TYPE_CHECKING:
 def answer(analysis: Analysis) -> list[str]:
     """The findings as plain sentences."""
     return [
-        *_basin_sentences(analysis),
-        *_gap_sentences(analysis),
-        *_averaging_sentences(analysis),
-        *_focus_sentences(analysis),
+        *_on_basins(analysis),
+        *_on_gaps(analysis),
+        *_on_averaging(analysis),
+        *_on_focus(analysis),
     ]
 
 
-def _averaging_sentences(analysis: Analysis) -> list[str]:
-    """Whether the models of each basin average."""
-    if not RULES[analysis.rule].is_zero_without:
-        return []
-    labels = np.asarray(analysis.basins.labels)
-    if analysis.basins.n_basins == 1:
-        if not _judged(analysis, np.arange(len(labels))):
-            return []
-        found = will_average(analysis)
-        if found.n_pairs == 1 or found.verdict == "unclear" or not isfinite(found.gap):
-            return [found.reason]
-        # the largest gap has just been named
-        if found.verdict == "yes":
-            return [
-                f"They should average: no gap's interval reaches above {found.tolerance:g} nats."
-            ]
-        return [
-            f"They do not average well: {found.n_beyond} of {found.n_pairs} gaps are beyond noise "
-            f"and {found.tolerance:g} nats."
-        ]
-    sentences = []
-    for basin in range(analysis.basins.n_basins):
-        inside = np.flatnonzero(labels == basin)
-        members = [analysis.models[i] for i in inside]
-        if len(members) > 1 and _judged(analysis, inside):
-            sentences.append(f"Of basin {basin}: {will_average(analysis, members).reason}")
-    return sentences
-
-
-def _judged(analysis: Analysis, members: np.ndarray) -> bool:
-    """Whether all pairs of these models are in the store, with intervals of what was measured."""
-    inside = np.isin(analysis.pairs, members).all(axis=1)
-    n, gaps = len(members), analysis.gaps
-    finite = np.isfinite(gaps.estimate[tuple(analysis.pairs[inside].T)])
-    known = np.isfinite(gaps.low[tuple(analysis.pairs[inside].T)])
-    return bool(inside.sum() == n * (n - 1) // 2 and (known | ~finite).all())
-
-
-def _basin_sentences(analysis: Analysis) -> list[str]:
+def _on_basins(analysis: Analysis) -> list[str]:
     basins, n = analysis.basins, count(len(analysis.models), "model")
-    if basins.n_basins == 1:
-        place = "one basin"
-    else:
+    place, evidence = basins_in_words(basins.n_basins), basins.evidence
+    if basins.n_basins > 1:
         sizes = np.bincount(basins.labels, minlength=basins.n_basins).tolist()
         if len(set(sizes)) == 1:
-            held = f"{count(sizes[0], 'model')} each"
+            place += f", of {count(sizes[0], 'model')} each"
         else:
-            held = f"{listed(sizes)} {'model' if sizes[-1] == 1 else 'models'}"
-        place = f"{in_words(basins.n_basins)} basins, of {held}"
-    evidence = basins.evidence
+            place += f", of {listed(sizes)} {'model' if sizes[-1] == 1 else 'models'}"
     if evidence.verdict == "asked":
         return [f"The {n} were put, as asked, into {place}{evidence.why and ': '}{evidence.why}."]
     if not evidence.why:
@@ -95,23 +45,19 @@ def _basin_sentences(analysis: Analysis) -> list[str]:
     return [f"The {n} lie in {place}: {evidence.why}."]
 
 
-def _gap_sentences(analysis: Analysis) -> list[str]:
-    rule, gaps = common.rule_name(analysis), analysis.gaps
-    ranked = ranked_pairs(analysis)
+def _on_gaps(analysis: Analysis) -> list[str]:
+    rule, gaps, ranked = rule_name(analysis), analysis.gaps, ranked_pairs(analysis)
     if not len(ranked):
         return ["No pair of models has been measured."]
     i, j = analysis.pairs[ranked[0]]
-    interval = f"{number(gaps.estimate[i, j], 3)} nats"
-    if isfinite(gaps.low[i, j]):
-        interval += (
-            f" ({percent(gaps.confidence)} interval {number(gaps.low[i, j], 3)} to "
-            f"{number(gaps.high[i, j], 3)})"
-        )
+    value = f"{number(gaps.estimate[i, j], 3)} nats"
+    if ends := interval(gaps.low[i, j], gaps.high[i, j], 3):
+        value += f" ({percent(gaps.confidence)} interval {ends})"
     where = f"between {analysis.models[i]} and {analysis.models[j]}"
     if len(ranked) == 1:
-        sentences = [f"The {rule} on {analysis.dataset} {where} is {interval}."]
+        sentences = [f"The {rule} on {analysis.dataset} {where} is {value}."]
     else:
-        sentences = [f"The largest {rule} on {analysis.dataset} is {interval}, {where}."]
+        sentences = [f"The largest {rule} on {analysis.dataset} is {value}, {where}."]
     if analysis.basins.n_basins > 1:
         first, second = np.asarray(analysis.basins.labels)[analysis.pairs[ranked]].T
         values = gaps.estimate[tuple(analysis.pairs[ranked].T)]
@@ -125,31 +71,61 @@ def _gap_sentences(analysis: Analysis) -> list[str]:
     return sentences
 
 
-def _focus_sentences(analysis: Analysis) -> list[str]:
+def _on_averaging(analysis: Analysis) -> list[str]:
+    """Whether the models of each basin average."""
+    if not RULES[analysis.rule].is_zero_without:
+        return []
+    labels, sentences = np.asarray(analysis.basins.labels), []
+    for basin in range(analysis.basins.n_basins):
+        inside = np.flatnonzero(labels == basin)
+        if len(inside) < 2 or not _all_known(analysis, inside):
+            continue
+        averaging = will_average(analysis, [analysis.models[i] for i in inside])
+        limit, named = f"{averaging.tolerance:g} nats", isfinite(averaging.gap)
+        if analysis.basins.n_basins > 1:
+            sentences.append(f"Of basin {basin}: {averaging.reason}")
+        elif averaging.n_pairs == 1 or averaging.verdict == "unclear" or not named:
+            sentences.append(averaging.reason)
+        # the largest gap has just been named, and how many are beyond noise
+        elif averaging.verdict == "yes":
+            sentences.append(f"They should average: no gap's interval reaches above {limit}.")
+        else:
+            sentences.append(f"They do not average well: some gaps are surely above {limit}.")
+    return sentences
+
+
+def _all_known(analysis: Analysis, members: np.ndarray) -> bool:
+    """Whether all pairs of these models are in the store, with intervals of what was measured."""
+    inside = np.isin(analysis.pairs, members).all(axis=1)
+    n, gaps = len(members), analysis.gaps
+    finite = np.isfinite(gaps.estimate[tuple(analysis.pairs[inside].T)])
+    known = np.isfinite(gaps.low[tuple(analysis.pairs[inside].T)])
+    return bool(inside.sum() == n * (n - 1) // 2 and (known | ~finite).all())
+
+
+def _on_focus(analysis: Analysis) -> list[str]:
     if not analysis.focus:
         return [
             "No challenge set was measured, so nothing is said about how the models generalise."
         ]
-    row = relation_row(analysis, analysis.focus)
+    row, sentences = relation_row(analysis, analysis.focus), []
     if row is None:
         return []
     level = percent(analysis.relation.confidence)
-    metric = common.metric_of(analysis, analysis.focus)
-    sentences = []
-    if analysis.basins.n_basins == 1:
+    metric, n_basins = metric_of(analysis, analysis.focus), analysis.basins.n_basins
+    if n_basins == 1:
         sentences.append(
             f"One basin leaves no basins to compare on {analysis.focus}: centroid distance and "
             "the two sides in the figures come from a forced two-way split."
         )
     elif isfinite(row["difference"]):
         means = [
-            f"{number(row[f'basin_{basin}_mean'], 3)} in basin {basin}"
-            for basin in range(analysis.basins.n_basins)
+            f"{number(row[f'basin_{basin}_mean'], 3)} in basin {basin}" for basin in range(n_basins)
         ]
-        pair = "" if analysis.basins.n_basins == 2 else " between basins 0 and 1"
+        pair = "" if n_basins == 2 else " between basins 0 and 1"
         sentences.append(
             f"The mean {metric} on {analysis.focus} is {listed(means)}; the difference{pair} is "
-            f"{interval_of(row, 'difference', 3, f'{level} interval ')}{_tested(analysis, row)}."
+            f"{_ranged(row, 'difference', 3, f'{level} interval ')}{_tested(analysis, row)}."
         )
     if isfinite(row["pearson"]):
         low, high = row["pearson_low"], row["pearson_high"]
@@ -161,10 +137,16 @@ def _focus_sentences(analysis: Analysis) -> list[str]:
         )
         sentences.append(
             f"Over models the {metric} {how}: Pearson r = "
-            f"{interval_of(row, 'pearson', 2, f'{level} interval ')}, Spearman \u03c1 = "
-            f"{interval_of(row, 'spearman', 2)}."
+            f"{_ranged(row, 'pearson', 2, f'{level} interval ')}, Spearman \u03c1 = "
+            f"{_ranged(row, 'spearman', 2)}."
         )
     return sentences
+
+
+def _ranged(row: pd.Series, name: str, digits: int, what: str = "") -> str:
+    """``0.12 (95% interval 0.10 to 0.14)`` from a row of the relation table."""
+    ends = interval(row[f"{name}_low"], row[f"{name}_high"], digits)
+    return number(row[name], digits) + (f" ({what}{ends})" if ends else "")
 
 
 def _tested(analysis: Analysis, row: pd.Series) -> str:
@@ -180,33 +162,21 @@ def _tested(analysis: Analysis, row: pd.Series) -> str:
 
 def tiles(analysis: Analysis) -> list[dict[str, str]]:
     """The findings' main numbers."""
-    ranked = ranked_pairs(analysis)
-    found = [
-        {"name": "Models", "value": f"{len(analysis.models):,}", "note": ""},
-        {
-            "name": "Pairs measured",
-            "value": f"{len(ranked):,}",
-            "note": f"of {len(analysis.pairs) + analysis.contents.never_measured:,}",
-        },
-        {"name": "Basins", "value": str(analysis.basins.n_basins), "note": ""},
+    ranked, gaps = ranked_pairs(analysis), analysis.gaps
+    everything = len(analysis.pairs) + analysis.contents.never_measured
+    numbers = [
+        ("Models", f"{len(analysis.models):,}", ""),
+        ("Pairs measured", f"{len(ranked):,}", f"of {everything:,}"),
+        ("Basins", str(analysis.basins.n_basins), ""),
     ]
     if len(ranked):
         i, j = analysis.pairs[ranked[0]]
-        gaps = analysis.gaps
-        found.append(
-            {
-                "name": f"Largest {common.rule_name(analysis)}",
-                "value": f"{number(gaps.estimate[i, j], 3)} nats",
-                "note": interval_note(gaps.low[i, j], gaps.high[i, j], 3),
-            }
-        )
+        ends = interval_note(gaps.low[i, j], gaps.high[i, j], 3)
+        largest = f"{number(gaps.estimate[i, j], 3)} nats"
+        numbers.append((f"Largest {rule_name(analysis)}", largest, ends))
     row = relation_row(analysis, analysis.focus) if analysis.focus else None
     if row is not None and isfinite(row["pearson"]):
-        found.append(
-            {
-                "name": "Centroid distance and focus score",
-                "value": f"r = {number(row['pearson'], 2)}",
-                "note": interval_note(row["pearson_low"], row["pearson_high"], 2),
-            }
-        )
-    return found
+        ends = interval_note(row["pearson_low"], row["pearson_high"], 2)
+        r = f"r = {number(row['pearson'], 2)}"
+        numbers.append(("Centroid distance and focus score", r, ends))
+    return [{"name": name, "value": value, "note": note} for name, value, note in numbers]

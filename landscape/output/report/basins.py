@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landscape.output.plots import common
-from landscape.output.plots.captions import count, delta_words
-from landscape.output.report.cells import (
+from landscape.core.wording import capital, count, equals, listed, number, share, verb
+from landscape.output.report.registry import Body, Source, Term, section
+from landscape.output.report.tables import (
     FOLD_FROM,
     SHORT,
     Cell,
-    Head,
-    Row,
-    Section,
     Table,
     count_cell,
+    make_table,
     number_cell,
-    share,
 )
-from landscape.output.report.words import equals, listed, number, sentence
+from landscape.output.words import delta_words, rule_name
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
     from landscape.analysis.basins import Mixture
+    from landscape.analysis.diagnostics import Diagnostics
 
 _SENTENCES = 5  # about models between basins; more are listed by name
 _SURE = 0.95
+_TINY = 2  # models; a basin of so few has no spread to speak of
+_JUNEJA = Source("Juneja et al. 2023", "2205.12411")
 VERDICTS = {
     "asked": "the number was asked for",
     "one valley": "one valley: no gap is a barrier",
@@ -37,19 +37,52 @@ VERDICTS = {
 }
 
 
-def basins_section(analysis: Analysis) -> Section:
+@section("basins", title="Basins", place=10)
+def basins(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """How many basins, why, and who is in them."""
-    basins = analysis.basins
+    answer = analysis.basins
     text = (
-        f"{sentence(basins.evidence.reason)} The affinity's scale is delta = "
-        f"{basins.delta:.4g} nats ({delta_words(basins.delta_rule)})."
+        f"{answer.evidence.reason} The affinity's scale is delta = {answer.delta:.4g} nats "
+        f"({delta_words(answer.delta_rule)})."
     )
     tables = [_members(analysis), _evidence(analysis)]
-    if basins.n_basins > 1:
+    if answer.n_basins > 1:
         tables.append(_membership(analysis))
-    return Section(
-        "basins", "Basins", tuple(tables), (text, *_between(analysis)), tuple(_facts(analysis))
+    return Body(
+        (text, *_between(analysis)),
+        _facts(analysis),
+        tuple(tables),
+        terms=_terms(analysis),
+        warnings=tuple(_warnings(analysis)),
     )
+
+
+def _warnings(analysis: Analysis) -> list[str]:
+    answer, evidence, warnings = analysis.basins, analysis.basins.evidence, []
+    if answer.n_basins == 1:
+        if evidence.verdict == "no groups":
+            beyond = " beyond noise" if isfinite(evidence.noise) else ""
+            n = evidence.n_barriers
+            warnings.append(
+                "One basin means here that no groups of models stand apart, not that the models "
+                f"share one valley: {count(n, 'gap')} {verb(n, 'exceeds', 'exceed')} "
+                f"{evidence.tolerance:g} nats{beyond}."
+            )
+        return [
+            *warnings,
+            "One basin was found. Centroid distance still needs two centroids: it, and the two "
+            "sides in the figures, come from a split that was forced and need not mean anything.",
+        ]
+    if names := [analysis.models[model] for model in models_between(analysis)]:
+        who = f"Model {names[0]} lies" if len(names) == 1 else f"Models {listed(names, 5)} lie"
+        warnings.append(f"{who} between two basins: see the section on basins.")
+    sizes = np.bincount(answer.labels, minlength=answer.n_basins)
+    for basin in np.flatnonzero(sizes <= _TINY):
+        warnings.append(
+            f"Basin {basin} holds {count(int(sizes[basin]), 'model')} only: "
+            "its mean and interval say little."
+        )
+    return warnings
 
 
 def models_between(analysis: Analysis) -> list[int]:
@@ -58,49 +91,38 @@ def models_between(analysis: Analysis) -> list[int]:
 
 
 def _members(analysis: Analysis) -> Table:
-    basins = analysis.basins
-    rows = []
-    gaps = np.asarray(analysis.gaps.estimate)
-    for basin in range(basins.n_basins):
-        members = np.flatnonzero(np.asarray(basins.labels) == basin)
+    gaps, rule = np.asarray(analysis.gaps.estimate), rule_name(analysis)
+    rows: list[dict[str, Cell | str]] = []
+    for basin in range(analysis.basins.n_basins):
+        members = np.flatnonzero(np.asarray(analysis.basins.labels) == basin)
         inside = gaps[np.ix_(members, members)][np.triu_indices(len(members), 1)]
         inside = inside[np.isfinite(inside)]
         names = ", ".join(analysis.models[model] for model in members)
-        cells = (
-            Cell(f"basin {basin}", basin=basin),
-            count_cell(len(members)),
-            number_cell(np.median(inside) if inside.size else np.nan, 3),
-            number_cell(inside.max() if inside.size else np.nan, 3),
-            Cell(names, long=len(names) > SHORT),
+        rows.append(
+            {
+                "basin": Cell(f"basin {basin}", basin=basin),
+                "models": count_cell(len(members)),
+                f"median {rule} (nats)": number_cell(
+                    np.median(inside) if inside.size else np.nan, 3
+                ),
+                f"largest {rule} (nats)": number_cell(inside.max(initial=-np.inf), 3),
+                "members": Cell(names, long=len(names) > SHORT),
+            }
         )
-        rows.append(Row(cells))
-    rule = common.rule_name(analysis)
-    return Table(
-        "Every basin and the gaps between its own models.",
-        (
-            Head("basin"),
-            Head("models", True),
-            Head(f"median {rule} (nats)", True),
-            Head(f"largest {rule} (nats)", True),
-            Head("members"),
-        ),
-        tuple(rows),
-        sortable=False,
-    )
+    return make_table("Every basin and the gaps between its own models.", rows, sortable=False)
 
 
-def _facts(analysis: Analysis) -> list[tuple[str, str]]:
+def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     """What speaks for one number of basins or another, in a few words each."""
     evidence = analysis.basins.evidence
     # all of them count: where some were not measured, the evidence is of a completed matrix
     n_pairs = comb(len(analysis.models), 2)
-    limit = f"{evidence.tolerance:g} nats"
     noisy = isfinite(evidence.noise)
     facts = [
         ("verdict", VERDICTS[evidence.verdict]),
         (
             "barriers",
-            f"{evidence.n_barriers:,} of {count(n_pairs, 'gap')} above {limit}"
+            f"{evidence.n_barriers:,} of {count(n_pairs, 'gap')} above {evidence.tolerance:g} nats"
             + (" beyond example noise" if noisy else ""),
         ),
         (
@@ -115,14 +137,9 @@ def _facts(analysis: Analysis) -> list[tuple[str, str]]:
     if isfinite(evidence.p_value):
         facts.append(("against one basin", f"p {equals(evidence.p_value)}"))
     if noisy:
-        facts.append(
-            (
-                "against example noise",
-                f"p {equals(evidence.p_noise)}; median standard error of a gap "
-                f"{number(evidence.noise, 4)} nats",
-            )
-        )
-    return facts
+        error = f"median standard error of a gap {number(evidence.noise, 4)} nats"
+        facts.append(("against example noise", f"p {equals(evidence.p_noise)}; {error}"))
+    return tuple(facts)
 
 
 def _kinds(mixture: Mixture | None) -> str:
@@ -143,100 +160,152 @@ def _kinds(mixture: Mixture | None) -> str:
 def _evidence(analysis: Analysis) -> Table:
     evidence = analysis.basins.evidence
     noisy = isfinite(evidence.noise)
-    columns = zip(
-        evidence.candidates,
-        evidence.silhouettes,
-        evidence.null_quantiles,
-        evidence.separations,
-        evidence.noise_quantiles if noisy else np.full(len(evidence.candidates), np.nan),
-        evidence.stabilities,
-        strict=True,
-    )
-    rows = tuple(
-        Row(
-            (Cell(str(k)), *(number_cell(value, 3) for value in values)),
-            strong=int(k) == analysis.basins.n_basins,
-        )
-        for k, *values in columns
-    )
-    return Table(
+    columns = {
+        "mean silhouette": evidence.silhouettes,
+        "one basin gives": evidence.null_quantiles,
+        "smallest separation (nats)": evidence.separations,
+        "noise gives (nats)": np.where(noisy, evidence.noise_quantiles, np.nan),
+        "stability": evidence.stabilities,
+    }
+    rows: list[dict[str, Cell | str]] = [
+        {"basins": str(k), **{head: number_cell(of[at], 3) for head, of in columns.items()}}
+        for at, k in enumerate(evidence.candidates)
+    ]
+    return make_table(
         "How well the models separate into each number of basins. Silhouette and separation must "
         "exceed what stands beside them: what one basin gives in 95% of draws at any number of "
         f"basins, and {'what example noise gives in 95%, plus ' if noisy else ''}"
         f"{evidence.tolerance:g} nats.",
-        (
-            Head("basins"),
-            Head("mean silhouette", True),
-            Head("one basin gives", True),
-            Head("smallest separation (nats)", True),
-            Head("noise gives (nats)", True),
-            Head("stability", True),
-        ),
         rows,
+        strong=np.flatnonzero(evidence.candidates == analysis.basins.n_basins).tolist(),
         sortable=False,
     )
 
 
 def _membership(analysis: Analysis) -> Table:
-    basins, membership = analysis.basins, analysis.basins.membership
-    rows = []
+    answer, membership = analysis.basins, analysis.basins.membership
+    rows: list[dict[str, Cell | str]] = []
     for model, name in enumerate(analysis.models):
-        label, second = int(basins.labels[model]), int(membership.second[model])
-        cells = (
-            Cell(name, basin=label),
-            count_cell(label),
-            number_cell(membership.probability[model, label], 2),
-            count_cell(second),
-            *(number_cell(value, 3) for value in membership.distance[model]),
-            Cell("between" if membership.between[model] else ""),
+        label = int(answer.labels[model])
+        means = {
+            f"mean gap to basin {basin} (nats)": number_cell(value, 3)
+            for basin, value in enumerate(membership.distance[model])
+        }
+        rows.append(
+            {
+                "model": Cell(name, basin=label),
+                "basin": count_cell(label),
+                "probability": number_cell(membership.probability[model, label], 2),
+                "second nearest": count_cell(membership.second[model]),
+                **means,
+                "place": "between" if membership.between[model] else "",
+            }
         )
-        rows.append(Row(cells, strong=bool(membership.between[model])))
     noise = (
         "the share of resamples of the examples in which it is the nearest"
-        if isfinite(basins.evidence.noise)
+        if isfinite(answer.evidence.noise)
         else "1 where it is the nearest, for no noise is known"
     )
-    return Table(
+    return make_table(
         f"How sure each model's basin is: its probability, {noise}, and the model's mean gap to "
         "the other models of each basin.",
-        (
-            Head("model"),
-            Head("basin", True),
-            Head("probability", True),
-            Head("second nearest", True),
-            *(Head(f"mean gap to basin {basin} (nats)", True) for basin in range(basins.n_basins)),
-            Head("place"),
-        ),
-        tuple(rows),
+        rows,
+        strong=models_between(analysis),
         folded="How sure each model's basin is" if len(rows) >= FOLD_FROM else "",
     )
 
 
 def _between(analysis: Analysis) -> list[str]:
     """A sentence on each model that lies between two basins, or on the rest of them together."""
-    found = models_between(analysis)
-    sentences = [_lies_between(analysis, model) for model in found[:_SENTENCES]]
-    if rest := [analysis.models[model] for model in found[_SENTENCES:]]:
+    between = models_between(analysis)
+    sentences = [_lies_between(analysis, model) for model in between[:_SENTENCES]]
+    if rest := [analysis.models[model] for model in between[_SENTENCES:]]:
         who = f"Model {rest[0]} lies" if len(rest) == 1 else f"Models {listed(rest)} lie"
         sentences.append(f"{who} between basins, too.")
     return sentences
 
 
 def _lies_between(analysis: Analysis, model: int) -> str:
-    basins, membership = analysis.basins, analysis.basins.membership
-    own, second = int(basins.labels[model]), int(membership.second[model])
-    to_own, to_second = (number(membership.distance[model, b], 3) for b in (own, second))
-    probability = float(membership.probability[model, own])
-    noisy = isfinite(basins.evidence.noise)
+    answer, membership = analysis.basins, analysis.basins.membership
+    first, second = int(answer.labels[model]), int(membership.second[model])
+    to_first, to_second = (number(membership.distance[model, b], 3) for b in (first, second))
+    probability = float(membership.probability[model, first])
+    noisy = isfinite(answer.evidence.noise)
     if probability < _SURE and not noisy:
         why = "that is nearer, though the model was grouped with the first"
     elif probability < _SURE:
-        why = f"it is nearest to basin {own} in only {share(probability, 0)} of resamples"
+        why = f"it is nearest to basin {first} in only {share(probability, 0)} of resamples"
     else:
         barrier = "no barrier beyond noise" if noisy else "no barrier"
         why = f"{barrier} parts it from the median model of basin {second}"
-    low, high = sorted((own, second))
-    return (
-        f"Model {analysis.models[model]} lies between basins {low} and {high}: its mean gap is "
-        f"{to_own} nats to basin {own}, its own, and {to_second} nats to basin {second}; {why}."
+    low, high = sorted((first, second))
+    return capital(
+        f"model {analysis.models[model]} lies between basins {low} and {high}: its mean gap is "
+        f"{to_first} nats to basin {first}, its own, and {to_second} nats to basin {second}; {why}."
     )
+
+
+def _terms(analysis: Analysis) -> tuple[Term, ...]:
+    terms = [
+        Term(
+            "basin",
+            "A set of models with small gaps between them: a cluster of the affinity "
+            "exp(\N{MINUS SIGN}gap\u00b2 / 2 delta\u00b2) by spectral clustering. One basin is a "
+            "possible answer: more are reported only where the gaps exceed what noise gives.",
+            (_JUNEJA,),
+        ),
+        Term(
+            "number of basins",
+            "The mean silhouette of a grouping says how much nearer models are to their own group "
+            "than to the next, from 0 (no nearer) to 1. Several basins are reported where having "
+            "no barrier parts the models into groups by itself, or where the silhouette exceeds "
+            "what populations of one basin give in 95% of draws and the gaps between groups exceed "
+            "the tolerance beyond noise.",
+            (Source("Rousseeuw 1987"),),
+        ),
+        Term(
+            "centroid distance",
+            "A model's distance to the first centroid less its distance to the second, in the "
+            "spectral embedding: a graded membership. Below 0 it is nearer the first. It is "
+            "always that of a two-way split.",
+            (_JUNEJA,),
+        ),
+        Term(
+            "merge tree",
+            "Single linkage of the gaps: two groups of models merge at the smallest gap between "
+            "them.",
+        ),
+        Term("separation", "The smallest median gap between the models of two basins, in nats."),
+        Term(
+            "eigengap",
+            "The number of basins after which the eigenvalues of the affinity's normalised "
+            "Laplacian, in ascending order, rise most.",
+            (Source("von Luxburg 2007", "0711.0189"),),
+        ),
+        Term(
+            "mixture (kinds of gaps)",
+            "Whether one normal distribution or two describe the square roots of the gaps better, "
+            "by the Bayesian information criterion (BIC); gaps depend on each other, so that it "
+            "ranks the two and tests nothing.",
+            (Source("Schwarz 1978"),),
+        ),
+    ]
+    if isfinite(analysis.basins.evidence.noise):
+        terms.append(
+            Term(
+                "stability",
+                "The mean adjusted Rand index of a grouping with those that average linkage finds "
+                "on resampled gaps: 1 where other examples would give the same groups.",
+                (Source("von Luxburg 2010", "1007.1075"),),
+            )
+        )
+    if analysis.basins.n_basins > 1:
+        terms.append(
+            Term(
+                "between basins",
+                "A model lies between two basins if no barrier beyond noise parts it from the "
+                "median model of either, or if it is nearest to its own in fewer than 95% of the "
+                "resamples.",
+            )
+        )
+    return tuple(terms)

@@ -6,49 +6,38 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landscape.output.plots import common
-from landscape.output.report.cells import SHORT, Cell, Head, Row, Section, Table, count_cell
-from landscape.output.report.words import DASH
+from landscape.core.wording import DASH
+from landscape.output.report.registry import Body, section
+from landscape.output.report.tables import SHORT, Cell, count_cell, make_table
+from landscape.output.words import dataset_of, metric_name
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
+    from landscape.analysis.diagnostics import Diagnostics
 
 
-def datasets_section(analysis: Analysis) -> Section:
+@section("datasets", title="Data sets", place=100)
+def datasets(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """What was measured on."""
-    rows = []
+    rows: list[dict[str, Cell | str]] = []
     for name, data in analysis.contents.datasets.items():
-        notes = ", ".join(
-            what
-            for what, is_it in (
-                ("gives the gaps", name == analysis.dataset),
-                ("holds the focus", name == common.dataset_of(analysis, analysis.focus)),
-            )
-            if is_it
+        parts = {
+            "gives the gaps": name == analysis.dataset,
+            "holds the focus": name == dataset_of(analysis, analysis.focus),
+        }
+        cuts = "; ".join(f"{cut} ({len(np.unique(of))})" for cut, of in data.groups.items())
+        rows.append(
+            {
+                "data set": Cell(name, note=", ".join(part for part in parts if parts[part])),
+                "role": data.role.replace("_", "-"),
+                "examples": Cell("means only", number=True, key="")
+                if data.aggregated
+                else count_cell(len(data.labels)),
+                "metric": metric_name(data.metric),
+                "labels": ", ".join(data.label_names) or DASH,
+                "groupings (values)": Cell(cuts or DASH, long=len(cuts) > SHORT),
+                "content hash": Cell(data.content_hash[:16] or DASH, code=True),
+            }
         )
-        groups = [f"{cut} ({len(np.unique(values))})" for cut, values in data.groups.items()]
-        cells = (
-            Cell(name, note=notes),
-            Cell(data.role.replace("_", "-")),
-            Cell("means only") if data.aggregated else count_cell(len(data.labels)),
-            Cell({"matthews": "Matthews correlation"}.get(data.metric, data.metric)),
-            Cell(", ".join(data.label_names) or DASH),
-            Cell("; ".join(groups) or DASH, long=len("; ".join(groups)) > SHORT),
-            Cell(data.content_hash[:16] or DASH, code=True),
-        )
-        rows.append(Row(cells))
-    table = Table(
-        "Every data set: its part, its size, how it is scored, and a hash of its examples.",
-        (
-            Head("data set"),
-            Head("role"),
-            Head("examples", True),
-            Head("metric"),
-            Head("labels"),
-            Head("groupings (values)"),
-            Head("content hash"),
-        ),
-        tuple(rows),
-        sortable=False,
-    )
-    return Section("datasets", "Data sets", (table,))
+    caption = "Every data set: its part, its size, how it is scored, and a hash of its examples."
+    return Body(tables=(make_table(caption, rows, sortable=False),))

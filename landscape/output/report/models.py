@@ -6,86 +6,59 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landscape.output.plots import common
-from landscape.output.report.cells import (
-    Cell,
-    Head,
-    Row,
-    Section,
-    Table,
-    count_cell,
-    integer_cell,
-    number_cell,
-    text_of,
-)
-from landscape.output.report.words import DASH
+from landscape.core.wording import DASH
+from landscape.output.report.registry import Body, section
+from landscape.output.report.tables import Cell, count_cell, make_table, number_cell, text_of
+from landscape.output.words import metric_of
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
+    from landscape.analysis.diagnostics import Diagnostics
 
 
-def models_section(analysis: Analysis) -> Section:
+@section("models", title="Models", place=60)
+def models(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Every model."""
     brief = [c for c in analysis.scores.columns if c in analysis.contents.datasets]
     if analysis.focus and analysis.focus not in brief:
         brief.append(analysis.focus)
-    table = analysis.contents.checkpoints
-    losses = analysis.contents.datasets[analysis.dataset].model_losses
-    head = [
-        Head("model"),
-        Head("basin", True),
-        Head("centroid distance", True),
-        Head(f"{analysis.dataset}: loss (nats)", True),
-        *(Head(_scored(analysis, column), True) for column in brief),
-        Head("seed", True),
-        Head("step", True),
-        Head("reference"),
-        Head("content (sha256)"),
-    ]
-    rows, full = [], []
+    losses = analysis.contents.datasets[analysis.dataset].model_losses.mean(1, dtype=np.float64)
+    heads = {c: f"{c}: {metric_of(analysis, c)}" for c in map(str, analysis.scores.columns)}
+    rows: list[dict[str, Cell | str]] = []
+    every: list[dict[str, Cell | str]] = []
     for model, name in enumerate(analysis.models):
         label = int(analysis.basins.labels[model])
-        values = analysis.scores.iloc[model]
-        who = Cell(name, basin=label)
-        checkpoint = table.iloc[model]
+        scores = {c: number_cell(analysis.scores.iloc[model][c], 3) for c in heads}
+        checkpoint = analysis.contents.checkpoints.iloc[model]
         revision = text_of(checkpoint, "revision")
-        cells = (
-            who,
-            count_cell(label),
-            number_cell(analysis.basins.centroid_distance[model], 3),
-            number_cell(losses[model].mean(dtype=np.float64), 4),
-            *(number_cell(values[column], 3) for column in brief),
-            integer_cell(checkpoint, "seed"),
-            integer_cell(checkpoint, "step"),
-            Cell(
-                text_of(checkpoint, "ref") or DASH,
-                code=True,
-                note=f"@ {revision[:12]}" if revision else "",
-            ),
-            Cell(text_of(checkpoint, "sha256")[:12] or DASH, code=True),
+        first = {"model": Cell(name, basin=label)}
+        rows.append(
+            {
+                **first,
+                "basin": count_cell(label),
+                "centroid distance": number_cell(analysis.basins.centroid_distance[model], 3),
+                f"{analysis.dataset}: loss (nats)": number_cell(losses[model], 4),
+                **{heads[c]: scores[c] for c in brief},
+                "seed": count_cell(float(checkpoint.get("seed", np.nan))),
+                "step": count_cell(float(checkpoint.get("step", np.nan))),
+                "reference": Cell(
+                    text_of(checkpoint, "ref") or DASH,
+                    code=True,
+                    note=f"@ {revision[:12]}" if revision else "",
+                ),
+                "content (sha256)": Cell(text_of(checkpoint, "sha256")[:12] or DASH, code=True),
+            }
         )
-        rows.append(Row(cells))
-        full.append(Row((who, *(number_cell(value, 3) for value in values))))
+        every.append({**first, **{heads[c]: scores[c] for c in heads}})
     tables = [
-        Table(
+        make_table(
             "Every model: its basin, its loss and scores (accuracy and other metrics are shares "
             "of 1), and where it came from.",
-            tuple(head),
-            tuple(rows),
+            rows,
         )
     ]
-    if len(analysis.scores.columns) > len(brief):
-        columns = tuple(Head(_scored(analysis, str(column)), True) for column in analysis.scores)
-        tables.append(
-            Table(
-                "Every model's score on every data set and group.",
-                (Head("model"), *columns),
-                tuple(full),
-                folded=f"All {len(analysis.scores.columns)} scores of every model",
-            )
-        )
-    return Section("models", "Models", tuple(tables))
-
-
-def _scored(analysis: Analysis, column: str) -> str:
-    return f"{column}: {common.metric_of(analysis, column)}"
+    if len(heads) > len(brief):
+        folded = f"All {len(heads)} scores of every model"
+        caption = "Every model's score on every data set and group."
+        tables.append(make_table(caption, every, folded=folded))
+    return Body(tables=tuple(tables))

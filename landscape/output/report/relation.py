@@ -2,87 +2,114 @@
 
 from __future__ import annotations
 
+from math import factorial, prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landscape.output.plots.captions import count, percent
-from landscape.output.report.cells import (
-    Cell,
-    Head,
-    Row,
-    Section,
-    Table,
-    number_cell,
-    p_cell,
-    ranged_cell,
-)
-from landscape.output.report.words import FDR
+from landscape.core.wording import count, listed, percent, verb
+from landscape.output.report.registry import Body, Term, section
+from landscape.output.report.tables import Cell, make_table, number_cell, p_cell, ranged_cell
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
+    from landscape.analysis.diagnostics import Diagnostics
+
+_LEVEL = 0.05  # of false discoveries
 
 
-def relation_section(analysis: Analysis) -> Section:
+@section("relation", title="Basins and generalisation", place=80)
+def relation(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Every group of scores by basin."""
-    relation = analysis.relation
-    level = percent(relation.confidence)
-    basins = [
-        basin
-        for basin in range(len(analysis.models))
-        if f"basin_{basin}_mean" in relation.table.columns
+    table = analysis.relation.table
+    level = percent(analysis.relation.confidence)
+    basins = [b for b in range(len(analysis.models)) if f"basin_{b}_mean" in table.columns]
+    significant = (table["q_value"] < _LEVEL).to_numpy()
+    rows: list[dict[str, Cell | str]] = [
+        {
+            "group": str(row["group"]),
+            **{f"mean in basin {b}": ranged_cell(row, f"basin_{b}", 3, "_mean") for b in basins},
+            "difference (basin 0 less basin 1)": ranged_cell(row, "difference", 3),
+            "AUC": number_cell(row["auc"], 2),
+            "Hedges g": number_cell(row["hedges_g"], 2),
+            "p": p_cell(row["p_value"]),
+            "q": p_cell(row["q_value"], note="significant" if marked else ""),
+            "Pearson r with centroid distance": ranged_cell(row, "pearson", 2),
+            "Spearman \u03c1 with centroid distance": ranged_cell(row, "spearman", 2),
+        }
+        for (_, row), marked in zip(table.iterrows(), significant, strict=True)
     ]
-    compared = "basin 0 less basin 1"
-    rows, significant = [], 0
-    for _, row in relation.table.iterrows():
-        marked = bool(row["q_value"] < FDR)
-        significant += marked
-        cells = [Cell(str(row["group"]))]
-        cells += [ranged_cell(row, f"basin_{basin}", 3, "_mean") for basin in basins]
-        cells += [
-            ranged_cell(row, "difference", 3),
-            number_cell(row["auc"], 2),
-            number_cell(row["hedges_g"], 2),
-            p_cell(row["p_value"]),
-            p_cell(row["q_value"], note="significant" if marked else ""),
-            ranged_cell(row, "pearson", 2),
-            ranged_cell(row, "spearman", 2),
-        ]
-        rows.append(Row(tuple(cells), strong=row["group"] == analysis.focus))
-    tested = int(relation.table["q_value"].notna().sum())
+    n, tested = int(significant.sum()), int(table["q_value"].notna().sum())
+    text = "No group could be compared between basins."
     if tested:
         text = (
-            f"{significant} of {count(tested, 'group')} "
-            f"{'differs' if significant == 1 else 'differ'} between basins at a false discovery "
-            f"rate of {percent(FDR)}."
+            f"{n} of {count(tested, 'group')} {verb(n, 'differs', 'differ')} between basins at a "
+            f"false discovery rate of {percent(_LEVEL)}."
         )
-    else:
-        text = "No group could be compared between basins."
-    alone = np.flatnonzero(np.bincount(analysis.basins.labels) == 1)
-    paragraphs = (text, *(_alone(basin, analysis) for basin in alone.tolist()))
     focus = " The focus is highlighted." if analysis.focus else ""
-    table = Table(
-        f"Every score by basin, with {level} intervals in brackets.{focus}",
-        (
-            Head("group"),
-            *(Head(f"mean in basin {basin}", True) for basin in basins),
-            Head(f"difference ({compared})", True),
-            Head("AUC", True),
-            Head("Hedges g", True),
-            Head("p", True),
-            Head("q", True),
-            Head("Pearson r with centroid distance", True),
-            Head("Spearman \u03c1 with centroid distance", True),
-        ),
-        tuple(rows),
+    caption = f"Every score by basin, with {level} intervals in brackets.{focus}"
+    strong = np.flatnonzero((table["group"] == analysis.focus).to_numpy()).tolist()
+    return Body(
+        paragraphs=(text, *_left_out(analysis)),
+        tables=(make_table(caption, rows, strong=strong),) if rows else (),
+        terms=_terms(analysis),
+        warnings=_warnings(analysis),
     )
-    return Section("relation", "Basins and generalisation", (table,), paragraphs)
 
 
-def _alone(basin: int, analysis: Analysis) -> str:
-    """What a basin of one model is left out of."""
-    (model,) = np.flatnonzero(np.asarray(analysis.basins.labels) == basin)
+def _left_out(analysis: Analysis) -> list[str]:
+    """Basins of one model, and what these are left out of."""
+    labels = np.asarray(analysis.basins.labels)
+    return [
+        f"Basin {basin} holds one model, {analysis.models[np.flatnonzero(labels == basin)[0]]}: "
+        "it is left out of the permutation test and has no interval of its own."
+        for basin in np.flatnonzero(np.bincount(labels) == 1)
+    ]
+
+
+def _warnings(analysis: Analysis) -> tuple[str, ...]:
+    if analysis.basins.n_basins == 1:
+        return ()
+    sizes = np.bincount(analysis.basins.labels, minlength=analysis.basins.n_basins)
+    smallest = smallest_p(sizes)
+    if smallest <= _LEVEL:
+        return ()
     return (
-        f"Basin {basin} holds one model, {analysis.models[model]}: it is left out of the "
-        "permutation test and has no interval of its own."
+        f"With basins of {listed(sizes.tolist())} models the permutation test can give no p below "
+        f"{smallest:.2g}: no difference can be significant before there are more models.",
+    )
+
+
+def smallest_p(sizes: np.ndarray) -> float:
+    """What an exact permutation test gives the most extreme grouping into such basins."""
+    # a basin of one model is left out of the test; exchanging equal basins changes nothing
+    tested = [int(size) for size in sizes if size > 1]
+    if len(tested) < 2:
+        return 1.0
+    same = prod(factorial(tested.count(size)) for size in set(tested))
+    return same * prod(map(factorial, tested)) / factorial(sum(tested))
+
+
+def _terms(analysis: Analysis) -> tuple[Term, ...]:
+    known = bool(np.isfinite(analysis.gaps.low[tuple(analysis.pairs.T)]).any())
+    other = ", while the interval of a gap says what other examples might have." if known else "."
+    return (
+        Term(
+            "difference, AUC, Hedges g",
+            "The difference of two basins' mean scores; the chance that a model of the first "
+            "scores higher than one of the second (ties count half); and the difference in units "
+            "of the pooled standard deviation, corrected for small samples. With more than two "
+            "basins, those of the largest two.",
+        ),
+        Term(
+            "intervals over models",
+            "Of a basin's mean, percentile bootstrap over its models; of a difference, Welch's; of "
+            f"a correlation, by Fisher's z. They say what other seeds might have given{other}",
+        ),
+        Term(
+            "p and q",
+            "The p of a permutation test of scores over all basins of two or more models, and "
+            "that p after Benjamini and Hochberg's control of the false discovery rate over all "
+            "groups.",
+        ),
     )

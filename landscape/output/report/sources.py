@@ -2,86 +2,108 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landscape.output.report.cells import Cell, Head, Row, Section, Table, count_cell, number_cell
-from landscape.output.report.words import DASH, equals
+from landscape.core.wording import DASH, equals
+from landscape.output.report.registry import Body, Source, Term, section
+from landscape.output.report.tables import Cell, count_cell, make_table, number_cell
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from landscape.analysis import sources
     from landscape.analysis.analysis import Analysis
-    from landscape.analysis.details import Details
-    from landscape.analysis.sources import Source
+    from landscape.analysis.diagnostics import Diagnostics
 
-_PARTITIONS = ("adjusted_rand", "variation_of_information", "p_value")
-_MATRICES = ("spearman", "p_value")
-
-
-def sources_section(analysis: Analysis, details: Details) -> list[Section]:
-    """Every source, its basins, and how alike these are to the analysis' own; none without two."""
-    if len(details.sources) < 2:
-        return []
-    own = own_source(analysis, details)
-    rows = []
-    for source in details.sources:
-        basins = row_of(details.partitions, own.name, source.name)
-        matrices = row_of(details.matrices, own.name, source.name)
-        index, variation, p_basins = (np.nan if basins is None else basins[c] for c in _PARTITIONS)
-        rho, p_matrices = (np.nan if matrices is None else matrices[c] for c in _MATRICES)
-        cells = (
-            Cell(source.name),
-            _basins(source),
-            number_cell(index, 2, note=_p(p_basins)),
-            number_cell(variation, 2),
-            number_cell(rho, 2, note=_p(p_matrices)),
-            Cell(source.note),
-        )
-        rows.append(Row(cells, strong=source is own))
-    table = Table(
-        "What else tells models apart, the basins that it gives by itself, how alike these are to "
-        f"those of the {own.name}, and how alike the distances are over pairs of models. "
-        "Variation in nats; p by permuting models (Mantel's for distances), not adjusted for the "
-        "number of rows.",
-        (
-            Head("source"),
-            Head("basins (models)", True),
-            Head("adjusted Rand index", True),
-            Head("variation of information", True),
-            Head("Spearman \u03c1 of distances", True),
-            Head("note"),
-        ),
-        tuple(rows),
-    )
-    return [Section("sources", "What else could define basins", (table,), (details.agreement,))]
+_TERMS = (
+    Term(
+        "adjusted Rand index",
+        "The share of pairs of models that two partitions both join or both part, scaled so that "
+        "chance gives 0 and equal partitions 1.",
+        (Source("Hubert and Arabie 1985"),),
+    ),
+    Term(
+        "variation of information",
+        "What each of two partitions leaves unknown of the other, in nats: 0 where they are equal.",
+        (Source("Meil\u0103 2007"),),
+    ),
+    Term(
+        "Mantel's p",
+        "Of the correlation between two matrices of distances, by permuting the models of one of "
+        "them.",
+        (Source("Mantel 1967"),),
+    ),
+)
 
 
-def own_source(analysis: Analysis, details: Details) -> Source:
-    """The analysis' own gaps, or the first source where its rule is not among them."""
-    wanted = (analysis.rule, analysis.dataset)
-    return next((s for s in details.sources if (s.kind, s.dataset) == wanted), details.sources[0])
-
-
-def row_of(table: pd.DataFrame, first: str, second: str) -> pd.Series | None:
-    """The row that compares two sources, in whichever order."""
-    found = table[
-        ((table["first"] == first) & (table["second"] == second))
-        | ((table["first"] == second) & (table["second"] == first))
+@section(
+    "sources",
+    title="What else could define basins",
+    needs=lambda analysis, diagnostics: len(diagnostics.sources) > 1,
+    place=30,
+)
+def other_sources(analysis: Analysis, diagnostics: Diagnostics) -> Body:
+    """Every source, its basins, and how alike these are to those of the analysis."""
+    # its own gaps, or the first source where its rule is not among them
+    places = [
+        place
+        for place, source in enumerate(diagnostics.sources)
+        if (source.kind, source.dataset) == (analysis.rule, analysis.dataset)
     ]
-    return found.iloc[0] if len(found) else None
+    base = places[0] if places else 0
+    name = diagnostics.sources[base].name
+    rows: list[dict[str, Cell | str]] = []
+    for source in diagnostics.sources:
+        basins = _compared(diagnostics.partitions, name, source.name)
+        matrices = _compared(diagnostics.matrices, name, source.name)
+        rows.append(
+            {
+                "source": source.name,
+                "basins (models)": _basins(source),
+                "adjusted Rand index": number_cell(
+                    basins.get("adjusted_rand", np.nan), 2, note=_p(basins)
+                ),
+                "variation of information": number_cell(
+                    basins.get("variation_of_information", np.nan), 2
+                ),
+                "Spearman \u03c1 of distances": number_cell(
+                    matrices.get("spearman", np.nan), 2, note=_p(matrices)
+                ),
+                "note": source.note,
+            }
+        )
+    caption = (
+        "What else tells models apart, the basins that it gives by itself, how alike these are to "
+        f"those of the {name}, and how alike the distances are over pairs of models. "
+        "Variation in nats; p by permuting models (Mantel's for distances), not adjusted for the "
+        "number of rows."
+    )
+    return Body(
+        paragraphs=(diagnostics.agreement,),
+        tables=(make_table(caption, rows, strong=(base,)),),
+        terms=_TERMS,
+    )
 
 
-def _basins(source: Source) -> Cell:
+def _compared(table: pd.DataFrame, first: str, second: str) -> dict[str, float]:
+    """The row that compares two sources, in whichever order; empty where there is none."""
+    for row in table.to_dict("records"):
+        if {row["first"], row["second"]} == {first, second}:
+            return {str(name): value for name, value in row.items()}
+    return {}
+
+
+def _basins(source: sources.Source) -> Cell:
     """Their number and sizes; a dash where a missing pair leaves none."""
     if not source.n_basins:
         return Cell(DASH, number=True, key="")
     sizes = np.bincount(source.labels, minlength=source.n_basins).tolist()
-    return replace(count_cell(source.n_basins), note=f"({', '.join(map(str, sizes))})")
+    return count_cell(source.n_basins, note=f"({', '.join(map(str, sizes))})")
 
 
-def _p(value: float) -> str:
-    return f"p {equals(value)}" if isfinite(value) else ""
+def _p(row: dict[str, float]) -> str:
+    p = row.get("p_value", np.nan)
+    return f"p {equals(p)}" if isfinite(p) else ""

@@ -8,48 +8,49 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from landscape.analysis.basins.structure import structure_sentence
-from landscape.output.plots.captions import count
-from landscape.output.report.cells import (
-    Cell,
-    Head,
-    Row,
-    Section,
-    Table,
-    interval_note,
-    number_cell,
-)
-from landscape.output.report.words import number
+from landscape.core.wording import count, number, verb
+from landscape.output.report.registry import Body, Source, Term, section
+from landscape.output.report.tables import Cell, Table, interval_note, make_table, number_cell
+from landscape.output.words import pair_path
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
-    from landscape.analysis.basins.structure import Climbs, Triangles
-    from landscape.analysis.details import Details
+    from landscape.analysis.diagnostics import Diagnostics
 
 _ONE_WAY_SHOWN = 12
 
 
-def structure_section(analysis: Analysis, details: Details) -> list[Section]:
-    """Triples, clustering and one-way pairs; no section without three models."""
-    if not details.triangles.n_triples:
-        return []
-    tables = [_coefficients(details)]
-    if details.triangles.worst:
-        tables.append(_intransitive(analysis, details.triangles))
-    if len(details.climbs.one_way):
-        tables.append(_one_way(analysis, details.climbs))
-    return [
-        Section(
-            "structure",
-            "Structure beyond basins",
-            tuple(tables),
-            (structure_sentence(details.triangles, analysis.models),),
-            tuple(_facts(details)),
+@section(
+    "structure",
+    title="Structure beyond basins",
+    needs=lambda analysis, diagnostics: diagnostics.triangles.n_triples,
+    place=20,
+)
+def structure(analysis: Analysis, diagnostics: Diagnostics) -> Body:
+    """Triples, clustering and one-way pairs."""
+    triangles, warnings = diagnostics.triangles, []
+    if n := triangles.n_certain:
+        noise = " beyond noise" if triangles.with_intervals else ""
+        warnings.append(
+            f"{n:,} of {count(triangles.n_triples, 'triple')} of models {verb(n, 'is', 'are')} "
+            f"intransitive{noise}: no partition into basins describes who joins whom."
         )
-    ]
+    tables = [_coefficients(diagnostics)]
+    if triangles.worst:
+        tables.append(_intransitive(analysis, diagnostics))
+    if len(diagnostics.climbs.one_way):
+        tables.append(_one_way(analysis, diagnostics))
+    return Body(
+        paragraphs=(structure_sentence(triangles, analysis.models),),
+        facts=_facts(diagnostics),
+        tables=tuple(tables),
+        terms=_terms(analysis),
+        warnings=tuple(warnings),
+    )
 
 
-def _facts(details: Details) -> list[tuple[str, str]]:
-    triangles, climbs = details.triangles, details.climbs
+def _facts(diagnostics: Diagnostics) -> tuple[tuple[str, str], ...]:
+    triangles, climbs = diagnostics.triangles, diagnostics.climbs
     limit = f"{triangles.tolerance:g} nats"
     open_triples = f"{triangles.n_intransitive:,}"
     if triangles.with_intervals:
@@ -60,105 +61,121 @@ def _facts(details: Details) -> list[tuple[str, str]]:
             f", by {number(triangles.mean_violation, 3)} nats on average and "
             f"{number(triangles.largest_violation, 3)} at most"
         )
-    n_one_way = len(climbs.one_way)
-    ways = (
-        f"{count(climbs.n_links, 'way')} from one model to another without a climb above {limit}, "
-        f"{n_one_way:,} of them one-way"
+    links = (
+        f"{count(climbs.n_links, 'link')} from one model to another without a climb above {limit}, "
+        f"{len(climbs.one_way):,} of them one-way"
     )
     if isfinite(climbs.reciprocity):
-        ways += f" (reciprocity {number(climbs.reciprocity, 2)})"
-    return [
+        links += f" (reciprocity {number(climbs.reciprocity, 2)})"
+    return (
         ("triples of models", f"{triangles.n_triples:,}"),
         ("intransitive", open_triples),
         ("closed", f"{triangles.n_closed:,}, all three within {limit}"),
         ("break the triangle inequality", broken),
-        *([("directed", ways)] if np.isfinite(climbs.climbs).sum() > len(climbs.climbs) else []),
-    ]
-
-
-def _coefficients(details: Details) -> Table:
-    found = details.clustering
-    rows = tuple(
-        Row(
-            (
-                Cell(name),
-                number_cell(value, 3),
-                number_cell(null[0], 3, note=interval_note(null[1], null[2], 3)),
-            )
-        )
-        for name, value, null in (
-            ("transitivity", found.transitivity, found.transitivity_null),
-            ("clustering coefficient (Onnela)", found.onnela_mean, found.onnela_null),
-            (
-                "clustering coefficient (Zhang and Horvath)",
-                found.zhang_horvath_mean,
-                found.zhang_horvath_null,
-            ),
-        )
+        *([("directed", links)] if np.isfinite(climbs.climbs).sum() > len(climbs.climbs) else []),
     )
-    return Table(
+
+
+def _coefficients(diagnostics: Diagnostics) -> Table:
+    clustering = diagnostics.clustering
+    values = {
+        "transitivity": (clustering.transitivity, clustering.transitivity_null),
+        "clustering coefficient (Onnela)": (clustering.onnela_mean, clustering.onnela_null),
+        "clustering coefficient (Zhang and Horvath)": (
+            clustering.zhang_horvath_mean,
+            clustering.zhang_horvath_null,
+        ),
+    }
+    rows: list[dict[str, Cell | str]] = [
+        {
+            "over all models": name,
+            "found": number_cell(value, 3),
+            "permuted": number_cell(mean, 3, note=interval_note(low, high, 3)),
+        }
+        for name, (value, (mean, low, high)) in values.items()
+    ]
+    return make_table(
         "Do gaps hang together more than when they stand at permuted pairs? Means of "
-        f"{count(found.n_draws, 'permutation')}, 95% of them in brackets.",
-        (Head("over all models"), Head("found", True), Head("permuted", True)),
+        f"{count(clustering.n_draws, 'permutation')}, 95% of them in brackets.",
         rows,
         sortable=False,
     )
 
 
-def _intransitive(analysis: Analysis, triangles: Triangles) -> Table:
-    rows = []
+def _intransitive(analysis: Analysis, diagnostics: Diagnostics) -> Table:
+    triangles = diagnostics.triangles
+    beyond = "beyond noise" if triangles.with_intervals else "for certain"
+    rows: list[dict[str, Cell | str]] = []
     for triple in triangles.worst:
         first, middle, last = (analysis.models[model] for model in triple.models)
-        cells = (
-            Cell(first),
-            Cell(middle),
-            Cell(last),
-            number_cell(triple.near[0], 3),
-            number_cell(triple.near[1], 3),
-            number_cell(triple.far, 3),
-            Cell("yes" if triple.certain else "no"),
+        rows.append(
+            {
+                "first": first,
+                "second": middle,
+                "third": last,
+                "first to second (nats)": number_cell(triple.near[0], 3),
+                "second to third (nats)": number_cell(triple.near[1], 3),
+                "first to third (nats)": number_cell(triple.far, 3),
+                beyond: "yes" if triple.certain else "no",
+            }
         )
-        rows.append(Row(cells))
-    beyond = "beyond noise" if triangles.with_intervals else "for certain"
-    return Table(
+    return make_table(
         "The intransitive triples with the highest barriers: the first and the second model join, "
         "so do the second and the third, the first and the third do not.",
-        (
-            Head("first"),
-            Head("second"),
-            Head("third"),
-            Head("first to second (nats)", True),
-            Head("second to third (nats)", True),
-            Head("first to third (nats)", True),
-            Head(beyond),
-        ),
-        tuple(rows),
+        rows,
         folded=f"{count(len(rows), 'intransitive triple')}",
     )
 
 
-def _one_way(analysis: Analysis, climbs: Climbs) -> Table:
-    rows = []
-    for i, j in climbs.one_way[:_ONE_WAY_SHOWN].tolist():
-        cells = (
-            Cell(analysis.models[i], basin=int(analysis.basins.labels[i])),
-            Cell(analysis.models[j], basin=int(analysis.basins.labels[j])),
-            number_cell(climbs.climbs[i, j], 3),
-            number_cell(climbs.climbs[j, i], 3),
-        )
-        rows.append(Row(cells))
+def _one_way(analysis: Analysis, diagnostics: Diagnostics) -> Table:
+    climbs = diagnostics.climbs
+    rows: list[dict[str, Cell | str]] = [
+        {
+            "from": Cell(analysis.models[i], basin=int(analysis.basins.labels[i])),
+            "to": Cell(analysis.models[j], basin=int(analysis.basins.labels[j])),
+            "climb there (nats)": number_cell(climbs.climbs[i, j], 3),
+            "climb back (nats)": number_cell(climbs.climbs[j, i], 3),
+        }
+        for i, j in climbs.one_way[:_ONE_WAY_SHOWN].tolist()
+    ]
     n = len(climbs.one_way)
-    which = f"The {len(rows)} of {n} with the longest way back" if len(rows) < n else "All"
-    return Table(
-        "One-way pairs: on the line from the first model to the second the loss does not rise "
-        f"above the first's by more than {climbs.tolerance:g} nats, on the way back it does. "
-        f"{which}.",
-        (
-            Head("from"),
-            Head("to"),
-            Head("climb there (nats)", True),
-            Head("climb back (nats)", True),
-        ),
-        tuple(rows),
+    which = f"The {len(rows)} of {n} with the largest climb back" if len(rows) < n else "All"
+    return make_table(
+        f"One-way pairs: on the {pair_path(analysis)} from the first model to the second the loss "
+        f"does not rise above the first's by more than {climbs.tolerance:g} nats, on the way back "
+        f"it does. {which}.",
+        rows,
         folded=f"{count(n, 'one-way pair')}",
+    )
+
+
+def _terms(analysis: Analysis) -> tuple[Term, ...]:
+    return (
+        Term(
+            "intransitive triple",
+            "Three models of which two pairs have no barrier and the third has one, which no "
+            "partition can describe; transitivity is the share of two joined pairs that are closed "
+            "by a third.",
+            (
+                Source("Newman 2003", "cond-mat/0303516"),
+                Source("Juneja et al. 2023", "2205.12411"),
+            ),
+        ),
+        Term(
+            "clustering coefficient",
+            "How strongly the neighbours of a model are tied to each other, weighted by affinity: "
+            "the mean over its triangles of the geometric mean of their affinities (Onnela), or of "
+            "the affinity across, weighted by the two others (Zhang and Horvath).",
+            (
+                Source("Onnela et al. 2005", "cond-mat/0408629"),
+                Source("Zhang and Horvath 2005"),
+            ),
+        ),
+        Term(
+            "climb, one-way pair",
+            f"The climb is the highest loss on the {pair_path(analysis)} less the loss of the "
+            "model where it starts; a pair is one-way where that is within the tolerance from one "
+            "end only, and reciprocity is the share of such links that go both ways.",
+            (Source("Garlaschelli and Loffredo 2004", "cond-mat/0404521"),),
+        ),
     )

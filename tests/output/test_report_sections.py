@@ -9,14 +9,13 @@ import pytest
 
 from landscape.analysis.analysis import Analysis
 from landscape.analysis.basins.structure import structure_sentence
-from landscape.analysis.details import Details
+from landscape.analysis.diagnostics import Diagnostics
 from landscape.analysis.statistics import explanation_sentence
+from landscape.core.wording import number, p_value
 from landscape.output.report import render_report
 from landscape.output.report.examples import EXAMPLES_SHOWN
-from landscape.output.report.warnings import warnings
-from landscape.output.report.words import number, p_value
 from tests.analyses import FOCUS, ONE, THREE, TWO, make_analysis
-from tests.pages import Page, make_details, page_of
+from tests.pages import Page, make_diagnostics, page_of
 
 SECTIONS = ("basins", "structure", "sources", "explanation", "examples", "relation")
 # model 4 stands half way between two groups, and joins both
@@ -29,13 +28,13 @@ def two() -> Analysis:
 
 
 @pytest.fixture(scope="module")
-def details(two: Analysis) -> Details:
-    return make_details(two)
+def diagnostics(two: Analysis) -> Diagnostics:
+    return make_diagnostics(two)
 
 
 @pytest.fixture(scope="module")
-def page(two: Analysis, details: Details) -> Page:
-    return page_of(two, details)
+def page(two: Analysis, diagnostics: Diagnostics) -> Page:
+    return page_of(two, diagnostics)
 
 
 @pytest.fixture(scope="module")
@@ -149,10 +148,10 @@ def test_models_between_two_basins_are_named(bridge: Analysis) -> None:
 
 
 def test_structure_is_that_of_the_triples(bridge: Analysis) -> None:
-    details = make_details(bridge)
-    triangles, found, climbs = details.triangles, details.clustering, details.climbs
+    diagnostics = make_diagnostics(bridge)
+    triangles, found, climbs = diagnostics.triangles, diagnostics.clustering, diagnostics.climbs
     assert triangles.n_intransitive > 0
-    page = page_of(bridge, details)
+    page = page_of(bridge, diagnostics)
     assert structure_sentence(triangles, bridge.models) in page.said["structure"]
     facts = page.facts["structure"]
     assert facts["triples of models"] == "84"
@@ -162,8 +161,8 @@ def test_structure_is_that_of_the_triples(bridge: Analysis) -> None:
     broken = facts["break the triangle inequality"]
     assert broken.split(",")[0] == str(triangles.n_violations)
     assert broken.endswith(f"{triangles.largest_violation:.3f} at most")
-    ways = f"{climbs.n_links} ways from one model to another"
-    assert facts["directed"].startswith(ways)
+    links = f"{climbs.n_links} links from one model to another"
+    assert facts["directed"].startswith(links)
     assert f"{len(climbs.one_way)} of them one-way" in facts["directed"]
     row = page.row("structure", "clustering coefficient (Onnela)")
     mean, low, high = found.onnela_null
@@ -180,17 +179,21 @@ def test_structure_is_that_of_the_triples(bridge: Analysis) -> None:
         there, back = climbs.climbs[i, j], climbs.climbs[j, i]
         assert pairs[0] == [bridge.models[i], bridge.models[j], f"{there:.3f}", f"{back:.3f}"]
     certain = replace(triangles, n_certain=3)
-    (warning,) = [w for w in warnings(bridge, replace(details, triangles=certain)) if "tripl" in w]
+    (warning,) = [
+        w for w in page_of(bridge, replace(diagnostics, triangles=certain)).warnings if "tripl" in w
+    ]
     assert warning.startswith("3 of 84 triples of models are intransitive beyond noise: no part")
-    none = warnings(bridge, replace(details, triangles=replace(triangles, n_certain=0)))
+    none = page_of(bridge, replace(diagnostics, triangles=replace(triangles, n_certain=0))).warnings
     assert not any("triple" in text for text in none)
 
 
-def test_sources_are_held_against_the_own_gaps(two: Analysis, details: Details, page: Page) -> None:
-    assert details.agreement in page.said["sources"]
-    own, other = details.sources
-    (partition,) = details.partitions.to_dict("records")
-    (matrix,) = details.matrices.to_dict("records")
+def test_sources_are_held_against_the_own_gaps(
+    two: Analysis, diagnostics: Diagnostics, page: Page
+) -> None:
+    assert diagnostics.agreement in page.said["sources"]
+    own, other = diagnostics.sources
+    (partition,) = diagnostics.partitions.to_dict("records")
+    (matrix,) = diagnostics.matrices.to_dict("records")
     _, *rows = page.table("sources", "source")
     assert rows[0][:2] == ["convexity gap on mnli_dev", "2 (6, 4)"]
     assert rows[0][2:5] == ["\N{EN DASH}"] * 3
@@ -203,18 +206,20 @@ def test_sources_are_held_against_the_own_gaps(two: Analysis, details: Details, 
     assert rows[1][3] == f"{partition['variation_of_information']:.2f}"
     assert rows[1][4].startswith(f"{number(matrix['spearman'], 2)} p ")
     assert rows[1][5] == "not in nats"
-    alone = page_of(two, replace(details, sources=(own,)))
+    alone = page_of(two, replace(diagnostics, sources=(own,)))
     assert "sources" not in alone.rows
     nowhere = replace(other, n_basins=0, labels=np.empty(0, dtype=np.intp))
-    changed = replace(details, sources=(own, nowhere), partitions=details.partitions.iloc[:0])
+    changed = replace(
+        diagnostics, sources=(own, nowhere), partitions=diagnostics.partitions.iloc[:0]
+    )
     row = page_of(two, changed).row("sources", "score")
     assert row[1:4] == ["\N{EN DASH}"] * 3
 
 
 def test_explanations_are_those_of_the_regressions(
-    two: Analysis, details: Details, page: Page
+    two: Analysis, diagnostics: Diagnostics, page: Page
 ) -> None:
-    explanation, pairs = details.explanation, details.pair_explanation
+    explanation, pairs = diagnostics.explanation, diagnostics.pair_explanation
     assert explanation is not None
     assert pairs is not None
     assert explanation_sentence(explanation, FOCUS) in page.said["explanation"]
@@ -235,21 +240,23 @@ def test_explanations_are_those_of_the_regressions(
     assert f"R\u00b2 = {numbers['r2']:.2f}" in page.text
 
 
-def test_notes_of_explanations_stand_where_they_differ(two: Analysis, details: Details) -> None:
-    explanation = details.explanation
+def test_notes_of_explanations_stand_where_they_differ(
+    two: Analysis, diagnostics: Diagnostics
+) -> None:
+    explanation = diagnostics.explanation
     assert explanation is not None
     table = explanation.table
     same = replace(explanation, table=table.assign(note="one <note>"))
-    page = page_of(two, replace(details, explanation=same))
+    page = page_of(two, replace(diagnostics, explanation=same))
     assert "In every row: one <note>." in page.text
     assert len(page.table("explanation", "group")[0]) == 10
     notes = [f"note {k}" for k in range(len(table))]
     other = replace(explanation, table=table.assign(note=notes))
-    page = page_of(two, replace(details, explanation=other))
+    page = page_of(two, replace(diagnostics, explanation=other))
     assert [row[10] for row in page.table("explanation", "group")[1:]] == notes
 
 
-def test_examples_are_those_that_contribute_most(two: Analysis, details: Details) -> None:
+def test_examples_are_those_that_contribute_most(two: Analysis, diagnostics: Diagnostics) -> None:
     n = len(two.contents.datasets[two.dataset].labels)
     long = "word " * 100
     texts = {
@@ -257,9 +264,8 @@ def test_examples_are_those_that_contribute_most(two: Analysis, details: Details
         "hypothesis": np.array([f"<script>alert({k})</script> {long}" for k in range(n)], object),
     }
     given = _with_texts(two, texts)
-    known = make_details(given)
-    page = page_of(given, known)
-    found = known.contributions
+    page = page_of(given, diagnostics)
+    found = given.contributions
     assert found is not None
     assert found.sentence in page.said["examples"]
     assert [tag for tag, _ in page.tags].count("script") == 1
@@ -307,14 +313,14 @@ def test_examples_are_those_that_contribute_most(two: Analysis, details: Details
         assert row[2:] == [number(numbers["contribution"], 4), f"{100 * numbers['share']:.1f}%"]
 
 
-def test_without_texts_examples_are_rows(details: Details, page: Page) -> None:
+def test_without_texts_examples_are_rows(diagnostics: Diagnostics, page: Page) -> None:
     assert "The store holds no texts of the examples" in page.said["examples"]
     assert page.table("examples", "row")[0][:2] == ["row", "label"]
 
 
-def test_sections_without_content_are_absent(two: Analysis, details: Details) -> None:
-    bare = replace(details, contributions=None, explanation=None, pair_explanation=None)
-    page = page_of(two, bare)
+def test_sections_without_content_are_absent(two: Analysis, diagnostics: Diagnostics) -> None:
+    bare = replace(diagnostics, explanation=None, pair_explanation=None)
+    page = page_of(replace(two, rule="saddle"), bare)
     assert not {"examples", "explanation"} & set(page.rows)
     assert "effective number" not in page.said["definitions"]
     assert "partial correlation" not in page.said["definitions"]
@@ -322,22 +328,16 @@ def test_sections_without_content_are_absent(two: Analysis, details: Details) ->
     page = page_of(pair)
     assert "structure" not in page.rows
     assert "intransitive triple" not in page.said["definitions"]
-    flat = make_analysis(TWO, hump=0.0)
-    spread = make_details(flat).contributions
-    assert spread is not None
-    none = replace(spread, concentration=replace(spread.concentration, n_half=0))
-    page = page_of(flat, replace(make_details(flat), contributions=none))
-    assert "examples" not in page.rows
 
 
 def test_gaps_without_groups_are_no_single_valley() -> None:
     analysis = make_analysis(THREE, n_basins=1)
     evidence = replace(analysis.basins.evidence, verdict="no groups", n_barriers=33)
     analysis = replace(analysis, basins=replace(analysis.basins, evidence=evidence))
-    (warning,) = [w for w in warnings(analysis, make_details(analysis)) if "valley" in w]
+    (warning,) = [w for w in page_of(analysis).warnings if "valley" in w]
     assert "33 gaps exceed 0.02 nats beyond noise." in warning
     valley = make_analysis(ONE)
-    assert not any("valley" in text for text in warnings(valley, make_details(valley)))
+    assert not any("valley" in text for text in page_of(valley).warnings)
 
 
 def test_a_basin_of_one_model_is_named_where_it_is_not_tested() -> None:
@@ -370,5 +370,5 @@ def test_new_words_are_defined(page: Page) -> None:
     assert "https://arxiv.org/abs/cond-mat/0408629" in {a.get("href") for _, a in page.tags}
 
 
-def test_page_of_ten_models_stays_small(two: Analysis, details: Details) -> None:
-    assert len(render_report(two, details).encode()) < 2_000_000
+def test_page_of_ten_models_stays_small(two: Analysis, diagnostics: Diagnostics) -> None:
+    assert len(render_report(two, diagnostics).encode()) < 2_000_000

@@ -1,4 +1,4 @@
-"""What lies behind an analysis: structure, other partitions, other explanations, examples."""
+"""What lies behind an analysis: structure, other partitions, other explanations."""
 
 from __future__ import annotations
 
@@ -9,11 +9,6 @@ import numpy as np
 import pandas as pd
 
 from landscape.analysis.analysis import Analysis
-from landscape.analysis.barriers import RULES
-from landscape.analysis.barriers.contributions import (
-    PopulationContributions,
-    population_contributions,
-)
 from landscape.analysis.basins.partitions import (
     compare_partitions,
     disagreement,
@@ -40,7 +35,7 @@ _COMPONENTS = 2  # of distances between models, as predictors of their scores
 
 
 @dataclass(frozen=True)
-class Details:
+class Diagnostics:
     """What a reviewer asks next.
 
     Attributes:
@@ -54,8 +49,6 @@ class Details:
         explanation: Whether the basin says more about each score than other predictors; None
             where there are no scores to explain or no predictors that vary.
         pair_explanation: Do gaps explain how differently two models score? None without a focus.
-        contributions: Which examples make the gaps; None where losses of examples are not known or
-            the rule is no sum over examples.
     """
 
     triangles: Triangles
@@ -67,11 +60,10 @@ class Details:
     agreement: str
     explanation: Explanation | None
     pair_explanation: pd.DataFrame | None
-    contributions: PopulationContributions | None
 
 
-def examine(analysis: Analysis, *, seed: int = 0) -> Details:
-    """Compute the details of an analysis: seconds for ten models, a minute for a hundred.
+def diagnose(analysis: Analysis, *, seed: int = 0) -> Diagnostics:
+    """Compute the diagnostics of an analysis: seconds for ten models, a minute for a hundred.
 
     Args:
         analysis: Of a store.
@@ -97,8 +89,7 @@ def examine(analysis: Analysis, *, seed: int = 0) -> Details:
     partitions = compare_partitions({source.name: source.labels for source in whole}, rng=rng)
     predictors = _predictors(analysis)
     challenge = analysis.scores[list(analysis.challenge_columns)]
-    summable = RULES[analysis.rule].linear and not contents.datasets[analysis.dataset].aggregated
-    return Details(
+    return Diagnostics(
         triangles=triangles,
         clustering=clustering(estimate, rng=rng),
         climbs=directed_links(directed, tolerance=analysis.basins.evidence.tolerance),
@@ -108,9 +99,6 @@ def examine(analysis: Analysis, *, seed: int = 0) -> Details:
         agreement=sources_sentence(analysis, sources, partitions),
         explanation=explain(challenge, predictors, rng=rng) if challenge.shape[1] else None,
         pair_explanation=_explain_pairs(analysis, rng),
-        contributions=population_contributions(contents, analysis.dataset, analysis.rule)
-        if summable
-        else None,
     )
 
 

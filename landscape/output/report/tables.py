@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
 import pandas as pd
 
-from landscape.output.report.words import DASH, number, p_value
+from landscape.core.wording import DASH, number, p_value, share
 
 SHORT = 60  # characters that need no second line
 FOLD_FROM = 13  # rows; a longer table starts folded where it is not what the section is about
@@ -40,41 +40,49 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row, its first cell the heading; ``strong`` is highlighted."""
-
-    cells: tuple[Cell, ...]
-    strong: bool = False
-
-
-@dataclass(frozen=True)
-class Head:
-    """A column's heading."""
-
-    text: str
-    number: bool = False
-
-
-@dataclass(frozen=True)
 class Table:
-    """A table; ``folded`` is the text to click on where it starts folded."""
+    """A table.
+
+    Attributes:
+        caption: Over it.
+        head: From each column's heading to whether its cells are numbers.
+        rows: Of cells, the first of each its heading.
+        strong: Numbers of the rows that are highlighted.
+        folded: The text to click on where it starts folded.
+        sortable: Whether a click on a heading sorts it.
+    """
 
     caption: str
-    head: tuple[Head, ...]
-    rows: tuple[Row, ...]
+    head: dict[str, bool]
+    rows: tuple[tuple[Cell, ...], ...]
+    strong: frozenset[int] = frozenset()
     folded: str = ""
     sortable: bool = True
 
 
-@dataclass(frozen=True)
-class Section:
-    """A part of the page: sentences, single numbers by name, tables."""
+def make_table(
+    caption: str,
+    rows: Sequence[Mapping[str, Cell | str]],
+    *,
+    strong: Iterable[int] = (),
+    folded: str = "",
+    sortable: bool = True,
+) -> Table:
+    """A table of rows that all have the same columns.
 
-    id: str
-    title: str
-    tables: tuple[Table, ...]
-    paragraphs: tuple[str, ...] = ()
-    facts: tuple[tuple[str, str], ...] = ()
+    Args:
+        caption: Over it.
+        rows: At least one, each from headings to cells or plain texts.
+        strong: Numbers of the rows that are highlighted.
+        folded: The text to click on where it starts folded.
+        sortable: Whether a click on a heading sorts it.
+    """
+    cells = tuple(
+        tuple(Cell(cell) if isinstance(cell, str) else cell for cell in row.values())
+        for row in rows
+    )
+    head = {name: cell.number for name, cell in zip(rows[0], cells[0], strict=True)}
+    return Table(caption, head, cells, frozenset(strong), folded, sortable)
 
 
 def number_cell(value: float, digits: int, note: str = "") -> Cell:
@@ -83,15 +91,11 @@ def number_cell(value: float, digits: int, note: str = "") -> Cell:
     return Cell(number(value, digits), number=True, key=_key(value), note=note)
 
 
-def count_cell(value: int) -> Cell:
-    """A whole number."""
-    return Cell(f"{value:,}", number=True, key=str(value))
-
-
-def integer_cell(row: pd.Series, column: str) -> Cell:
-    """A whole number of a table, if it has one."""
-    value = float(row.get(column, float("nan")))
-    return count_cell(int(value)) if isfinite(value) else Cell(DASH, number=True, key="")
+def count_cell(value: float, note: str = "") -> Cell:
+    """A whole number; a dash where there is none."""
+    if not isfinite(value):
+        return Cell(DASH, number=True, key="")
+    return Cell(f"{int(value):,}", number=True, key=str(int(value)), note=note)
 
 
 def p_cell(value: float, note: str = "") -> Cell:
@@ -104,11 +108,6 @@ def share_cell(value: float, digits: int = 1) -> Cell:
     """A share in percent."""
     value = float(value)
     return Cell(share(value, digits), number=True, key=_key(value))
-
-
-def share(value: float, digits: int = 1) -> str:
-    """``12.3%``."""
-    return f"{number(100 * value, digits)}%" if isfinite(value) else DASH
 
 
 def interval_note(low: float, high: float, digits: int) -> str:

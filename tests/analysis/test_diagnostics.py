@@ -9,52 +9,56 @@ import pytest
 
 from landscape.analysis.analysis import analyze
 from landscape.analysis.basins.structure import merge_heights
-from landscape.analysis.details import examine
+from landscape.analysis.diagnostics import diagnose
 from landscape.records import Published, read_store, write_published
 from tests.analyses import FOCUS, TWO, make_analysis, make_contents
 
 
-def test_details_are_of_this_analysis() -> None:
+def test_diagnostics_are_of_this_analysis() -> None:
     analysis = make_analysis(TWO)
-    details = examine(analysis)
+    diagnostics = diagnose(analysis)
     n = len(analysis.models)
-    assert details.triangles.n_triples == n * (n - 1) * (n - 2) // 6
-    assert details.sources[0].name == f"convexity gap on {analysis.dataset}"
-    np.testing.assert_array_equal(details.sources[0].labels, analysis.basins.labels)
+    assert diagnostics.triangles.n_triples == n * (n - 1) * (n - 2) // 6
+    assert diagnostics.sources[0].name == f"convexity gap on {analysis.dataset}"
+    np.testing.assert_array_equal(diagnostics.sources[0].labels, analysis.basins.labels)
     # losses rise out of each side of the hump that was put between the two places
     first, second = (np.flatnonzero(analysis.basins.labels == side)[0] for side in (0, 1))
-    assert details.climbs.climbs[first, second] > 0.02
-    assert details.explanation is not None
-    table = details.explanation.table.set_index("group")
+    assert diagnostics.climbs.climbs[first, second] > 0.02
+    assert diagnostics.explanation is not None
+    table = diagnostics.explanation.table.set_index("group")
     assert list(table.index) == list(analysis.challenge_columns)
-    assert details.explanation.target == "basin"
-    assert {"in-domain", "functional similarity", "basin"} <= set(details.explanation.sets)
+    assert diagnostics.explanation.target == "basin"
+    assert {"in-domain", "functional similarity", "basin"} <= set(diagnostics.explanation.sets)
     # the places make both the gaps and the score
     assert table.loc[FOCUS, "basin_cv_r2"] > 0.5
-    assert details.pair_explanation is not None
-    by = details.pair_explanation.set_index("predictor")
+    assert diagnostics.pair_explanation is not None
+    by = diagnostics.pair_explanation.set_index("predictor")
     assert by.loc["gap", "p_value"] < 0.05
-    assert details.contributions is not None
+    assert analysis.contributions is not None
     gaps = analysis.gaps.estimate[tuple(analysis.pairs.T)]
-    assert details.contributions.mean.mean() == pytest.approx(gaps.mean())
+    assert analysis.contributions.mean.mean() == pytest.approx(gaps.mean())
 
 
 def test_weight_distances_explain_too_where_they_are_known() -> None:
     contents = make_contents(TWO)
     places = np.array(TWO)
     known = replace(contents, distances=np.abs(places[:, None] - places))
-    details = examine(analyze(known))
-    assert details.explanation is not None
-    assert "weight distance" in details.explanation.sets
-    assert "weight distance" in [source.name for source in details.sources]
-    assert set(details.pair_explanation["predictor"]) == {"gap", "weight distance", "disagreement"}
+    diagnostics = diagnose(analyze(known))
+    assert diagnostics.explanation is not None
+    assert "weight distance" in diagnostics.explanation.sets
+    assert "weight distance" in [source.name for source in diagnostics.sources]
+    assert set(diagnostics.pair_explanation["predictor"]) == {
+        "gap",
+        "weight distance",
+        "disagreement",
+    }
 
 
 def test_without_challenge_sets_nothing_is_explained() -> None:
-    details = examine(analyze(make_contents(TWO, challenge=False)))
-    assert details.explanation is None
-    assert details.pair_explanation is None
-    assert details.agreement.startswith("No challenge set")
+    diagnostics = diagnose(analyze(make_contents(TWO, challenge=False)))
+    assert diagnostics.explanation is None
+    assert diagnostics.pair_explanation is None
+    assert diagnostics.agreement.startswith("No challenge set")
 
 
 def published(path: Path, missing: bool = False) -> Path:
@@ -90,10 +94,10 @@ def test_means_are_analyzed_without_intervals(tmp_path: Path) -> None:
     assert np.isnan(analysis.gaps.low[0, 3])
     assert analysis.focus == "hard"
     assert analysis.challenge_columns == ("hard",)
-    details = examine(analysis)
-    assert details.contributions is None
-    assert details.explanation is not None
-    assert "covariates" in details.explanation.sets
+    diagnostics = diagnose(analysis)
+    assert analysis.contributions is None
+    assert diagnostics.explanation is not None
+    assert "covariates" in diagnostics.explanation.sets
 
 
 def test_a_pair_that_was_never_published_stands_at_its_merge_height(tmp_path: Path) -> None:
@@ -105,5 +109,5 @@ def test_a_pair_that_was_never_published_stands_at_its_merge_height(tmp_path: Pa
     assert analysis.basins.labels.tolist() == [0, 0, 0, 1, 1, 1]
     heights = merge_heights(analysis.gaps.estimate)
     assert heights[0, 1] == pytest.approx(0.001, rel=1e-3)  # by way of c
-    details = examine(analysis)
-    assert details.sources[0].n_basins == 2
+    diagnostics = diagnose(analysis)
+    assert diagnostics.sources[0].n_basins == 2

@@ -1,0 +1,95 @@
+"""Figures to files, whose names and bytes stay the same."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from landscape.core.errors import ConfigError
+from landscape.core.files import replacing
+from landscape.output.plots.common import styled
+from landscape.output.plots.registry import FIGURES, figures_of
+from landscape.output.plots.surfaces import surfaces_of
+from landscape.output.plots.vtp import write_vtp
+
+if TYPE_CHECKING:
+    from landscape.analysis.analysis import Analysis
+
+# time stamps would make every run's files differ
+_METADATA: dict[str, dict[str, Any]] = {
+    "pdf": {"CreationDate": None},
+    "png": {},
+    "svg": {"Date": None},
+}
+
+
+@styled
+def render(analysis: Analysis, name: str, format: str) -> bytes:
+    """One figure as a file's content: the same analysis gives the same bytes."""
+    content = io.BytesIO()
+    metadata = {"Title": name, **_METADATA[format]}
+    FIGURES[name].draw(analysis).savefig(content, format=format, metadata=metadata)
+    return content.getvalue()
+
+
+def write_figures(
+    analysis: Analysis, out: Path, formats: Iterable[str] = ("pdf", "png")
+) -> list[Path]:
+    """Write every figure of ``FIGURES`` that can be drawn of the analysis, in every format.
+
+    Args:
+        analysis: The numbers.
+        out: The folder; made when absent. Files of the same name are replaced whole.
+        formats: Some of pdf, png (300 dpi) and svg.
+
+    Returns:
+        The files.
+
+    Raises:
+        ConfigError: A format that is not known, or ``out`` is a file.
+    """
+    formats = [formats] if isinstance(formats, str) else list(formats)
+    for format in formats:
+        if format not in _METADATA:
+            raise ConfigError(
+                f"Figures cannot be written as '{format}'.",
+                where="formats",
+                expected=f"some of {', '.join(_METADATA)}",
+                found=format,
+            )
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise ConfigError("The folder for the figures is a file.", where=out, fix="choose another")
+    out.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for kind in figures_of(analysis):
+        for format in formats:
+            content = render(analysis, kind.name, format)
+            paths.append(out / f"{kind.name}.{format}")
+            with replacing(paths[-1]) as file:
+                file.write(content)
+    return paths
+
+
+def write_surfaces(analysis: Analysis, out: Path) -> list[Path]:
+    """Write every surface as NAME.vtp, for ParaView.
+
+    Args:
+        analysis: Of a store that holds surfaces.
+        out: The folder; made when absent.
+
+    Raises:
+        ConfigError: The store holds none.
+    """
+    surfaces = surfaces_of(analysis)
+    if not surfaces:
+        raise ConfigError(
+            "The store holds no surfaces.",
+            where=analysis.contents.path,
+            fix="add 'surface' to the experiment, and run it again",
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    labels = {name: data.labels for name, data in analysis.contents.datasets.items()}
+    return [write_vtp(path, out / f"{path.name}.vtp", labels=labels) for path in surfaces]

@@ -1,0 +1,165 @@
+"""What figures and report say of an analysis alike: names, sizes, and which points it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from landscape.core.wording import count, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from landscape.analysis.analysis import Analysis
+    from landscape.records import StoredPath
+
+# in the store's own words only where the path was measured beside those of the pairs
+_PAIR_PATHS = {
+    "bezier": "Bezier curve",
+    "chain": "polygonal chain",
+    "autoneb": "AutoNEB path",
+}
+
+
+def dataset_of(analysis: Analysis, column: str) -> str:
+    """The data set that a column of scores was computed on."""
+    names = [
+        name
+        for name in analysis.contents.datasets
+        if column == name or column.startswith(f"{name}: ")
+    ]
+    return max(names, key=len, default=column)
+
+
+def metric_name(metric: str) -> str:
+    """A metric in words."""
+    return {"matthews": "Matthews correlation"}.get(metric, metric)
+
+
+def metric_of(analysis: Analysis, column: str) -> str:
+    """The metric of a column of scores, in words."""
+    dataset = analysis.contents.datasets.get(dataset_of(analysis, column))
+    return "score" if dataset is None else metric_name(dataset.metric)
+
+
+def role_of(analysis: Analysis, column: str) -> str:
+    """``in-domain`` or ``challenge``."""
+    if column in analysis.challenge_columns:
+        return "challenge"
+    dataset = analysis.contents.datasets.get(dataset_of(analysis, column))
+    return "challenge" if dataset is not None and dataset.role == "challenge" else "in-domain"
+
+
+def rule_name(analysis: Analysis) -> str:
+    """The rule's name in words."""
+    return analysis.rule.replace("_", " ")
+
+
+def pair_path(analysis: Analysis) -> str:
+    """What joins the two models of a pair, in words: ``line``, ``Bezier curve``."""
+    kind = str(_pair_config(analysis).get("kind", "line"))
+    return _PAIR_PATHS.get(kind, kind)
+
+
+def pair_path_is_trained(analysis: Analysis) -> bool:
+    """Whether it has control points that were trained."""
+    return "fit" in _pair_config(analysis)
+
+
+def _pair_config(analysis: Analysis) -> dict[str, Any]:
+    entries = analysis.contents.config.get("paths") or [{}]
+    return dict(entries[0])
+
+
+def path_text(path: StoredPath) -> str:
+    """A path's kind in words."""
+    return str(path.notes.get("text", path.kind))
+
+
+def trained_points(texts: Iterable[str]) -> list[str]:
+    """A sentence on these paths' control points, which were trained; none without a path."""
+    names = [f"the {text}" for text in dict.fromkeys(texts)]
+    points = f"The control points of {listed(names)}" if names else ""
+    return [f"{points} were trained on the task's training data."] if names else []
+
+
+def examples_of(analysis: Analysis, column: str) -> str:
+    """How many examples a data set has."""
+    dataset = analysis.contents.datasets.get(dataset_of(analysis, column))
+    if dataset is None:
+        return ""
+    return "means only" if dataset.aggregated else count(len(dataset.labels), "example")
+
+
+def points_on_a_path(analysis: Analysis) -> str:
+    """``11 points``, or ``up to 11 points`` where some were not evaluated."""
+    if not analysis.contents.evaluated.any():
+        return "no points"
+    some = "" if analysis.contents.evaluated.all() else "up to "
+    return some + count(len(analysis.positions), "point")
+
+
+def pairs_measured(analysis: Analysis) -> str:
+    """``45 pairs``, or ``44 of 45 pairs`` where one was not measured."""
+    total = finite = len(analysis.pairs)
+    if analysis.contents.given_gaps is None:
+        finite = int(analysis.curves[analysis.dataset].measured.sum())
+    of = f" of {total:,}" if finite < total else ""
+    return f"{finite:,}{of} {'pair' if total == 1 else 'pairs'}"
+
+
+def ranked_pairs(analysis: Analysis) -> np.ndarray:
+    """Numbers of the measured pairs, the largest gap first."""
+    gaps = np.asarray(analysis.gaps.estimate)[tuple(np.asarray(analysis.pairs).T)]
+    measured = np.flatnonzero(np.isfinite(gaps))
+    return measured[np.argsort(-gaps[measured], kind="stable")]
+
+
+def relation_row(analysis: Analysis, column: str) -> pd.Series | None:
+    """The relation table's row of a group."""
+    table = analysis.relation.table
+    rows = table[table["group"] == column]
+    return rows.iloc[0] if len(rows) else None
+
+
+def delta_words(rule: str) -> str:
+    """Where the affinity's scale comes from."""
+    return {"median": "the median gap", "given": "as given"}.get(rule, rule)
+
+
+def coverage(analysis: Analysis) -> list[str]:
+    """Which points were evaluated and what that does to the gaps, in sentences.
+
+    None where every point was evaluated in one format, or no losses are known: there is nothing to
+    say.
+    """
+    results, formats = analysis.contents, analysis.contents.points_by_format
+    total, done, exact = results.formats.size, sum(formats.values()), int(results.exact.sum())
+    if not done or (done == total and len(formats) == 1):
+        return []
+    how = ", ".join(f"{n:,} in {name}" for name, n in formats.items())
+    part = f"{done:,} of " if done < total else "All "
+    where = f"points of the {pair_path(analysis)}s"
+    which = f", in {next(iter(formats))}" if len(formats) == 1 else f": {how}"
+    sentences = [f"{part}{total:,} {where} were evaluated{which}."]
+    if exact < total:
+        over = f"Gaps are those of the {exact:,} in full precision; on" if exact < done else "On"
+        more = (
+            f"no gap would be larger by more than {analysis.tolerance:.2g} nats"
+            if np.isfinite(analysis.tolerance)
+            else "gaps may be larger by an amount that is not known, for the points were chosen by "
+            "another rule or data set"
+        )
+        sentences.append(f"{over} the whole grid {more}.")
+        if np.isfinite(analysis.tolerance):
+            stay = "stay the same" if analysis.settled else "would differ"
+            sentences.append(f"The basins {stay} when every gap is as large as that allows.")
+    if np.isfinite(analysis.difference):
+        sentences.append(
+            "Between the formats, the loss of one example differs by at most "
+            f"{analysis.difference:.2g} nats, a mean loss by at most "
+            f"{analysis.mean_difference:.2g}."
+        )
+    return sentences

@@ -1,0 +1,45 @@
+"""Analyses that all tests of figures and of the report look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from landscape.analysis.analysis import Analysis, analysis_options, analyze
+from landscape.records import read_store
+from tests.analyses import ONE, THREE, TWO, make_analysis, many
+
+ROOT = Path(__file__).parents[2]
+
+
+@cache
+def analysis_of(case: str) -> Analysis:
+    """An analysis by its name, made where it is first needed."""
+    made: dict[str, Callable[[], Analysis]] = {
+        "two": lambda: make_analysis(TWO),
+        "one": lambda: make_analysis(ONE),
+        "three": lambda: make_analysis(THREE),
+        "pair": lambda: make_analysis((0.0, 1.0)),
+        "in-domain": lambda: make_analysis(TWO, challenge=False),
+        "many": lambda: make_analysis(many(40), n_examples=60),
+        "thin": lambda: make_analysis(TWO, thin=True),
+    }
+    if case in made:
+        return made[case]()
+    results = read_store(ROOT / "figures" / f"{case}.h5")
+    return analyze(results, **analysis_options(results))
+
+
+@pytest.fixture
+def two() -> Analysis:
+    return analysis_of("two")
+
+
+@pytest.fixture
+def ax() -> Axes:
+    return Figure(figsize=(4, 4), layout="constrained").subplots()
