@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 ATTRIBUTE = "content-sha256"
+_MOST_COMPRESSED = 2000  # times; zlib's limit is about 1030
 _REFERENCES = {"DIMENSION_LIST", "REFERENCE_LIST"}  # places in the file, not content
 
 
@@ -17,6 +18,21 @@ def content_sha256(file: h5py.File) -> str:
     digest = hashlib.sha256()
     _add(digest, file)
     return digest.hexdigest()
+
+
+def check_sizes(file: h5py.File) -> None:
+    """Refuse a file that says it holds more than can be compressed into it.
+
+    Raises:
+        ValueError: It does.
+    """
+    most = _MOST_COMPRESSED * file.id.get_filesize() + _MOST_COMPRESSED
+
+    def check(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.nbytes > most:
+            raise ValueError(f"{name} says that it has {item.nbytes} bytes")
+
+    file.visititems(check)
 
 
 def _add(digest: Any, item: h5py.Group | h5py.Dataset) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from landscape.core.errors import StoreError
 from landscape.records.results import Measured, Results, StoredPath
-from landscape.records.store.content_hash import ATTRIBUTE, content_sha256
+from landscape.records.store.content_hash import ATTRIBUTE, check_sizes, content_sha256
 from landscape.records.store.write import CHECKPOINT_NUMBERS, CHECKPOINT_TEXT, ENCODING_VERSION
 from landscape.records.table import LOSS, DatasetFrame, assemble
 
@@ -41,6 +41,7 @@ def read_store(path: str | Path, *, verify: bool = True) -> Results:
     try:
         with h5py.File(path, "r") as file:
             _check_encoding(file, path)
+            check_sizes(file)
             if verify and _text(file.attrs[ATTRIBUTE]) != content_sha256(file):
                 raise _damaged(path, "content that does not fit its SHA-256")
             return _read(file, path)
