@@ -20,8 +20,18 @@ from landscape.analysis.diagnostics import Diagnostics, diagnose
 from landscape.analysis.statistics import relate
 from landscape.core.errors import ConfigError
 from landscape.core.wording import listed, number, p_value
-from landscape.output.report import render_report, write_report
+from landscape.output.report import (
+    SECTIONS,
+    Body,
+    Source,
+    Term,
+    make_table,
+    render_report,
+    section,
+    write_report,
+)
 from landscape.output.report.answer import answer
+from landscape.output.report.tables import number_cell
 from tests.analyses import FOCUS, ONE, THREE, TWO, make_analysis
 from tests.pages import Page, make_diagnostics, page_of
 
@@ -262,6 +272,34 @@ def test_same_analysis_gives_same_bytes(two: Analysis, html: str, tmp_path: Path
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
     with pytest.raises(ConfigError, match="The report's path is a folder"):
         write_report(two, tmp_path)
+
+
+def test_a_section_of_ones_own_is_in_the_page(two: Analysis) -> None:
+    @section(
+        "toy",
+        title="A toy",
+        needs=lambda analysis, diagnostics: analysis.focus,
+        place=15,
+    )
+    def toy(analysis: Analysis, diagnostics: Diagnostics) -> Body:
+        rows = [{"model": name, "letters": number_cell(len(name), 0)} for name in analysis.models]
+        return Body(
+            paragraphs=(f"{diagnostics.triangles.n_triples} <triples>.",),
+            tables=(make_table("Every name.", rows),),
+            terms=(Term("letter", "What a name is made of.", (Source("Toy 2026"),)),),
+            warnings=("Toys are small.",),
+        )
+
+    try:
+        page = page_of(two)
+        assert list(page.rows)[2:5] == ["basins", "toy", "structure"]
+        assert "120 <triples>." in page.said["toy"]
+        assert page.row("toy", "seed-03") == ["seed-03", "7"]
+        assert "Toys are small." in page.warnings
+        assert "letter" in page.said["definitions"]
+        assert "toy" not in page_of(replace(two, focus="")).rows
+    finally:
+        del SECTIONS["toy"]
 
 
 def test_words() -> None:
