@@ -70,7 +70,7 @@ def field_of(
         NaN where evaluated and not a number; where nothing is evaluated nearby, the nearest.
 
     Raises:
-        ConfigError: A way instead of a surface, no such data set or quantity, no labels, or no
+        ConfigError: A curve instead of a surface, no such data set or quantity, no labels, or no
             point evaluated.
     """
     require_surface(points)
@@ -98,7 +98,7 @@ def field_of(
 
 
 def require_surface(points: StoredPath) -> None:
-    """Refuse a way.
+    """Refuse a curve.
 
     Raises:
         ConfigError: The points are not a grid.

@@ -46,7 +46,7 @@ def write_vtp(
         The file.
 
     Raises:
-        ConfigError: A path instead of a surface, no such data set, or no point evaluated.
+        ConfigError: A curve instead of a surface, no such data set, or no point evaluated.
     """
     require_surface(points)
     given = points.losses if datasets is None else datasets
