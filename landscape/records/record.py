@@ -63,7 +63,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], notes: Mapping[st
     text = json.dumps(notes, sort_keys=True)
     everything = {**arrays, _NOTES: np.frombuffer(text.encode(), dtype=np.uint8)}
     content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, **everything)  # type: ignore[arg-type]
+    np.savez_compressed(content, allow_pickle=False, **everything)
     with replacing(path) as file:
         file.write(content.getbuffer())
 

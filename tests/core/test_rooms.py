@@ -1,4 +1,4 @@
-"""Rooms: which there are, and that imports go one way. ``python -m tests.core.test_rooms`` draws."""
+"""Rooms: which there are, and that imports go one way; ``python -m tests.core.test_rooms``."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import yaml
 from typer import Exit
 
 from landscape.records import read_store
+from landscape.run.commands.app import resumable
 from tests.tiny import save_population, write_experiment
 
 ROOT = Path(__file__).parents[2]

@@ -8,6 +8,7 @@ from landscape.analysis.profiles import layer_paths, path_profile, paths_between
 from landscape.core.wording import interval, listed, verb
 from landscape.output.report.registry import Body, section
 from landscape.output.report.tables import Cell, make_table, number_cell
+from landscape.output.words import path_text
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
@@ -33,6 +34,7 @@ def paths(analysis: Analysis, diagnostics: Diagnostics) -> Body:
             rows.append(
                 {
                     "path": path.name,
+                    "kind": path_text(path),
                     "between": " and ".join(path.models),
                     "data set": column,
                     "barrier (nats)": number_cell(float(gap.estimate), 3, note=ends),
