@@ -69,14 +69,6 @@ def collect(folder: RunFolder) -> Results:
     return assemble(frame, datasets, paths, losses)
 
 
-def unmeasured(folder: RunFolder, indicators: Sequence[str] = (LOSS,)) -> int:
-    """How many of the pairs that a run was to measure are not; 0 where a rule chooses them."""
-    wanted = folder.manifest().pairs
-    if wanted is None:
-        return 0
-    return len(wanted) - len(done_pairs(folder, indicators))
-
-
 def done_pairs(folder: RunFolder, indicators: Sequence[str] = (LOSS,)) -> set[tuple[int, int]]:
     """The pairs that have records of all these indicators."""
     done: set[tuple[int, int]] = set()

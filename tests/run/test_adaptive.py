@@ -377,22 +377,3 @@ def test_a_rule_that_points_can_lower_is_refused_by_name(rule):
             call()
         for name in GROWING:
             assert name in str(caught.value)
-
-
-def test_errors_say_what_is_wrong():
-    with pytest.raises(ConfigError, match="did you mean 'saddle'"):
-        a_call(rule="sadle")
-    with pytest.raises(ConfigError, match="tolerance must be finite and at least 0"):
-        a_call(tolerance=-0.1)
-    with pytest.raises(ConfigError, match="screening error must be finite and at least 0"):
-        a_call(error=np.nan)
-    with pytest.raises(ConfigError, match="at least two complete curves"):
-        learn_smoothness(np.ones((1, 11)), GRID)
-    with pytest.raises(ConfigError, match=r"(?s)finite and at least 0.*curves \[1\]"):
-        learn_smoothness([np.ones(11), np.full(11, np.nan)], GRID)
-    with pytest.raises(ConfigError, match="finite and strictly ascending"):
-        learn_smoothness(np.ones((2, 11)), GRID[::-1])
-    with pytest.raises(ConfigError, match="learnt at other positions"):
-        a_call(smoothness=Smoothness(GRID**2, np.zeros(11), 1.0))
-    with pytest.raises(ConfigError, match="known ends"):
-        bounds(np.full(11, np.nan), np.zeros(11), GRID, None)

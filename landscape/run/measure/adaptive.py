@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from landscape.analysis.barriers import RULES
 from landscape.analysis.barriers.rule import Bound
-from landscape.core.errors import ConfigError, require_known
+from landscape.core.errors import ConfigError
 
 Array = NDArray[np.float64]
 Measure = Callable[[Sequence[int], bool], ArrayLike]
@@ -78,30 +78,11 @@ def learn_smoothness(
     """The shape that pairs share and how far they bend away from it, from complete curves.
 
     Args:
-        curves: (n_curves, n_points) nats, of ``PILOT_PAIRS`` pairs or more.
+        curves: (n_curves, n_points) finite losses in nats, of ``PILOT_PAIRS`` pairs or more.
         positions: (n_points,) ascending.
         rule: The gap's, one that grows.
-
-    Returns:
-        The assumption for the other pairs.
-
-    Raises:
-        ConfigError: Fewer than two curves, shapes that do not fit, losses that are negative or
-            not finite, or a rule that does not grow.
     """
-    values, t = np.asarray(curves, np.float64), _ascending(positions)
-    if values.ndim != 2 or len(values) < 2 or values.shape[1] != len(t):
-        raise ConfigError(
-            "Smoothness is learnt from at least two complete curves.",
-            expected=f"curves (n_curves >= 2, {len(t)})",
-            found=f"shape {values.shape}",
-        )
-    if not (np.isfinite(values).all() and (values >= 0).all()):
-        raise ConfigError(
-            "The pilot's losses must be finite and at least 0.",
-            where=f"curves {np.flatnonzero(~((values >= 0) & np.isfinite(values)).all(1))}",
-            fix="Learn from complete curves only.",
-        )
+    values, t = np.asarray(curves, np.float64), np.asarray(positions, np.float64)
     logs = np.log(values + _NEGLIGIBLE)
     shape = logs.mean(0)
     bends = np.abs(_second_derivative(t, logs - shape, logs - shape))
@@ -129,28 +110,12 @@ def bounds(
 
     Returns:
         Lowest and highest losses, each (n_points,) nats.
-
-    Raises:
-        ConfigError: Shapes that do not fit, unknown ends, or an assumption for other positions.
     """
-    t = _ascending(positions)
+    t = np.asarray(positions, np.float64)
     y, error = np.asarray(values, np.float64), np.asarray(errors, np.float64)
     known = np.flatnonzero(np.isfinite(y))
-    if y.shape != t.shape or error.shape != t.shape or not np.isfinite(y[[0, -1]]).all():
-        raise ConfigError(
-            "Bounds need a value and an error a point, and known ends.",
-            expected=f"two arrays ({len(t)},)",
-            found=f"shapes {y.shape} and {error.shape}, known points {known}",
-        )
     low, high = np.zeros(len(t)), np.full(len(t), np.inf)
     if smoothness is not None:
-        if not np.array_equal(smoothness.positions, t):
-            raise ConfigError(
-                "The smoothness was learnt at other positions.",
-                expected=np.array2string(t, threshold=12),
-                found=np.array2string(smoothness.positions, threshold=12),
-                fix="Learn it from curves on the same grid.",
-            )
         low, high = _between(y[known], error[known], known, smoothness)
     # an exact value stays as it is, to the last bit
     low[known] = np.where(error[known] > 0, np.maximum(y[known] - error[known], 0.0), y[known])
@@ -198,11 +163,8 @@ def highest(
 
     Returns:
         Nats, and ascending indices of points; none where no curve has a gap above 0.
-
-    Raises:
-        ConfigError: A rule that does not grow, or positions that do not ascend.
     """
-    t, least, most = _ascending(positions), np.asarray(low, float), np.asarray(high, float)
+    t, least, most = (np.asarray(values, np.float64) for values in (positions, low, high))
     return _bound_of(rule)(least, most, t)
 
 
@@ -232,13 +194,9 @@ def refine(
         The losses, and the tolerance that was reached.
 
     Raises:
-        ConfigError: A rule that cannot be bounded, or numbers out of range.
+        ConfigError: A rule that cannot be bounded.
     """
-    t = _ascending(positions)
-    _check_numbers(tolerance, error)
-    require_known("barrier rule", rule, RULES)
-    if smoothness is not None or error is not None:
-        _bound_of(rule)
+    t = np.asarray(positions, np.float64)
     exact, screened = np.full(len(t), np.nan), np.full(len(t), np.nan)
     exact[[0, -1]] = ends
     is_exact, is_screened = np.isin(np.arange(len(t)), (0, len(t) - 1)), np.zeros(len(t), bool)
@@ -271,18 +229,7 @@ def refine(
         precise = error is None or bool(is_screened[points].all())
 
 
-def _ascending(positions: ArrayLike) -> Array:
-    t = np.asarray(positions, np.float64)
-    if t.ndim != 1 or len(t) < 2 or not (np.isfinite(t).all() and (np.diff(t) > 0).all()):
-        raise ConfigError(
-            "A grid needs at least two positions, finite and strictly ascending.",
-            found=np.array2string(t, threshold=12),
-        )
-    return t
-
-
 def _bound_of(rule: str) -> Bound:
-    require_known("barrier rule", rule, RULES)
     if (bound := RULES[rule].bound) is None:
         raise ConfigError(
             f"The {rule} of some points does not bound that of the whole grid.",
@@ -290,9 +237,3 @@ def _bound_of(rule: str) -> Bound:
             fix="Evaluate every point exactly, or choose another rule.",
         )
     return bound
-
-
-def _check_numbers(tolerance: float, error: float | None) -> None:
-    for name, value in (("tolerance", tolerance), ("screening error", error)):
-        if value is not None and not 0 <= value < np.inf:
-            raise ConfigError(f"The {name} must be finite and at least 0.", found=value)
