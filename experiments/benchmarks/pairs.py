@@ -157,7 +157,7 @@ def run(setting: Setting, refs: Sequence[str], changes: dict[str, Any]) -> tuple
         "task": "mnli",
         "datasets": ["mnli_dev", "hans"],
         "examples": setting.examples,
-        "path": {"points": POINTS},
+        "paths": {"points": POINTS},
         "out": str(folder / "out"),
     }
     config.write_text(yaml.safe_dump({**content, **changes}))

@@ -52,7 +52,7 @@ def main(checkpoints: Path, data_root: Path, repeats: int) -> None:
             "task": "mnli",
             "datasets": ["mnli_dev", "hans"],
             "examples": EXAMPLES,
-            "path": {"points": POINTS},
+            "paths": {"points": POINTS},
             "evaluate": {"token_budget": 2048},
         }
         config.write_text(yaml.safe_dump(content))
@@ -100,34 +100,32 @@ def _apart(*arguments: str) -> str:
 
 def run(kind: str, config: Path, data_root: Path, out: Path) -> dict[str, float]:
     """Seconds of all pairs, of the whole run, and of writing a pair; bytes of its result."""
-    from landscape.run.measure.crew import Crew
-
-    from landscape.records import StoreWriter, read_store
+    from landscape.records import Record, RunFolder, read_store
     from landscape.run.inputs import open_experiment
-    from landscape.run.measure.pair import MeasuredPair
     from landscape.run.pipeline import measure
+    from landscape.run.workers import Workers
 
     times: list[float] = []
     sizes: list[int] = []
     writing = 0.0
-    real, made = StoreWriter.write_pair, MeasuredPair
+    real = RunFolder.write
 
-    def write(self: StoreWriter, pair: int, outputs: Any, **settings: Any) -> None:
+    def write(self: RunFolder, record: Record, name: str | None = None) -> None:
         nonlocal writing
         began = time.perf_counter()
-        real(self, pair, outputs, **settings)
-        times.append(time.perf_counter())
-        writing += times[-1] - began
-        kept = {key: settings[key] for key in ("screened", "formats", "tolerance")}
-        sizes.append(len(pickle.dumps(made(outputs=outputs, **kept), protocol=5)))
+        real(self, record, name)
+        if record.paths[0].startswith("pairs/"):
+            times.append(time.perf_counter())
+            writing += times[-1] - began
+            sizes.append(len(pickle.dumps(dict(record.arrays), protocol=5)))
 
-    StoreWriter.write_pair = write  # type: ignore[method-assign]
-    crew = Crew() if kind == "local" else Crew(kind, workers=2)  # type: ignore[arg-type]
+    RunFolder.write = write  # type: ignore[method-assign]
+    workers = Workers() if kind == "local" else Workers(kind, workers=2)  # type: ignore[arg-type]
     began = time.perf_counter()
     experiment = open_experiment(config, root=data_root, out=out)
-    measure(experiment, lambda line: None, crew=crew)
+    measure(experiment, lambda line: None, workers=workers)
     whole = time.perf_counter() - began
-    contents = read_store(experiment.store)
+    results = read_store(experiment.store)
     # between the first pair and the last, when all workers are at work
     return {
         "pairs": len(times),
@@ -135,7 +133,7 @@ def run(kind: str, config: Path, data_root: Path, out: Path) -> dict[str, float]
         "seconds of the run": whole,
         "seconds of writing a pair": writing / len(times),
         "bytes": float(np.mean(sizes)),
-        "threads": float(contents.plans[0]["threads"]),
+        "threads": float(results.plans[0]["threads"]),
     }
 
 

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from landscape.run.measure.crew import Crew
 
-from landscape.records import MEASURED, Results, StoreWriter, read_store
+from landscape.records import Record, Results, RunFolder, read_store
+from landscape.records.collect import done_pairs
 from landscape.run.pipeline import run_experiment
+from landscape.run.workers import Workers
 
 
 def main(config: Path, data_root: Path | None, out: Path, report: Callable[[str], None]) -> None:
@@ -34,12 +35,12 @@ def main(config: Path, data_root: Path | None, out: Path, report: Callable[[str]
     def say(line: str) -> None:
         report(f"{time.monotonic() - began:6.1f} s  {line}")
 
-    written: Counter[int] = Counter()
-    real = StoreWriter.write_pair
+    written: Counter[str] = Counter()
+    real = RunFolder.write
 
-    def counting(self: StoreWriter, pair: int, *args: Any, **settings: Any) -> None:
-        written[pair] += 1
-        real(self, pair, *args, **settings)
+    def counting(self: RunFolder, record: Record, name: str | None = None) -> None:
+        written[record.paths[0]] += 1
+        real(self, record, name)
 
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
@@ -47,19 +48,19 @@ def main(config: Path, data_root: Path | None, out: Path, report: Callable[[str]
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     cluster.wait_for_nodes()
     say(f"a cluster of a head without cores and two nodes of one core: {cluster.address}")
-    StoreWriter.write_pair = counting  # type: ignore[method-assign]
-    crew = Crew("ray", workers=2, address=cluster.address)
+    RunFolder.write = counting  # type: ignore[method-assign]
+    workers = Workers("ray", workers=2, address=cluster.address)
     with ThreadPoolExecutor(1) as aside:  # Ray's own changes want the main thread
         run = aside.submit(
-            run_experiment, config, root=data_root, out=out / "ray", crew=crew, report=say
+            run_experiment, config, root=data_root, out=out / "ray", workers=workers, report=say
         )
-        _disturb(cluster, nodes, out / "ray" / "store.h5", run, say)
+        _disturb(cluster, nodes, RunFolder(out / "ray"), run, say)
         store = run.result()
-    StoreWriter.write_pair = real  # type: ignore[method-assign]
+    RunFolder.write = real  # type: ignore[method-assign]
     cluster.shutdown()
     one = read_store(store)
-    say(f"{int((one.status == MEASURED).sum())} of {len(one.pairs)} pairs measured")
-    say(f"pairs written more than once: {sum(count > 1 for count in written.values())}")
+    say(f"{int(one.status.sum())} of {len(one.pairs)} pairs measured")
+    say(f"records written more than once: {sum(count > 1 for count in written.values())}")
     say(f"plans: {len(one.plans)}, threads {[plan['threads'] for plan in one.plans]}")
     import torch
 
@@ -69,7 +70,7 @@ def main(config: Path, data_root: Path | None, out: Path, report: Callable[[str]
 
 
 def _disturb(
-    cluster: Any, nodes: list[Any], store: Path, run: Future[Path], say: Callable[[str], None]
+    cluster: Any, nodes: list[Any], folder: RunFolder, run: Future[Path], say: Callable[[str], None]
 ) -> None:
     """Kill a node after a third of the pairs, add one after two thirds."""
     for share, what in ((1 / 3, "killed"), (2 / 3, "added")):
@@ -78,9 +79,8 @@ def _disturb(
             time.sleep(0.02)
             if run.done():
                 run.result()
-            if store.is_file():
-                status = read_store(store, verify=False).status
-                done, every = int((status == MEASURED).sum()), len(status)
+            if folder.exists():
+                done, every = len(done_pairs(folder)), len(folder.manifest().pairs or ())
         say(f"a node is {what}: {done} of {every} pairs measured")
         if what == "killed":
             _kill(cluster, nodes[1])
