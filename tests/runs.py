@@ -73,7 +73,7 @@ def differences(one: Any, other: Any, where: str = "", *, but: tuple[str, ...] =
     if is_dataclass(one):
         one, other = ({f.name: getattr(x, f.name) for f in fields(x)} for x in (one, other))
     if isinstance(one, Mapping):
-        if list(one) != list(other):
+        if set(one) != set(other):
             return [f"{where}: {list(one)} and {list(other)}"]
         return [
             line

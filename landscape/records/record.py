@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.format import read_array
 
 from landscape.core.errors import StoreError
 from landscape.core.files import replacing
 
 _NOTES = "notes"
-_BROKEN = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, NotImplementedError)
+_BROKEN = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, RuntimeError)
 MODEL, PAIR, PATH = "models", "pairs", "paths"
 
 
@@ -75,8 +76,12 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         StoreError: The file is damaged, or cannot be read.
     """
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
+        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as content:
+            arrays = {
+                # all of it is held against its CRC before any of it is believed
+                name.removesuffix(".npy"): read_array(io.BytesIO(content.read(name)))
+                for name in content.namelist()
+            }
         return arrays, json.loads(arrays.pop(_NOTES).tobytes())
     except OSError as error:
         raise StoreError("A record cannot be read.", where=path, found=error.strerror) from None

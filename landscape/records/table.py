@@ -175,7 +175,7 @@ def flatten(results: Results) -> Measured:
             parts = [own[models], cube[pair, inner]]
             for p in results.points.values():
                 rows = p.evaluated
-                by_set = getattr(p, kind, {})
+                by_set = getattr(p, kind) if kind in _PER_EXAMPLE else {}
                 parts.append(
                     by_set[name][rows] if by_set else _filled((rows.sum(),), dtype, nothing)
                 )

@@ -9,19 +9,12 @@ import pytest
 import yaml
 
 from landscape.analysis.analysis import analysis_options, analyze
-from landscape.analysis.diagnostics import diagnose
 from landscape.core.errors import LandscapeError
-from landscape.output.report import write_report
-from landscape.records import StoreWriter, read_store
-from landscape.run.inputs import open_experiment
-from landscape.run.pipeline import measure
+from landscape.records import read_store
+from tests.runs import differences, measured, n_measured, records_of, stop_after
 from tests.tiny import save_population, write_experiment
 
 N = 28
-
-
-def quiet(line: str) -> None:
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -35,70 +28,58 @@ def finished(tmp_path_factory: pytest.TempPathFactory, many: Path, task_file: Pa
     """The configuration of an active run that has finished."""
     folder = tmp_path_factory.mktemp("active")
     config = write_experiment(
-        folder / "c.yaml", many, task_file, path={"points": 3}, pairs="active", pairs_budget=200
+        folder / "c.yaml",
+        many,
+        task_file,
+        paths={"points": 3},
+        evaluate={"token_budget": 256},
+        pairs="active",
+        pairs_budget=200,
     )
-    measure(open_experiment(config, root=task_file.parent), quiet)
+    measured(config, task_file.parent)
     return config
 
 
 def test_never_measured_pairs_are_marked(finished: Path) -> None:
-    contents = read_store(finished.parent / "out" / "store.h5")
-    assert contents.attributes["finished"] == "yes"
-    assert contents.chosen == "active"
-    assert 0 < len(contents.pairs) <= 200
-    assert contents.never_measured == N * (N - 1) // 2 - len(contents.pairs)
-    assert (contents.status == 1).all()
-    analysis = analyze(contents, **analysis_options(contents))
-    assert int(np.isnan(np.triu(analysis.gaps.estimate, 1)).sum()) == contents.never_measured
-    assert f"{len(contents.pairs)} of {N * (N - 1) // 2} pairs" in analysis.basins.evidence.reason
+    results = read_store(finished.parent / "out" / "store.h5")
+    assert results.attributes["finished"] == "yes"
+    assert results.chosen == "active"
+    assert 0 < len(results.pairs) <= 200
+    assert results.never_measured == N * (N - 1) // 2 - len(results.pairs)
+    assert (results.status == 1).all()
+    analysis = analyze(results, **analysis_options(results))
+    assert int(np.isnan(np.triu(analysis.gaps.estimate, 1)).sum()) == results.never_measured
+    assert f"{len(results.pairs)} of {N * (N - 1) // 2} pairs" in analysis.basins.evidence.reason
     assert len(analysis.basins.labels) == N
 
 
-def test_its_report_is_written(finished: Path, tmp_path: Path) -> None:
-    contents = read_store(finished.parent / "out" / "store.h5")
-    analysis = analyze(contents, **analysis_options(contents))
-    page = write_report(analysis, tmp_path / "report.html", diagnose(analysis)).read_text()
-    assert "never measured" in page
-
-
-def test_a_stopped_run_goes_on_to_the_same_store(
+@pytest.mark.slow
+def test_a_stopped_run_goes_on_to_the_same_records(
     finished: Path, many: Path, task_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = write_experiment(
-        tmp_path / "c.yaml", many, task_file, path={"points": 3}, pairs="active", pairs_budget=200
-    )
-    experiment = open_experiment(config, root=task_file.parent)
-    written, write_pair = [], StoreWriter.write_pair
-
-    def stop(self: StoreWriter, pair: int, *arguments: object, **options: object) -> None:
-        if len(written) in (3, 40, 120):
-            written.append(-1)
-            raise KeyboardInterrupt
-        write_pair(self, pair, *arguments, **options)  # type: ignore[arg-type]
-        written.append(pair)
-
-    monkeypatch.setattr(StoreWriter, "write_pair", stop)
-    for _ in range(3):
-        with pytest.raises(KeyboardInterrupt):
-            measure(experiment, quiet)
-    measure(experiment, quiet)
-    whole, again = (read_store(path.parent / "out" / "store.h5") for path in (finished, config))
-    np.testing.assert_array_equal(again.pairs, whole.pairs)
-    assert sorted(row for row in written if row >= 0) == list(range(len(whole.pairs)))
-    for name, data in whole.datasets.items():
-        np.testing.assert_allclose(again.datasets[name].losses, data.losses, atol=1e-6)
+    for n in (3, 40, 100):
+        with monkeypatch.context() as context:
+            stop_after(context, n)
+            with pytest.raises(KeyboardInterrupt):
+                measured(finished, task_file.parent, tmp_path)
+    assert n_measured(tmp_path) == 143
+    measured(finished, task_file.parent, tmp_path)
+    whole = finished.parent / "out"
+    assert records_of(tmp_path) == records_of(whole)
+    stores = [read_store(run / "store.h5") for run in (whole, tmp_path)]
+    assert not differences(*stores, but=("path", "created", "content-sha256"))
 
 
 def test_another_rule_needs_other_pairs(finished: Path, task_file: Path) -> None:
-    contents = read_store(finished.parent / "out" / "store.h5")
-    options = {**analysis_options(contents), "dataset": "hard", "seed": 5}
+    results = read_store(finished.parent / "out" / "store.h5")
+    options = {**analysis_options(results), "dataset": "hard", "seed": 5}
     with pytest.raises(LandscapeError, match=r"do not decide this[\s\S]*hard, seed 5"):
-        analyze(contents, **options)
+        analyze(results, **options)
     content = yaml.safe_load(finished.read_text())
     other = finished.with_name("other.yaml")
     other.write_text(yaml.safe_dump({**content, "pairs": "all"}))
     with pytest.raises(LandscapeError, match="pairs: active -> all"):
-        measure(open_experiment(other, root=task_file.parent), quiet)
+        measured(other, task_file.parent)
 
 
 def test_a_small_population_is_measured_whole(
@@ -109,7 +90,7 @@ def test_a_small_population_is_measured_whole(
         folder = tmp_path / pairs
         folder.mkdir()
         config = write_experiment(folder / "c.yaml", populations["bert"], task_file)
-        measure(open_experiment(config, root=task_file.parent, changes={"pairs": pairs}), quiet)
+        measured(config, task_file.parent, changes={"pairs": pairs})
         stores[pairs] = read_store(folder / "out" / "store.h5")
     assert stores["active"].never_measured == 0
     one, other = (analyze(s, **analysis_options(s)) for s in stores.values())

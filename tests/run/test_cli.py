@@ -15,6 +15,7 @@ from typer import Exit
 
 from landscape.records import read_store
 from landscape.run.commands.app import resumable
+from tests.runs import n_measured
 from tests.tiny import save_population, write_experiment
 
 ROOT = Path(__file__).parents[2]
@@ -117,15 +118,14 @@ def test_an_interrupted_run_says_how_to_go_on(
         [sys.executable, "-m", "landscape.run", "run", config, "--data-root", task_file.parent],
         cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    store = tmp_path / "out" / "store.h5"
-    while process.poll() is None and not (store.is_file() and read_store(store).status.any()):
+    while process.poll() is None and not n_measured(tmp_path / "out"):
         time.sleep(0.01)
     process.send_signal(kind)
     _, said = process.communicate()
     assert process.returncode == code
     assert "the same command goes on" in said
     assert "Traceback" not in said
-    done = read_store(store).status.sum()
+    done = n_measured(tmp_path / "out")
     assert 0 < done < 45
     again = landscape("run", config, LANDSCAPE_DATA=str(task_file.parent))
     assert again.returncode == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,15 @@ import yaml
 from landscape.analysis.barriers import convexity_gap
 from landscape.core.errors import ConfigError, LandscapeError
 from landscape.evaluation import Evaluation, Evaluator
-from landscape.records import Results, StoreWriter, read_store
+from landscape.indicators import Quantity
+from landscape.records import Results, read_store
 from landscape.run.inputs import open_experiment
-from landscape.run.measure.adaptive import PILOT_PAIRS
 from landscape.run.measure.pair import measure_pair
-from landscape.run.pipeline import run_experiment
+from landscape.run.measure.pairs import Measuring, PairCurve
+from tests.runs import measured, stop_after
 from tests.tiny import save_population, write_experiment
 
 POINTS = 17
-
-
-def quiet(line: str) -> None:
-    """Take a report and say nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -39,19 +36,19 @@ def run(folder: Path, population: Path, task_file: Path, changes: dict[str, Any]
     config = write_experiment(folder / "c.yaml", population, task_file)
     content = yaml.safe_load(config.read_text())
     content["paths"] = {"points": POINTS, **changes.get("paths", {})}
-    content["evaluate"] = {**content.get("evaluate", {}), **changes.get("evaluate", {})}
+    content["evaluate"] = {"token_budget": 256, **changes.get("evaluate", {})}
     content["analysis"] = {**content.get("analysis", {}), **changes.get("analysis", {})}
     config.write_text(yaml.safe_dump(content))
-    return read_store(run_experiment(config, root=task_file.parent, report=quiet))
+    return read_store(measured(config, task_file.parent) / "store.h5")
 
 
-def gaps(contents: Results) -> np.ndarray:
+def gaps(results: Results) -> np.ndarray:
     """The convexity gap of each pair's exact points, one pair at a time."""
-    losses = contents.datasets["dev"].losses.mean(-1, dtype=np.float64)
+    losses = results.datasets["dev"].losses.mean(-1, dtype=np.float64)
     return np.array(
         [
-            convexity_gap(curve[known], contents.positions[known])
-            for curve, known in zip(losses, contents.exact, strict=True)
+            convexity_gap(curve[known], results.positions[known])
+            for curve, known in zip(losses, results.exact, strict=True)
         ]
     )
 
@@ -103,32 +100,13 @@ def test_a_pilot_whose_losses_overflow_teaches_nothing(
     task_file: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        StoreWriter, "curves", lambda self, dataset, pairs: np.full((len(pairs), POINTS), np.inf)
-    )
-    chosen = run(tmp_path, whole[0], task_file, {"path": {"adaptive": True}})
+    def overflowing(self: Measuring, pair: tuple[int, int]) -> PairCurve:
+        losses = np.full(POINTS, np.inf)
+        return PairCurve(losses, np.isfinite(losses), losses, losses[:, None])
+
+    monkeypatch.setattr(Measuring, "curve", overflowing)
+    chosen = run(tmp_path, whole[0], task_file, {"paths": {"adaptive": True}})
     assert chosen.exact.all()
-
-
-def test_the_formats_are_compared_once_a_run_not_once_a_pair(
-    tmp_path: Path,
-    whole: tuple[Path, Results],
-    task_file: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Reading every pair for each pair would make large populations quadratic in pairs."""
-    monkeypatch.setattr(Evaluator, "fast_precision", lambda self, anchors: "bf16")
-    compare = StoreWriter.screening_error
-    answers: list[tuple[list[int], float]] = []
-
-    def counted(self: StoreWriter, dataset: str, pairs: Sequence[int]) -> float:
-        answers.append((list(pairs), compare(self, dataset, pairs)))
-        return answers[-1][1]
-
-    monkeypatch.setattr(StoreWriter, "screening_error", counted)
-    run(tmp_path, whole[0], task_file, {"evaluate": {"precision": "auto"}})
-    assert [len(pairs) for pairs, _ in answers] == [0, PILOT_PAIRS]  # of models; of pilot pairs too
-    assert answers[1][1] >= answers[0][1] > 0
 
 
 def test_without_a_faster_format_auto_is_fp32(
@@ -152,9 +130,14 @@ def test_a_rule_that_more_points_can_lower_is_refused(
 
 
 def test_points_chosen_for_one_rule_do_not_serve_another(
-    tmp_path: Path, whole: tuple[Path, Results], task_file: Path
+    tmp_path: Path,
+    whole: tuple[Path, Results],
+    task_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run(tmp_path, whole[0], task_file, {"path": {"adaptive": True}})
+    stop_after(monkeypatch, 0)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, whole[0], task_file, {"paths": {"adaptive": True}})
     other = {"paths": {"adaptive": True}, "analysis": {"rule": "barrier_height"}}
     with pytest.raises(LandscapeError, match=r"analysis\.rule: convexity_gap -> barrier_height"):
         run(tmp_path, whole[0], task_file, other)
@@ -177,6 +160,14 @@ def outputs(points: list[int], off: np.ndarray) -> dict[str, Evaluation]:
     return {"dev": Evaluation(np.empty(0), losses.astype("f4"), np.zeros((len(points), 2)))}
 
 
+def losses_of(outputs: Mapping[str, Evaluation]) -> dict[str, dict[str, Quantity]]:
+    return {
+        "loss": {
+            f"{name}/losses": Quantity(out.losses, ("example",)) for name, out in outputs.items()
+        }
+    }
+
+
 @pytest.mark.parametrize("error", [0.001, 0.03])
 def test_a_format_further_off_than_thought_is_noticed(error: float) -> None:
     """Screening hides the peak by .02; a first guess of .001 is raised as soon as it shows."""
@@ -196,15 +187,20 @@ def test_a_format_further_off_than_thought_is_noticed(error: float) -> None:
         tolerance=0.001,
         formats=("fp32", "bf16"),
         error=error,
+        quantities=losses_of,
     )
     assert len(asked) == len(set(asked))  # nothing is evaluated twice in one format
-    exact = np.concatenate([[True], pair.formats == 1, [True]])
+    exact = np.isin(np.arange(9), [0, *pair.points[pair.formats == 1], 8])
     assert exact[4]
     assert convexity_gap(CURVE[exact], POSITIONS[exact]) == pytest.approx(0.5)
-    means, differences = pair.screened["dev"]
+    assert pair.points.tolist() == list(range(1, 8))
+    means, off_by = pair.screened["dev"]
     np.testing.assert_allclose(means, (CURVE + off)[1:-1], atol=1e-6)
-    np.testing.assert_allclose(differences[3], 0.02, atol=1e-6)
-    assert np.isnan(differences[pair.formats != 1]).all()
+    np.testing.assert_allclose(off_by[3], 0.02, atol=1e-6)
+    assert np.isnan(off_by[pair.formats != 1]).all()
+    np.testing.assert_array_equal(pair.exact, pair.points[pair.formats == 1])
+    kept = pair.arrays["dev/losses"].values.mean(1)
+    np.testing.assert_allclose(kept, np.where(exact, CURVE, CURVE + off)[1:-1], atol=1e-6)
 
 
 def test_check_says_what_cannot_be_done(
@@ -214,5 +210,5 @@ def test_check_says_what_cannot_be_done(
         tmp_path / "c.yaml", whole[0], task_file, evaluate={"precision": "tf32", "device": "cpu"}
     )
     with pytest.raises(ConfigError, match="TF32 is a number format of NVIDIA GPUs"):
-        run_experiment(config, root=task_file.parent, report=quiet)
+        measured(config, task_file.parent)
     assert open_experiment(config, root=task_file.parent).gap_dataset == "dev"

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,15 +22,13 @@ from landscape.core.errors import ConfigError, LandscapeError
 from landscape.records import read_store
 from landscape.run.check import check_config
 from landscape.run.inputs import open_experiment
+from landscape.run.inspect import describe
 from landscape.run.measure.pairs import tiled
 from landscape.run.pipeline import run_experiment
+from tests.runs import differences, measured, n_measured, quiet, records_of, stop_after
 from tests.tiny import make_model, make_tokenizer, save_population, write_experiment
 
 ROOT = Path(__file__).parents[2]
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "landscape.run", *map(str, arguments)]
 
 
 @pytest.fixture(scope="module")
@@ -40,22 +37,24 @@ def finished(
 ) -> Path:
     """A configuration whose run has finished."""
     folder = tmp_path_factory.mktemp("finished")
-    config = write_experiment(folder / "config.yaml", populations["bert"], task_file)
-    run_experiment(config, root=task_file.parent, report=lambda line: None)
+    config = write_experiment(
+        folder / "config.yaml", populations["bert"], task_file, evaluate={"token_budget": 128}
+    )
+    run_experiment(config, root=task_file.parent, report=quiet)
     return config
 
 
 def test_the_store_holds_what_single_forwards_give(finished: Path, task_file: Path) -> None:
-    contents = read_store(finished.parent / "out" / "store.h5")
-    assert contents.attributes["finished"] == "yes"
-    assert contents.pairs.tolist() == [[0, 1], [0, 2], [1, 2]]
+    results = read_store(finished.parent / "out" / "store.h5")
+    assert results.attributes["finished"] == "yes"
+    assert results.pairs.tolist() == [[0, 1], [0, 2], [1, 2]]
     experiment = open_experiment(finished, root=task_file.parent)
     tokenizer = make_tokenizer()
     models = [make_model("bert", seed=i) for i in range(3)]
     for _, examples in experiment.examples:
-        data = contents.datasets[examples.name]
-        for k, (a, b) in enumerate(contents.pairs):
-            for p, t in enumerate(contents.positions):
+        data = results.datasets[examples.name]
+        for k, (a, b) in enumerate(results.pairs):
+            for p, t in enumerate(results.positions):
                 one, two = models[a].state_dict(), models[b].state_dict()
                 mixed = make_model("bert", seed=0)
                 mixed.load_state_dict({name: (1 - t) * one[name] + t * two[name] for name in one})
@@ -71,17 +70,17 @@ def test_the_store_holds_what_single_forwards_give(finished: Path, task_file: Pa
 
 
 def test_the_analysis_is_that_of_the_curves(finished: Path) -> None:
-    contents = read_store(finished.parent / "out" / "store.h5")
-    analysis = analyze(contents, **analysis_options(contents))
-    dev = contents.datasets["dev"]
-    for k, (a, b) in enumerate(contents.pairs):
+    results = read_store(finished.parent / "out" / "store.h5")
+    analysis = analyze(results, **analysis_options(results))
+    dev = results.datasets["dev"]
+    for k, (a, b) in enumerate(results.pairs):
         curve = dev.losses[k].mean(1, dtype=np.float64)
         # the definition, spelled out
         brute = max(
             curve[m]
             - curve[i]
-            - (curve[j] - curve[i]) * (contents.positions[m] - contents.positions[i])
-            / (contents.positions[j] - contents.positions[i])
+            - (curve[j] - curve[i]) * (results.positions[m] - results.positions[i])
+            / (results.positions[j] - results.positions[i])
             for i, m, j in itertools.combinations(range(5), 3)
         )  # fmt: skip
         assert analysis.gaps.estimate[a, b] == pytest.approx(max(brute, 0), abs=1e-12)
@@ -89,10 +88,10 @@ def test_the_analysis_is_that_of_the_curves(finished: Path) -> None:
         np.testing.assert_allclose(analysis.curves["dev"].losses[k], curve)
         right = (dev.predictions[k] == dev.labels).mean(1)
         np.testing.assert_allclose(analysis.curves["dev"].accuracy[k], right)
-    for i, name in enumerate(contents.models):
+    for i, name in enumerate(results.models):
         right = dev.model_predictions[i] == dev.labels
         assert analysis.scores.loc[name, "dev"] == pytest.approx(right.mean())
-        hard = contents.datasets["hard"]
+        hard = results.datasets["hard"]
         rows = hard.groups["label"] == "yes"
         right = (hard.model_predictions[i] == hard.labels)[rows]
         assert analysis.scores.loc[name, "hard: yes"] == pytest.approx(right.mean())
@@ -109,7 +108,7 @@ def test_figures_and_report_are_there(finished: Path) -> None:
 def test_a_finished_run_is_a_no_op(finished: Path, task_file: Path) -> None:
     files = sorted(path for path in (finished.parent / "out").rglob("*") if path.is_file())
     before = [path.stat().st_mtime_ns for path in files]
-    run_experiment(finished, root=task_file.parent, report=lambda line: None)
+    run_experiment(finished, root=task_file.parent, report=quiet)
     assert [path.stat().st_mtime_ns for path in files] == before
 
 
@@ -132,18 +131,15 @@ def test_another_analysis_of_the_same_store_measures_nothing(
     tmp_path: Path, populations: dict[str, Path], task_file: Path
 ) -> None:
     config = write_experiment(tmp_path / "c.yaml", populations["bert"], task_file)
-    store = run_experiment(config, root=task_file.parent, report=lambda line: None)
+    store = run_experiment(config, root=task_file.parent, report=quiet)
     created = read_store(store).attributes["created"]
     content = yaml.safe_load(config.read_text())
     content["analysis"]["rule"] = "barrier_height"
     config.write_text(yaml.safe_dump(content))
-    left = store.with_name(".store.h5.lock")
-    left.touch()  # as by a run that was killed once all was done
-    run_experiment(config, root=task_file.parent, report=lambda line: None)
-    assert not left.exists()
-    contents = read_store(store)
-    assert contents.attributes["created"] == created
-    assert contents.config["analysis"]["rule"] == "barrier_height"
+    run_experiment(config, root=task_file.parent, report=quiet)
+    results = read_store(store)
+    assert results.attributes["created"] == created
+    assert results.config["analysis"]["rule"] == "barrier_height"
     assert "barrier height" in (tmp_path / "out" / "report.html").read_text().lower()
 
 
@@ -151,89 +147,68 @@ def test_a_checkpoint_that_changed_is_refused(
     tmp_path: Path, population: Path, task_file: Path
 ) -> None:
     config = write_experiment(tmp_path / "c.yaml", population, task_file)
-    run_experiment(config, root=task_file.parent, report=lambda line: None)
+    measured(config, task_file.parent)
     weights = population / "member-1" / "model.safetensors"
     os.utime(weights)  # touched only: the same bytes are the same checkpoint
-    run_experiment(config, root=task_file.parent, report=lambda line: None)
+    measured(config, task_file.parent)
     make_model("bert", seed=99).save_pretrained(population / "member-1")
-    with pytest.raises(LandscapeError, match="has changed since the store was made"):
-        run_experiment(config, root=task_file.parent, report=lambda line: None)
+    with pytest.raises(LandscapeError, match=r"member-1(?s:.*)expected: sha256"):
+        measured(config, task_file.parent)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_and_ends_the_same(tmp_path: Path, task_file: Path) -> None:
     population = save_population(tmp_path / "p", "bert", 5)
     config = write_experiment(
         tmp_path / "c.yaml", population, task_file, evaluate={"token_budget": 16}
     )
-    whole = tmp_path / "whole"
-    run_experiment(config, root=task_file.parent, out=whole, report=lambda line: None)
+    whole = measured(config, task_file.parent, tmp_path / "whole")
     out = tmp_path / "out"
     rng = np.random.default_rng(0)
-    seen: list[int] = []
-    for _ in range(4):
+    seen = [0]
+    for _ in range(3):
         process = subprocess.Popen(
-            command("run", config, "--data-root", task_file.parent),
+            [sys.executable, "-m", "landscape.run", "run", config, "--data-root", task_file.parent],
             cwd=ROOT,
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
-        target = seen[-1] + 1 if seen else 0  # at least one pair more each time
-        while process.poll() is None:
-            if (out / "store.h5").is_file():
-                done = int(read_store(out / "store.h5").status.sum())
-                if done >= target:
-                    time.sleep(float(rng.uniform(0, 0.05)))
-                    break
+        while process.poll() is None and n_measured(out) <= seen[-1]:
             time.sleep(0.005)
+        time.sleep(float(rng.uniform(0, 0.05)))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        contents = read_store(out / "store.h5")  # readable whenever it was killed
-        seen.append(int(contents.status.sum()))
-        for data in contents.datasets.values():
-            assert np.isfinite(data.losses[contents.status == 1]).all()
-        if contents.attributes["finished"] == "yes":
-            break
-    assert seen == sorted(seen)
-    assert len(seen) > 1
-    run_experiment(config, root=task_file.parent, report=lambda line: None)
-    one, two = read_store(whole / "store.h5"), read_store(out / "store.h5")
-    for name in one.datasets:
-        for array in ("losses", "predictions", "model_losses", "model_predictions"):
-            np.testing.assert_array_equal(
-                getattr(one.datasets[name], array), getattr(two.datasets[name], array)
-            )
+        results = read_store(out)  # readable whenever it was killed
+        seen.append(int(results.status.sum()))
+        for data in results.datasets.values():
+            assert np.isfinite(data.losses[results.status == 1]).all()
+    assert 0 < seen[1] < seen[2] < seen[3]
+    measured(config, task_file.parent)
+    assert records_of(out) == records_of(whole)
+    stores = [read_store(run / "store.h5") for run in (whole, out)]
+    assert not differences(*stores, but=("path", "created", "content-sha256"))
 
 
-def test_unfinished_stores_are_inspected_but_not_analysed(
+def test_unfinished_runs_are_inspected_but_not_analysed(
     tmp_path: Path,
     populations: dict[str, Path],
     task_file: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from landscape.records.store import StoreWriter
-    from landscape.run.inspect import describe
-
     config = write_experiment(tmp_path / "c.yaml", populations["bert"], task_file)
-    write = StoreWriter.write_pair
-
-    def stop(self: StoreWriter, pair: int, *args: Any, **settings: Any) -> None:
-        if pair == 2:
-            raise KeyboardInterrupt
-        write(self, pair, *args, **settings)
-
     with monkeypatch.context() as context:
-        context.setattr(StoreWriter, "write_pair", stop)
+        stop_after(context, 2)
         with pytest.raises(KeyboardInterrupt):
-            run_experiment(config, root=task_file.parent, report=lambda line: None)
-    store = tmp_path / "out" / "store.h5"
-    assert "2 of 3 measured, unfinished" in describe(store)
+            measured(config, task_file.parent)
+    out = tmp_path / "out"
+    assert "2 of 3 measured, unfinished" in describe(out)
+    assert read_store(out / "store.h5").attributes["finished"] == "no"
     with pytest.raises(ConfigError, match="1 of 3 pairs are not measured yet"):
-        analyze(read_store(store))
+        analyze(read_store(out))
     lines: list[str] = []
-    run_experiment(config, root=task_file.parent, report=lines.append)
+    measured(config, task_file.parent, report=lines.append)
     assert "2 of 3 pairs measured" in " ".join(lines)
-    with StoreWriter(store) as writer:
-        assert not len(writer.pairs_to_measure())
+    assert read_store(out / "store.h5").status.tolist() == [1, 1, 1]
 
 
 def test_a_wrong_label_map_is_caught(tmp_path: Path, task_file: Path) -> None:
@@ -261,20 +236,20 @@ def test_a_wrong_label_map_is_caught(tmp_path: Path, task_file: Path) -> None:
     (warning,) = [line for line in lines if line.startswith("warning: member-1")]
     assert "{no: yes, yes: no}" in warning
     said: list[str] = []
-    run_experiment(config, root=data, report=said.append)
+    measured(config, data, report=said.append)
     assert any(line.startswith("warning: member-1 on dev") for line in said)
 
 
 def test_gap_rules_are_computed_from_the_stored_curves(finished: Path) -> None:
-    contents = read_store(finished.parent / "out" / "store.h5")
-    curves = contents.datasets["dev"].losses.mean(-1, dtype=np.float64)
-    analysis = analyze(contents, rule="convexity_gap", n_resamples=100)
-    expected = convexity_gap(curves, contents.positions)
-    np.testing.assert_allclose(analysis.gaps.estimate[tuple(contents.pairs.T)], expected)
+    results = read_store(finished.parent / "out" / "store.h5")
+    curves = results.datasets["dev"].losses.mean(-1, dtype=np.float64)
+    analysis = analyze(results, rule="convexity_gap", n_resamples=100)
+    expected = convexity_gap(curves, results.positions)
+    np.testing.assert_allclose(analysis.gaps.estimate[tuple(results.pairs.T)], expected)
     with pytest.raises(ConfigError, match="did you mean 'barrier_height'"):
-        analyze(contents, rule="barier_height")
+        analyze(results, rule="barier_height")
     with pytest.raises(ConfigError, match="There is no focus 'nothing'"):
-        analyze(contents, focus="nothing")
+        analyze(results, focus="nothing")
 
 
 def test_tiled_pairs_are_all_there_and_read_few_checkpoints() -> None:
@@ -314,12 +289,11 @@ def test_labels_that_a_set_does_not_tell_apart_are_joined_as_chosen(
     config = write_experiment(tmp_path / "c.yaml", population, task_file, collapse=how)
     config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "task": task}))
     lines = check_config(config, root=task_file.parent)
-    store = run_experiment(config, root=task_file.parent, report=lambda line: None)
-    contents = read_store(store)
+    results = read_store(measured(config, task_file.parent) / "store.h5")
     opened = open_experiment(config, root=task_file.parent)
     examples = {data.name: data for _, data in opened.examples}
     model = make_model("bert", seed=1, labels=("no", "yes", "maybe"))
-    dev = contents.datasets["dev"]
+    dev = results.datasets["dev"]
     for e in range(0, 40, 5):
         inputs = make_tokenizer()(examples["dev"].texts[0][e], return_tensors="pt")
         with torch.no_grad():
