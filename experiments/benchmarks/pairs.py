@@ -66,7 +66,7 @@ def bench_pairs(setting: Setting) -> dict[str, Any]:
         {
             "engine, fp32, whole grid": {},
             "engine, auto, adaptive": {
-                "path": {"points": POINTS, "adaptive": True, "tolerance": TOLERANCE},
+                "paths": {"points": POINTS, "adaptive": True, "tolerance": TOLERANCE},
                 "evaluate": {"precision": "auto"},
             },
         }.items(),
