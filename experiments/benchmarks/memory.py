@@ -39,7 +39,7 @@ def bench_memory(setting: Setting) -> dict[str, Any]:
                 "task": "mnli",
                 "datasets": ["mnli_dev"],
                 "examples": 8,
-                "path": {"points": 3},
+                "paths": {"points": 3},
                 "evaluate": {"memory_budget": BUDGET, "token_budget": 2048},
                 "out": str(folder / "out"),
             }
