@@ -1,9 +1,8 @@
 """Positions to coefficients of anchors, theta(c) = sum_i c_i anchor_i, and the lengths of paths."""
 
 from landscape.paths.coefficients import Geometry, ParametricPath, as_coefficients
-from landscape.paths.curve import Bezier, PolyChain
+from landscape.paths.curve import Bezier, Line, PolyChain
 from landscape.paths.lengths import arc_lengths, coordinates, distances, path_mean, volume
-from landscape.paths.line import Line
 from landscape.paths.plane import Directions, Plane, Span
 from landscape.paths.principal import Pca, pca
 from landscape.paths.simplex import Simplex, SimplexSample

@@ -22,11 +22,7 @@ class Geometry(Protocol):
 
 
 def as_coefficients(coefficients: Geometry | ArrayLike, n_anchors: int) -> np.ndarray:
-    """A geometry's matrix, or a matrix as it is, as float64 (n_points, n_anchors).
-
-    Raises:
-        ConfigError: It is not a finite matrix with a column for each anchor.
-    """
+    """A geometry's matrix, or a matrix as it is, as float64 (n_points, n_anchors)."""
     if isinstance(coefficients, Geometry):
         coefficients = coefficients.coefficients()
     matrix = np.asarray(coefficients, dtype=np.float64)
@@ -47,9 +43,6 @@ class ParametricPath:
     Args:
         points: How many evenly spaced values of t, at least 2.
         at: The values of t themselves, ascending from 0 to 1, instead of ``points``.
-
-    Raises:
-        ConfigError: Fewer than two points, or positions that do not ascend from 0 to 1.
     """
 
     points: int = 11
@@ -79,11 +72,7 @@ class ParametricPath:
 
 
 def spaced(points: int, at: Sequence[float] | None, kind: str) -> np.ndarray:
-    """(n_points,) positions from 0 to 1 of a path between two ends.
-
-    Raises:
-        ConfigError: Fewer than two points, or positions that do not ascend from 0 to 1.
-    """
+    """(n_points,) positions from 0 to 1 of a path between two ends."""
     if at is None:
         if points < 2:
             raise ConfigError(f"A {kind} needs at least two points.", found=points)
@@ -94,17 +83,3 @@ def spaced(points: int, at: Sequence[float] | None, kind: str) -> np.ndarray:
             f"A {kind}'s positions must ascend from 0 to 1.", where=f"{kind}(at=...)", found=at
         )
     return t
-
-
-def axis(values: ArrayLike, where: str) -> np.ndarray:
-    """(n,) ascending positions along one direction.
-
-    Raises:
-        ConfigError: None, not finite, or not ascending.
-    """
-    x = np.asarray(values, dtype=np.float64)
-    if x.ndim != 1 or not len(x) or not np.isfinite(x).all() or (np.diff(x) <= 0).any():
-        raise ConfigError(
-            "A grid's positions must be finite and ascend.", where=where, found=values
-        )
-    return x

@@ -1,4 +1,4 @@
-"""Curved paths between two ends, by control points between them."""
+"""Paths between two ends: straight, or curved by control points between them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ from landscape.paths.coefficients import ParametricPath, spaced
 
 
 @dataclass(frozen=True)
+class Line(ParametricPath):
+    """The segment between two anchors, theta(t) = (1 - t) a + t b, both ends included."""
+
+    def basis(self, t: ArrayLike) -> np.ndarray:
+        """(len(t), 2) rows (1 - t, t), at any positions."""
+        t = np.asarray(t, dtype=np.float64)
+        return np.stack([1 - t, t], axis=1)
+
+
+@dataclass(frozen=True)
 class Bezier(ParametricPath):
     """A Bezier curve, theta(t) = sum_i C(n, i) (1 - t)^(n - i) t^i anchor_i.
 
@@ -21,12 +31,7 @@ class Bezier(ParametricPath):
     2018, arXiv 1802.10026, with degree 2).
 
     Args:
-        points: How many evenly spaced values of t, at least 2.
         degree: 2 is quadratic, 3 cubic; at least 1.
-        at: The values of t themselves, ascending from 0 to 1, instead of ``points``.
-
-    Raises:
-        ConfigError: A degree below 1, fewer than two points, or positions that do not ascend.
     """
 
     degree: int = 2
@@ -56,13 +61,8 @@ class PolyChain(ParametricPath):
     1802.10026, with one bend; the pivots of AutoNEB, Draxler et al. 2018, arXiv 1803.00885).
 
     Args:
-        points: How many evenly spaced values of t, at least 2.
         bends: How many, at least 0; anchor i lies at t = i / (bends + 1).
-        at: The values of t themselves, ascending from 0 to 1, instead of ``points``.
         knots: The t of every anchor, ascending from 0 to 1, instead of evenly spaced ones.
-
-    Raises:
-        ConfigError: Numbers out of range, or positions that do not ascend from 0 to 1.
     """
 
     bends: int = 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -12,14 +11,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from landscape.checkpoints.anchors import Anchor, as_params, shape_of, side_by_side
-from landscape.checkpoints.gram_matrix import gram
+from landscape.checkpoints.anchors import Anchor, as_params, shape_of
 from landscape.core.errors import ConfigError, require_known
 
 Normalize = Literal["filter", "layer", "none"]
 OneDimensional = Literal["zero", "norm"]
-
-_DEPENDENT = 1e-9  # squared sine of the smallest angle that still makes a direction of its own
 
 
 def random_direction(
@@ -76,23 +72,8 @@ def random_direction(
     return direction
 
 
-def difference(a: Anchor, b: Anchor) -> dict[str, Tensor]:
-    """The direction b - a: a step of 1 from ``a`` arrives at ``b``.
-
-    Raises:
-        ConfigError: ``b`` lacks a floating-point tensor of ``a`` or has it in another shape.
-    """
-    return {
-        name: end.to(start) - start for name, (start, end) in side_by_side([a, b], "difference")
-    }
-
-
 def read_direction(file: Path, like: Anchor) -> dict[str, Tensor]:
-    """A direction from a safetensors file, 0 in the parameters that the file does not hold.
-
-    Args:
-        file: Names and tensors; an eigenvector of the Hessian, for instance.
-        like: The centre of the slice, whose names and shapes the file's must be.
+    """A direction from a safetensors file, 0 in the parameters of ``like`` that it does not hold.
 
     Raises:
         ConfigError: No such file, a tensor that ``like`` lacks or has in another shape, or zeros
@@ -118,53 +99,6 @@ def read_direction(file: Path, like: Anchor) -> dict[str, Tensor]:
     direction = {name: torch.zeros_like(params[name]) for name in params}
     direction |= {name: tensor.to(direction[name]) for name, tensor in tensors.items()}
     return {name: tensor for name, tensor in direction.items() if tensor.is_floating_point()}
-
-
-def orthogonal(directions: Sequence[Anchor]) -> list[dict[str, Tensor]]:
-    """The same directions at right angles: each less its shadows on those before it.
-
-    The first one and all norms stay (Gram and Schmidt). Norms of single filters do not stay
-    exactly; random directions are nearly orthogonal anyway, so that this is for given ones.
-
-    Args:
-        directions: Each a mapping from name to tensor, all with the same names and shapes.
-
-    Returns:
-        As many, as new tensors.
-
-    Raises:
-        ConfigError: No directions, one of zero, one that the others before it make up, or names
-            and shapes that differ.
-    """
-    states = [as_params(direction) for direction in directions]
-    if not states:
-        raise ConfigError("There are no directions.", where="orthogonal(directions)")
-    zero = {name: torch.zeros_like(tensor) for name, tensor in states[0].items()}
-    inner = gram([*states, zero], origin=len(states))[:-1, :-1]
-    lengths = np.sqrt(inner.diagonal())
-    rows = np.zeros_like(inner)  # of each result, in terms of the directions at unit length
-    for k in range(len(states)):
-        rows[k, k] = 1.0
-        if lengths[k] > 0:
-            cosines = inner[:k, k] / (lengths[:k] * lengths[k])
-            shadows = rows[:k, :k] @ cosines
-            left = 1 - shadows @ shadows
-            if left > _DEPENDENT:
-                rows[k, :k] = -shadows @ rows[:k, :k]
-                rows[k] /= np.sqrt(left)
-                continue
-        raise ConfigError(
-            "A direction depends on those before it, or is zero.",
-            where=f"directions[{k}]",
-            expected="directions that do not lie in one plane, line or point",
-        )
-    mixes = lengths[:, None] * rows / lengths[None]
-    turned: list[dict[str, Tensor]] = [{} for _ in states]
-    for name, tensors in side_by_side(states, "orthogonal(directions)"):
-        for direction, mix in zip(turned, mixes, strict=True):
-            parts = [float(c) * t.double() for c, t in zip(mix, tensors, strict=True) if c]
-            direction[name] = torch.stack(parts).sum(0).to(tensors[0].dtype)
-    return turned
 
 
 def _scaled(drawn: Tensor, weights: Tensor, rule: str) -> Tensor:

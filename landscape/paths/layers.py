@@ -27,11 +27,7 @@ def parameter_groups(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     ``feed-forward`` are the linear maps of all layers; ``LayerNorm`` is that of the layers and of
     the embeddings.
 
-    Args:
-        names: Of parameters, or of a checkpoint's tensors.
-
-    Returns:
-        From a group to its names, in the order given; groups without a parameter are left out.
+    Groups without a parameter are left out.
 
     Raises:
         ConfigError: Names that belong nowhere, by name.
@@ -90,16 +86,8 @@ def hybrid(a: Anchor, b: Anchor, names: Iterable[str]) -> Weights:
     A ``Line`` with the anchors ``[a, hybrid(a, b, names)]`` is the path from ``a`` to ``b`` along
     these parameters alone.
 
-    Args:
-        a: A module, a checkpoint, or a mapping from name to tensor.
-        b: Another of the same parameters.
-        names: Of ``parameter_groups``, for instance.
-
-    Returns:
-        Like a checkpoint's ``params``: fp32, with shapes that are known without reading.
-
     Raises:
-        ConfigError: A name that either lacks, or tensors of different shapes.
+        ConfigError: A name that either lacks.
     """
     below, above, chosen = as_params(a), as_params(b), frozenset(names)
     for end, params in (("first", below), ("second", above)):
@@ -110,12 +98,4 @@ def hybrid(a: Anchor, b: Anchor, names: Iterable[str]) -> Weights:
                 found=", ".join(absent[:_LISTED]),
             )
     shapes = {name: shape_of(below, name) for name in below}
-    for name in sorted(chosen):
-        if shapes[name] != shape_of(above, name):
-            raise ConfigError(
-                f"The parameter '{name}' does not have the same shape in both models.",
-                where="hybrid(a, b, names)",
-                expected=shapes[name],
-                found=shape_of(above, name),
-            )
     return Weights(shapes, lambda name: (above if name in chosen else below)[name].detach())

@@ -17,11 +17,9 @@ from landscape.core.errors import ConfigError
 def distances(gram: ArrayLike, coefficients: ArrayLike | None = None) -> np.ndarray:
     """(n, n) Euclidean distances between anchors, or between points that are made of them.
 
-    Args:
-        gram: (n_anchors, n_anchors) inner products.
-        coefficients: (n_points, n_anchors), rows of one sum; the anchors themselves by default.
+    ``coefficients`` (n_points, n_anchors) have rows of one sum.
     """
-    inner = square_matrix(gram)
+    inner = np.asarray(gram, np.float64)
     c = np.eye(len(inner)) if coefficients is None else np.asarray(coefficients, np.float64)
     steps = c[:, None] - c[None]
     squares = np.einsum("ijk,kl,ijl->ij", steps, inner, steps)
@@ -31,22 +29,15 @@ def distances(gram: ArrayLike, coefficients: ArrayLike | None = None) -> np.ndar
 def arc_lengths(gram: ArrayLike, coefficients: ArrayLike) -> np.ndarray:
     """(n_points,) length of the path up to each point, straight from point to point.
 
-    Args:
-        gram: (n_anchors, n_anchors) inner products.
-        coefficients: (n_points, n_anchors), rows of one sum, in the order of the path.
+    ``coefficients`` (n_points, n_anchors) have rows of one sum, in the order of the path.
     """
     steps = np.diff(np.asarray(coefficients, np.float64), axis=0)
-    squares = np.einsum("ik,kl,il->i", steps, square_matrix(gram), steps)
+    squares = np.einsum("ik,kl,il->i", steps, np.asarray(gram, np.float64), steps)
     return np.concatenate([[0.0], np.cumsum(np.sqrt(np.maximum(squares, 0.0)))])
 
 
 def path_mean(values: ArrayLike, lengths: ArrayLike) -> np.ndarray:
-    """(...,) mean along a path by its arc length, by the trapezoidal rule.
-
-    Args:
-        values: (..., n_points), a loss for instance.
-        lengths: (n_points,) length of the path up to each point.
-    """
+    """(...,) mean of (..., n_points) along a path by its arc lengths, by the trapezoidal rule."""
     y, s = np.asarray(values, np.float64), np.asarray(lengths, np.float64)
     if s[-1] <= s[0]:
         return y.mean(-1)
@@ -63,13 +54,7 @@ def coordinates(gram: ArrayLike, n_dims: int = 2) -> np.ndarray:
     Raises:
         ConfigError: The anchors that define the axes depend on each other.
     """
-    inner = square_matrix(gram)
-    if len(inner) < n_dims + 1:
-        raise ConfigError(
-            "There are too few anchors for so many dimensions.",
-            expected=f"at least {n_dims + 1} for {n_dims}",
-            found=len(inner),
-        )
+    inner = np.asarray(gram, np.float64)
     rows = np.zeros((n_dims, len(inner)))  # inner products with each basis vector
     for axis in range(n_dims):
         left = inner[axis + 1] - rows[:axis, axis + 1] @ rows[:axis]
@@ -89,20 +74,8 @@ def volume(gram: ArrayLike) -> float:
     The Cayley-Menger determinant (as in Benton et al. 2021, arXiv 2102.13042) by way of inner
     products: sqrt(det G) / (n_anchors - 1)!, in logarithms.
     """
-    inner = square_matrix(gram)[1:, 1:]
+    inner = np.asarray(gram, np.float64)[1:, 1:]
     if not len(inner):
         return 1.0
     sign, log = np.linalg.slogdet(inner)
     return math.exp(log / 2 - math.lgamma(len(inner) + 1)) if sign > 0 else 0.0
-
-
-def square_matrix(gram: ArrayLike) -> np.ndarray:
-    """Inner products as float64, refused where they are no finite square."""
-    inner = np.asarray(gram, dtype=np.float64)
-    if inner.ndim != 2 or inner.shape[0] != inner.shape[1] or not np.isfinite(inner).all():
-        raise ConfigError(
-            "Inner products form a square, finite matrix.",
-            where="gram",
-            found=f"shape {inner.shape}",
-        )
-    return inner

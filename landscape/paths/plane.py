@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from landscape.core.errors import ConfigError
-from landscape.paths.coefficients import axis
 
 
 class Grid:
@@ -20,8 +19,16 @@ class Grid:
     def _set_axes(self) -> None:
         # frozen, so that what was checked stays
         for name in ("x", "y"):
-            if (values := getattr(self, name)) is not None:
-                object.__setattr__(self, name, axis(values, f"{type(self).__name__}({name})"))
+            if (values := getattr(self, name)) is None:
+                continue
+            x = np.asarray(values, dtype=np.float64)
+            if x.ndim != 1 or not len(x) or not np.isfinite(x).all() or (np.diff(x) <= 0).any():
+                raise ConfigError(
+                    "A grid's positions must be finite and ascend.",
+                    where=f"{type(self).__name__}({name})",
+                    found=values,
+                )
+            object.__setattr__(self, name, x)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -48,18 +55,13 @@ class Grid:
 class Plane(Grid):
     """The plane through three anchors, in coordinates of true lengths.
 
-    Points lie row by row: all x of the lowest y first. Corners usually come from
-    ``coordinates(gram(anchors))``, an orthonormal basis by Gram and Schmidt in which the first
-    anchor is the origin and the second lies on the x axis (as in Garipov et al. 2018, arXiv
-    1802.10026).
+    Corners usually come from ``coordinates(gram(anchors))``: the first anchor is the origin, the
+    second lies on the x axis (as in Garipov et al. 2018, arXiv 1802.10026).
 
     Args:
         corners: (3, 2), where the anchors lie.
         x: (n_x,) ascending.
         y: (n_y,) ascending.
-
-    Raises:
-        ConfigError: Corners on one line, or positions that do not ascend.
     """
 
     corners: np.ndarray
@@ -68,19 +70,10 @@ class Plane(Grid):
 
     def __post_init__(self) -> None:
         corners = np.asarray(self.corners, dtype=np.float64)
-        if corners.shape != (3, 2) or not np.isfinite(corners).all():
-            raise ConfigError(
-                "A plane goes through three points.",
-                where="Plane(corners)",
-                expected="finite coordinates of shape (3, 2)",
-                found=f"shape {corners.shape}",
-            )
         sides = corners[1:] - corners[0]
-        if abs(np.linalg.det(sides)) <= 1e-9 * np.square(sides).sum():
+        if not abs(np.linalg.det(sides)) > 1e-9 * np.square(sides).sum():
             raise ConfigError(
-                "The three points of a plane lie on one line.",
-                where="Plane(corners)",
-                found=corners.tolist(),
+                "The three points of a plane lie on one line.", found=corners.tolist()
             )
         object.__setattr__(self, "corners", corners)
         self._set_axes()
@@ -88,7 +81,7 @@ class Plane(Grid):
     @classmethod
     def around(cls, corners: ArrayLike, points: int = 21, margin: float = 0.2) -> Plane:
         """A grid that holds the three corners; see ``grid_around``."""
-        x, y = grid_around(corners, points, margin, "Plane.around")
+        x, y = grid_around(corners, points, margin)
         return cls(np.asarray(corners, dtype=np.float64), x, y)
 
     def basis(self, positions: ArrayLike) -> np.ndarray:
@@ -103,15 +96,11 @@ class Plane(Grid):
 class Directions(Grid):
     """A slice along one or two directions: theta(x, y) = centre + x d1 + y d2.
 
-    Its anchors are the centre and the directions. Points lie row by row: all x of the lowest y
-    first.
+    Its anchors are the centre and the directions.
 
     Args:
         x: (n_x,) ascending steps along the first direction.
         y: (n_y,) ascending steps along the second, or None for a slice along the first alone.
-
-    Raises:
-        ConfigError: Positions that do not ascend.
     """
 
     x: np.ndarray
@@ -130,18 +119,13 @@ class Directions(Grid):
 class Span(Grid):
     """A grid on two axes that are combinations of the anchors, as principal axes are.
 
-    theta(x, y) = origin @ anchors + x axes[0] @ anchors + y axes[1] @ anchors. Points lie row by
-    row: all x of the lowest y first.
+    theta(x, y) = origin @ anchors + x axes[0] @ anchors + y axes[1] @ anchors.
 
     Args:
         origin: (n_anchors,) coefficients of the point at (0, 0).
         axes: (2, n_anchors) coefficients of the axes.
         x: (n_x,) ascending.
         y: (n_y,) ascending.
-
-    Raises:
-        ConfigError: Coefficients whose shapes do not fit or that are not finite, or positions that
-            do not ascend.
     """
 
     origin: np.ndarray
@@ -150,20 +134,8 @@ class Span(Grid):
     y: np.ndarray
 
     def __post_init__(self) -> None:
-        origin, axes = (np.asarray(part, dtype=np.float64) for part in (self.origin, self.axes))
-        if (
-            origin.ndim != 1
-            or axes.shape != (2, len(origin))
-            or not (np.isfinite(origin).all() and np.isfinite(axes).all())
-        ):
-            raise ConfigError(
-                "A span has an origin and two axes, each with a coefficient for each anchor.",
-                where="Span(origin, axes)",
-                expected="finite numbers of shapes (n_anchors,) and (2, n_anchors)",
-                found=f"shapes {origin.shape} and {axes.shape}",
-            )
-        object.__setattr__(self, "origin", origin)
-        object.__setattr__(self, "axes", axes)
+        for name in ("origin", "axes"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
         self._set_axes()
 
     def basis(self, positions: ArrayLike) -> np.ndarray:
@@ -172,18 +144,12 @@ class Span(Grid):
 
 
 def grid_around(
-    coordinates: ArrayLike, points: int, margin: float, where: str
+    coordinates: ArrayLike, points: int, margin: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A grid that holds some places and a margin around them: x (n_x,) and y (n_y,).
+    """A grid that holds some places (n, 2) and a margin around them: x (n_x,) and y (n_y,).
 
-    Args:
-        coordinates: (n, 2) of the places.
-        points: Along the longer side; spacing is the same along both.
-        margin: A share of each side.
-        where: What to name in the error.
-
-    Raises:
-        ConfigError: Fewer than two points, or places that do not differ along both axes.
+    ``points`` lie along the longer side, spacing is the same along both; ``margin`` is a share of
+    each side.
     """
     places = np.asarray(coordinates, dtype=np.float64)
     low, high = places.min(0), places.max(0)
@@ -192,7 +158,6 @@ def grid_around(
     if points < 2 or not (high > low).all():
         raise ConfigError(
             "A plane's grid needs two points or more and corners that are not on one line.",
-            where=where,
             found=f"{points} points, corners {places.tolist()}",
         )
     step = (high - low).max() / (points - 1)

@@ -7,15 +7,13 @@ what lies below a hundredth of a nat is not told apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import griddata
-
-from landscape.core.errors import ConfigError
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -71,41 +69,43 @@ def refine_surface(
         coarse: Rows and columns from one first line to the next, at least 1.
         earlier: (n_points, n_sets) losses of an earlier run, NaN where there is none; points that
             are there on all data sets are not measured again.
-
-    Raises:
-        ConfigError: Arguments out of range; losses that are negative or of another shape.
     """
-    if len(shape) != 2 or min(shape) < 2 or coarse < 1:
-        raise ConfigError(
-            "A grid has at least two points along both sides, and first lines at least one apart.",
-            where="refine_surface(shape, coarse)",
-            found=f"shape {tuple(shape)}, coarse {coarse}",
-        )
-    if not (np.isfinite(tolerance) and tolerance >= 0):
-        raise ConfigError(
-            "The tolerance must be finite and at least 0.", where="tolerance", found=tolerance
-        )
-    losses = _Losses(measure, shape, earlier)
+    n_points = shape[0] * shape[1]
+    values = np.full((n_points, 0), np.nan) if earlier is None else np.array(earlier, np.float64)
+    evaluated = ~np.isnan(values).any(1) & (values.shape[1] > 0)
+    values[~evaluated] = np.nan
+
+    def ask(points: Iterable[tuple[int, int]]) -> None:
+        """Measure the points, (row, column), that are not measured yet."""
+        nonlocal values
+        indices = {row * shape[1] + column for row, column in points}
+        new = sorted(index for index in indices if not evaluated[index])
+        if new:
+            losses = np.asarray(measure(new), dtype=np.float64)
+            if not values.shape[1]:
+                values = np.full((n_points, losses.shape[1]), np.nan)
+            values[new], evaluated[new] = losses, True
+
     cells = _first_cells(shape, coarse)
-    losses.ask(corner for cell in cells for corner in product(cell[:2], cell[2:]))
+    ask(corner for cell in cells for corner in product(cell[:2], cell[2:]))
     near_bend = np.zeros(shape, dtype=bool)
     due = [cell for cell in cells if _can_split(cell)]
     while due:
-        losses.ask(point for cell in due for point in product(*_lines(cell)))
-        logs = _to_log(losses.values).reshape(*shape, -1)
+        ask(point for cell in due for point in product(*_lines(cell)))
+        logs = _to_log(values).reshape(*shape, -1)
         for cell in due:
             if _bend(logs, cell) > tolerance:
                 near_bend[_window(cell)] = True
         whole = set(cells) - set(due)
-        cells = sorted(whole | {part for cell in due for part in _parts(cell)})
+        cells = sorted(whole | {part for cell in due for part in _cells(*_lines(cell))})
         due = [cell for cell in cells if _can_split(cell) and near_bend[_window(cell)].any()]
-    return RefinedSurface(losses.values, losses.done)
+    return RefinedSurface(values, evaluated)
 
 
 def fill_surface(
     values: ArrayLike,
     shape: tuple[int, int],
-    evaluated: ArrayLike | None = None,
+    evaluated: ArrayLike,
     *,
     log: bool = False,
 ) -> Array:
@@ -117,7 +117,7 @@ def fill_surface(
     Args:
         values: (n_points, ...), row by row; ignored where not evaluated.
         shape: (n_y, n_x).
-        evaluated: (n_points,) bool; where no value is NaN, by default.
+        evaluated: (n_points,) bool.
         log: Whether the values are losses, to be interpolated in log(loss + 0.01).
 
     Returns:
@@ -125,7 +125,7 @@ def fill_surface(
     """
     array = np.asarray(values, dtype=np.float64)
     flat = array.reshape(len(array), -1)
-    done: Mask = np.asarray(~np.isnan(flat).any(1) if evaluated is None else evaluated, dtype=bool)
+    done: Mask = np.asarray(evaluated, dtype=bool)
     heights = np.where(done[:, None], _to_log(flat) if log else flat, np.nan)
     surface, measured = heights.reshape(*shape, -1), done.reshape(*shape, 1)
     cells = _find_cells(measured[..., 0])
@@ -144,57 +144,16 @@ def fill_surface(
     return filled.reshape(array.shape)
 
 
-class _Losses:
-    """The losses measured so far, and how to get more."""
-
-    def __init__(self, measure: Measure, shape: tuple[int, int], earlier: ArrayLike | None) -> None:
-        self._measure, self._n_x = measure, shape[1]
-        self.values = np.full((shape[0] * shape[1], 0), np.nan)
-        if earlier is not None:
-            self.values = _checked(earlier, "earlier", len(self.values)).copy()
-        some = self.values.shape[1] > 0
-        self.done = some & ~np.isnan(self.values).any(1)
-        self.values[~self.done] = np.nan
-
-    def ask(self, points: Iterable[tuple[int, int]]) -> None:
-        """Measure the points, (row, column), that are not measured yet."""
-        indices = {row * self._n_x + column for row, column in points}
-        new = sorted(index for index in indices if not self.done[index])
-        if not new:
-            return
-        losses = _checked(self._measure(new), "measure(indices)", len(new))
-        if not self.values.shape[1]:
-            self.values = np.full((len(self.values), losses.shape[1]), np.nan)
-        if losses.shape[1] != self.values.shape[1]:
-            raise ConfigError(
-                "The number of data sets is not the same everywhere.",
-                where="measure(indices)",
-                expected=f"{self.values.shape[1]} losses a point",
-                found=losses.shape[1],
-            )
-        self.values[new] = losses
-        self.done[new] = True
-
-
-def _checked(losses: ArrayLike, where: str, n: int) -> Array:
-    values = np.asarray(losses, dtype=np.float64)
-    if values.ndim != 2 or len(values) != n or not values.shape[1] or (values < 0).any():
-        raise ConfigError(
-            "Losses of a surface are at least 0, a row a point and a column a data set.",
-            where=where,
-            expected=f"shape ({n}, n_sets)",
-            found=f"shape {values.shape}" + (", some below 0" if (values < 0).any() else ""),
-        )
-    return values
-
-
 def _to_log(losses: Array) -> Array:
     return np.log(np.maximum(losses, 0.0) + FLOOR)
 
 
-def _first_cells(shape: tuple[int, int], coarse: int) -> list[Cell]:
-    rows, columns = (sorted({*range(0, n, coarse), n - 1}) for n in shape)
+def _cells(rows: Sequence[int], columns: Sequence[int]) -> list[Cell]:
     return [(*row, *column) for row, column in product(pairwise(rows), pairwise(columns))]
+
+
+def _first_cells(shape: tuple[int, ...], coarse: int) -> list[Cell]:
+    return _cells(*(sorted({*range(0, n, coarse), n - 1}) for n in shape))
 
 
 def _can_split(cell: Cell) -> bool:
@@ -213,11 +172,6 @@ def _lines(cell: Cell) -> tuple[list[int], list[int]]:
         sorted({top, (top + bottom) // 2, bottom}),
         sorted({left, (left + right) // 2, right}),
     )
-
-
-def _parts(cell: Cell) -> list[Cell]:
-    rows, columns = _lines(cell)
-    return [(*row, *column) for row, column in product(pairwise(rows), pairwise(columns))]
 
 
 def _bilinear(surface: Array, cell: Cell) -> Array:
@@ -253,7 +207,7 @@ def _find_cells(done: Mask) -> list[Cell] | None:
     best: list[Cell] | None = None
     most = 0
     for coarse in range(max(done.shape) - 1, 0, -1):
-        cells = _first_cells((done.shape[0], done.shape[1]), coarse)
+        cells = _first_cells(done.shape, coarse)
         corners = {corner for cell in cells for corner in product(cell[:2], cell[2:])}
         if not all(done[corner] for corner in corners):
             continue
@@ -262,7 +216,7 @@ def _find_cells(done: Mask) -> list[Cell] | None:
             cell = cells.pop()
             rows, columns = _lines(cell)
             if _can_split(cell) and done[np.ix_(rows, columns)].all():
-                cells += _parts(cell)
+                cells += _cells(rows, columns)
                 corners |= set(product(rows, columns))
             else:
                 leaves.append(cell)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from landscape.core.errors import ConfigError
 
@@ -18,9 +19,6 @@ class Simplex:
     Args:
         vertices: How many, at least 1.
         divisions: Barycentric coordinates are multiples of 1 / divisions; at least 1.
-
-    Raises:
-        ConfigError: Numbers out of range.
     """
 
     vertices: int = 3
@@ -42,10 +40,6 @@ class Simplex:
         edges = np.column_stack([np.full(len(bars), -1), bars, np.full(len(bars), total)])
         return (np.diff(edges, axis=1) - 1) / self.divisions
 
-    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n, vertices) points drawn evenly from the simplex: flat Dirichlet coordinates."""
-        return rng.dirichlet(np.ones(self.vertices), size=n)
-
 
 @dataclass(frozen=True)
 class SimplexSample:
@@ -64,6 +58,15 @@ class SimplexSample:
     volumes: np.ndarray = field(repr=False)
     points: int = 100
     seed: int = 0
+
+    @property
+    def positions(self) -> np.ndarray:
+        """The coefficients: a point's position is barycentric."""
+        return self.coefficients()
+
+    def basis(self, at: ArrayLike) -> np.ndarray:
+        """(n, n_anchors) coefficients, as they are."""
+        return np.atleast_2d(np.asarray(at, dtype=np.float64))
 
     def coefficients(self) -> np.ndarray:
         """(points, n_anchors) barycentric coordinates."""
@@ -86,5 +89,5 @@ def draw(
     numbers = rng.choice(len(simplexes), size=n, p=volumes / volumes.sum())
     for row, number in zip(rows, numbers, strict=True):
         members = simplexes[number]
-        row[list(members)] = Simplex(len(members)).sample(1, rng)[0]
+        row[list(members)] = rng.dirichlet(np.ones(len(members)), size=1)[0]
     return rows

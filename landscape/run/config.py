@@ -14,7 +14,7 @@ from landscape.core.registry import load_plugins
 from landscape.core.schema import Device, Name, PathText, Seed, Strict, read_yaml, validate
 from landscape.indicators import Indicator, read_indicator
 from landscape.paths.kinds import Curve, PathKind, read_path
-from landscape.paths.kinds.line import LineConfig
+from landscape.paths.kinds.curves import LineConfig
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 

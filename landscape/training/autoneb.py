@@ -22,15 +22,16 @@ from landscape.evaluation.gradient import Gradients, Grads
 from landscape.paths import PolyChain
 from landscape.training.loop import (
     Batches,
+    Convergence,
     InPlace,
     Report,
     batch_at,
+    convergence,
     silent,
     square_norms,
     train,
     warmed_cosine,
 )
-from landscape.training.trace import Convergence, convergence
 
 _BETWEEN = 4  # points a segment is probed at
 _COLUMNS = 1 << 20  # of the pivots, moved at once
@@ -110,17 +111,8 @@ def find_path(
     Each step moves every inner pivot down its gradient, less the gradient's part along the path;
     then the pivots are spread evenly along the chain, which is what springs would do.
 
-    Args:
-        model: As in ``evaluate``.
-        ends: Two anchors.
-        batches: Ready batches ``(inputs, labels)``, or a function from the step to its batch.
-        probe: Batches on which the loss between pivots decides where pivots are inserted.
-        neb: How.
-        device: cuda where there is one, by default.
-        loss: As in ``evaluate``.
-        transform: As in ``evaluate``.
-        state: A file in which the state is kept; a killed search goes on from there.
-        report: Takes a line of progress at a time.
+    The arguments are those of ``fit_curve``; the loss on ``probe``, batches too, decides where
+    pivots are inserted.
 
     Returns:
         The path; its geometry and anchors go to ``evaluate`` as they are.
@@ -172,7 +164,7 @@ def find_path(
         report=report,
     )
     return FittedPath(
-        PolyChain(bends=chain.n_inner),
+        PolyChain(bends=len(chain.flat) - 2),
         tuple(chain.anchors()),
         losses,
         tuple(chain.pivots),
@@ -192,10 +184,6 @@ class _Chain:
         self.flat = torch.lerp(ends[0], ends[1], t[:, None])
         self.flat[-1] = ends[1]
 
-    @property
-    def n_inner(self) -> int:
-        return len(self.flat) - 2
-
     def anchors(self, flat: Tensor | None = None) -> list[dict[str, Tensor]]:
         """Views of each row, by name."""
         sizes = [shape.numel() for shape in self._shapes.values()]
@@ -208,7 +196,7 @@ class _Chain:
     def begin_cycle(self) -> None:
         """Optimise the inner pivots that there are now."""
         learning_rate = self._neb.cycles[len(self.pivots)][1]
-        self.pivots.append(self.n_inner)
+        self.pivots.append(len(self.flat) - 2)
         self._optimizer = torch.optim.AdamW([self.flat[1:-1]], lr=learning_rate, weight_decay=0.0)
 
     def descend(self, grads: Tensor, learning_rate: float) -> None:
@@ -228,8 +216,8 @@ class _Chain:
         self.begin_cycle()
         self._optimizer.load_state_dict(state_dict["optimizer"])
 
-    def lengths(self) -> np.ndarray:
-        """(n_segments,) in float64."""
+    def _lengths(self) -> np.ndarray:
+        """Of the segments, in float64."""
         squares = torch.zeros(len(self.flat) - 1, dtype=torch.float64, device=self.flat.device)
         for columns in torch.split(self.flat, _COLUMNS, dim=1):
             squares += columns.diff(dim=0).square().sum(1, dtype=torch.float64)
@@ -254,14 +242,14 @@ class _Chain:
 
     def spread(self) -> None:
         """Put the pivots at even distances along the chain."""
-        lengths = self.lengths()
+        lengths = self._lengths()
         if lengths.sum() == 0:
             return
         knots = np.concatenate([[0], np.cumsum(lengths)]) / lengths.sum()
         knots = np.maximum.accumulate(knots + 1e-12 * np.arange(len(knots)))
         knots = (knots - knots[0]) / (knots[-1] - knots[0])
         even = np.linspace(0, 1, len(self.flat))
-        self.move(PolyChain(bends=self.n_inner, knots=knots.tolist()).basis(even))
+        self.move(PolyChain(bends=len(even) - 2, knots=knots.tolist()).basis(even))
 
     def remove_tangent(self, grads: Tensor, values: np.ndarray) -> None:
         """Take from each pivot's gradient (n_inner, n) its part along the path.
@@ -301,8 +289,8 @@ def _insert(chain: _Chain, evaluator: Evaluator, neb: Neb, report: Report) -> No
         for start in range(0, len(t) - 1, _BETWEEN)
     ]
     tops = sorted((top for top in tops if above[top] > 0), key=lambda top: -above[top])
-    chosen = tops[: neb.max_pivots - chain.n_inner]
+    chosen = tops[: neb.max_pivots - (n - 2)]
     if chosen:
         chain.move(basis[sorted([*range(0, len(t), _BETWEEN), *chosen])])
         chain.spread()
-    report(f"path: highest loss {losses.max():.3f}, {chain.n_inner} pivots")
+    report(f"path: highest loss {losses.max():.3f}, {len(chain.flat) - 2} pivots")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from landscape.checkpoints.anchors import Anchor, Params
 from landscape.core.errors import ConfigError
@@ -17,8 +17,15 @@ from landscape.evaluation.forward import Loss, Transform
 from landscape.evaluation.gradient import Grads
 from landscape.paths import Bezier, PolyChain
 from landscape.training.descent import Descent, descend
-from landscape.training.loop import Batches, Report, batch_at, silent, square_norms
-from landscape.training.trace import Convergence, convergence
+from landscape.training.loop import (
+    Batches,
+    Convergence,
+    Report,
+    batch_at,
+    convergence,
+    silent,
+    square_norms,
+)
 
 
 @dataclass(frozen=True)
@@ -122,23 +129,23 @@ def fit_curve(
         return gradients.add(anchors, geometry.basis(positions[step]), batch, [None, *grads, None])
 
     shape = {k: v for k, v in asdict(geometry).items() if k not in ("points", "at")}
+    parameters = [tensor for control in controls for tensor in control.values()]
+    rates: dict[str, Any] = {"lr": fit.learning_rate, "weight_decay": fit.weight_decay}
+    optimizer: torch.optim.Optimizer
+    if fit.optimizer == "sgd":
+        optimizer = torch.optim.SGD(parameters, momentum=0.9, **rates)
+    else:
+        optimizer = torch.optim.AdamW(parameters, fused=True, **rates)
     recipe = {**asdict(fit), "kind": type(geometry).__name__, **shape, "ends": square_norms([a, b])}
     descend(
         "curve",
         controls,
         add_gradients,
         fit,
-        _optimizer([tensor for control in controls for tensor in control.values()], fit),
+        optimizer,
         {"positions": positions, "losses": losses},
         recipe=recipe,
         state=state,
         report=report,
     )
     return FittedCurve(geometry, tuple(anchors), positions, losses, convergence(losses.mean(1)))
-
-
-def _optimizer(parameters: list[Tensor], fit: Fit) -> torch.optim.Optimizer:
-    lr, decay = fit.learning_rate, fit.weight_decay
-    if fit.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=lr, momentum=0.9, weight_decay=decay)
-    return torch.optim.AdamW(parameters, lr=lr, weight_decay=decay, fused=True)

@@ -83,25 +83,16 @@ def descend(
     state: Path | None,
     report: Report,
 ) -> None:
-    """Train points in place.
+    """Train points, tensors by name, in place; the rest as in ``train``.
 
-    Args:
-        what: What they are, for the report.
-        points: Tensors by name, those of the optimiser.
-        add_gradients: From a step and a place for each point's gradient, filled with zeros, to the
-            step's losses.
-        settings: How.
-        optimizer: At the peak learning rate.
-        traces: (n_steps, ...) arrays that ``add_gradients`` fills, to be saved too; its losses are
-            put in ``losses``.
-        recipe: What decides the result.
-        state: As in ``train``.
-        report: As in ``train``.
+    ``add_gradients`` goes from a step and a place for each point's gradient, filled with zeros, to
+    the step's losses, which are put in ``traces["losses"]``; the other traces (n_steps, ...) it
+    fills itself.
     """
     parameters = [tensor for point in points for tensor in point.values()]
     for tensor in parameters:
         tensor.grad = torch.zeros_like(tensor)
-    grads = [{name: _grad(tensor) for name, tensor in point.items()} for point in points]
+    grads = [{n: t.grad for n, t in point.items() if t.grad is not None} for point in points]
     rate = partial(warmed_cosine, steps=settings.steps, warmup=settings.warmup)
     schedule = LambdaLR(optimizer, rate)
     losses = traces["losses"]
@@ -125,8 +116,3 @@ def descend(
     train(what, settings.steps, step, parts, recipe=recipe, state=state, report=report)
     for tensor in parameters:
         tensor.grad = None
-
-
-def _grad(tensor: Tensor) -> Tensor:
-    assert tensor.grad is not None
-    return tensor.grad

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from landscape.checkpoints import load_checkpoint, resolve
 from landscape.core.errors import ConfigError
 from landscape.core.schema import Device, PathText, Seed, Strict, read_yaml, validate
-from landscape.tasks import Task, load_examples, load_task, sample_examples
+from landscape.tasks import load_examples, load_task, sample_examples
 from landscape.tasks.batches import Encoded, make_batches, tokenize
 from landscape.training.loop import InPlace, RandomState, Report, batch_rows, train
 
@@ -81,11 +81,7 @@ class FinetuneConfig(Strict):
 
 
 def load_finetune_config(path: Path) -> FinetuneConfig:
-    """Read a population's YAML.
-
-    Raises:
-        ConfigError: Every problem in one message, with the nearest key for an unknown one.
-    """
+    """Read a population's YAML."""
     return validate(FinetuneConfig, read_yaml(path), path)
 
 
@@ -98,12 +94,7 @@ def finetune(
 ) -> list[Path]:
     """Train every member that is not there yet.
 
-    Args:
-        config: The population.
-        base: The folder that relative paths start from.
-        report: Takes one line of progress at a time.
-        data: The data root.
-        save_seconds: How often the state of training is saved.
+    ``base`` is the folder that relative paths start from, ``data`` the data root.
 
     Returns:
         The members' directories, in the order of the seeds.
@@ -121,7 +112,7 @@ def finetune(
     ]
     if not missing:
         return members
-    from transformers import AutoTokenizer
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     source = resolve(config.base, base)
     tokenizer = AutoTokenizer.from_pretrained(source.path)
@@ -137,9 +128,14 @@ def finetune(
         partial = member.with_name(f".{member.name}.partial")
         with torch.random.fork_rng():
             torch.manual_seed(seed)  # the head's initial values, then dropout
-            model = _new_classifier(source.path, task).to(config.device)
+            model = AutoModelForSequenceClassification.from_pretrained(
+                source.path,
+                dtype=torch.float32,
+                id2label=dict(enumerate(task.labels)),
+                label2id={label: i for i, label in enumerate(task.labels)},
+            ).to(config.device)
             state = partial / "state.pt"
-            losses = _train(config, seed, member.name, model, training, state, report, save_seconds)
+            losses = _train(config, seed, model, training, state, report, save_seconds)
         accuracy = _accuracy(model, dev, config)
         report(f"{member.name}: held-out accuracy {accuracy:.3f} on {len(dev)} of {first}")
         notes = {
@@ -181,7 +177,6 @@ def _is_finished(member: Path, recipe: dict[str, Any]) -> bool:
 def _train(
     config: FinetuneConfig,
     seed: int,
-    name: str,
     model: nn.Module,
     training: Encoded,
     state: Path,
@@ -220,7 +215,7 @@ def _train(
     }
     model.train()
     train(
-        name,
+        f"seed-{seed:02d}",
         config.steps,
         step,
         parts,
@@ -230,17 +225,6 @@ def _train(
         save_seconds=save_seconds,
     )
     return losses
-
-
-def _new_classifier(source: Path, task: Task) -> Any:
-    from transformers import AutoModelForSequenceClassification
-
-    return AutoModelForSequenceClassification.from_pretrained(
-        source,
-        dtype=torch.float32,
-        id2label=dict(enumerate(task.labels)),
-        label2id={label: i for i, label in enumerate(task.labels)},
-    )
 
 
 def _forward(model: nn.Module, inputs: dict[str, Tensor], config: FinetuneConfig) -> Tensor:

@@ -36,17 +36,11 @@ class Foot:
 
 
 class Base:
-    """Vertices that stay, and how the volume of their simplex grows with one more.
+    """Vertices that stay, tensors by name, and how their simplex's volume grows with one more.
 
     The volume is that of the base times the new vertex's height over it, divided by the number of
     edges; so the gradient of its logarithm in the new vertex is the vertex's component orthogonal
     to the base, divided by the height squared.
-
-    Args:
-        vertices: Tensors by name, in the numbers' format that is computed in.
-
-    Raises:
-        ConfigError: Vertices that depend on each other.
     """
 
     def __init__(self, vertices: Sequence[Params]) -> None:
@@ -56,8 +50,6 @@ class Base:
         if not size > 0:
             raise ConfigError(
                 "The vertices of a simplex depend on each other: it has no volume.",
-                where="fit_vertex(complex)",
-                found=f"{len(vertices)} vertices",
                 fix="choose checkpoints of which none is a linear combination of the others",
             )
         self._inner = inner[1:, 1:]
@@ -69,13 +61,13 @@ class Base:
         products = torch.zeros(n, dtype=torch.float64, device=sample.device)
         size, height = products.new_zeros(2)
         for new, first, *others in _blocks(vertex, *self._vertices):
-            size += _square(new) + _square(first)
+            size += torch.dot(new, new) + torch.dot(first, first)
             for place, other in enumerate(others):
                 products[place] += torch.dot(new - first, other - first)
         at = np.linalg.solve(self._inner, products.cpu().numpy()) if n else np.zeros(0)
         # summed from the component itself: a difference of squares would lose small heights
         for part, _ in self._heights(vertex, at):
-            height += _square(part)
+            height += torch.dot(part, part)
         square = float(height)
         is_seen = square > (_ROUNDING * torch.finfo(sample.dtype).eps) ** 2 * float(size)
         return Foot(at, square, self._log + math.log(square) / 2 if is_seen else -math.inf)
@@ -103,7 +95,3 @@ def _blocks(*states: Params) -> Iterator[tuple[Tensor, ...]]:
         rows = [state[name].reshape(-1) for state in states]
         for start in range(0, len(rows[0]), _COLUMNS):
             yield tuple(row[start : start + _COLUMNS] for row in rows)
-
-
-def _square(values: Tensor) -> Tensor:
-    return torch.dot(values, values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -46,13 +47,11 @@ class InPlace:
     """Tensors and arrays that are filled in place by a saved state."""
 
     def __init__(self, values: Mapping[str, Tensor | np.ndarray]) -> None:
-        self._tensors = {
-            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-            for name, value in values.items()
-        }
+        # an array's tensor shares its memory
+        self._tensors = {name: torch.as_tensor(value) for name, value in values.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """The tensors by name; an array's shares its memory."""
+        """The tensors by name."""
         return dict(self._tensors)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -97,9 +96,6 @@ def train(
             or not at all.
         report: Takes a line at a time.
         save_seconds: How often it is saved; ``SAVE_SECONDS`` by default.
-
-    Raises:
-        ConfigError: The state is another training's, or cannot be read.
     """
     text = json.dumps(dict(recipe), sort_keys=True, default=str)
     done = _restore(state, text, parts)
@@ -115,15 +111,10 @@ def train(
             report(f"{what}: step {number + 1}/{steps}, loss {loss:.3f}, {minutes}")
         every = SAVE_SECONDS if save_seconds is None else save_seconds
         if state is not None and (last or now - saved > every):
-            save(state, text, number + 1, parts)
+            state.parent.mkdir(parents=True, exist_ok=True)
+            content = {name: part.state_dict() for name, part in parts.items()}
+            write_torch_file({"recipe": text, "done": number + 1, "parts": content}, state)
             saved = time.monotonic()
-
-
-def save(state: Path, recipe: str, done: int, parts: Mapping[str, Stateful]) -> None:
-    """Put the parts, after ``done`` steps, in the state's place."""
-    state.parent.mkdir(parents=True, exist_ok=True)
-    content = {name: part.state_dict() for name, part in parts.items()}
-    write_torch_file({"recipe": recipe, "done": done, "parts": content}, state)
 
 
 def _restore(state: Path | None, recipe: str, parts: Mapping[str, Stateful]) -> int:
@@ -154,11 +145,7 @@ def _restore(state: Path | None, recipe: str, parts: Mapping[str, Stateful]) -> 
 
 
 def batch_at(batches: Batches, step: int, seed: int) -> Batch:
-    """The batch of a step: a function of step and seed alone, so that a resumed run sees the same.
-
-    Raises:
-        ConfigError: There are no batches.
-    """
+    """The batch of a step, a function of step and seed alone: a resumed run sees the same."""
     if callable(batches):
         return batches(step)
     if not len(batches):
@@ -172,12 +159,7 @@ def batch_rows(lengths: np.ndarray, batch_size: int, seed: int) -> Callable[[int
     """From a step to the row numbers of its batch, a function of the seed and the step alone.
 
     Batches hold examples of like length (fewer pads): each pool of batches is sorted by length,
-    then the batches are shuffled.
-
-    Args:
-        lengths: (n_examples,) tokens of each.
-        batch_size: Examples in a batch.
-        seed: Of the order, another one in each epoch.
+    then the batches are shuffled. ``lengths`` are the tokens of each example.
     """
 
     @lru_cache(maxsize=1)
@@ -209,3 +191,35 @@ def square_norms(anchors: Iterable[Params]) -> list[str]:
         f"{sum(float(t.double().square().sum()) for t in anchor.values()):.9e}"
         for anchor in anchors
     ]
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """Whether the training loss still falls at the end.
+
+    Attributes:
+        last: Mean loss of the last quarter of the steps, nats.
+        before: Mean loss of the quarter before it, nats.
+        error: Standard error of their difference, nats, from means of tenths of a quarter.
+        converged: Whether the fall is within two standard errors.
+    """
+
+    last: float
+    before: float
+    error: float
+    converged: bool
+
+
+def convergence(losses: np.ndarray) -> Convergence:
+    """Compare the last two quarters of a trace of losses (n_steps,)."""
+    quarter = len(losses) // 4
+    if quarter < 2:
+        return Convergence(*(float(np.mean(losses)),) * 2, np.nan, False)
+    last, before = losses[-quarter:], losses[-2 * quarter : -quarter]
+    # neighbouring steps share batches and drift: blocks, not steps, are the observations
+    blocks = [
+        [part.mean() for part in np.array_split(half, min(10, quarter))] for half in (last, before)
+    ]
+    error = float(np.sqrt(sum(np.var(b, ddof=1) / len(b) for b in blocks)))
+    fall = float(before.mean() - last.mean())
+    return Convergence(float(last.mean()), float(before.mean()), error, fall <= 2 * error)

@@ -5,7 +5,6 @@ Benton et al. 2021, arXiv 2102.13042.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -26,8 +25,15 @@ from landscape.paths import SimplexSample, volume
 from landscape.paths.simplex import draw
 from landscape.training.descent import Descent, descend
 from landscape.training.heights import Base
-from landscape.training.loop import Batches, Report, batch_at, silent, square_norms
-from landscape.training.trace import Convergence, convergence
+from landscape.training.loop import (
+    Batches,
+    Convergence,
+    Report,
+    batch_at,
+    convergence,
+    silent,
+    square_norms,
+)
 
 
 @dataclass(frozen=True)
@@ -46,17 +52,15 @@ class Complex:
     simplexes: tuple[tuple[int, ...], ...]
 
     def __post_init__(self) -> None:
-        for number, members in enumerate(self.simplexes):
+        for members in self.simplexes or ((),):
             there = set(range(len(self.vertices)))
             if not members or not set(members) <= there or len(set(members)) < len(members):
                 raise ConfigError(
                     "A simplex is made of different vertices of its complex.",
-                    where=f"Complex(simplexes[{number}])",
+                    where="Complex(simplexes)",
                     expected=f"indices below {len(self.vertices)}, at least one, none twice",
                     found=members,
                 )
-        if not self.simplexes:
-            raise ConfigError("A complex has at least one simplex.", where="Complex(simplexes)")
 
     @cached_property
     def volumes(self) -> np.ndarray:
@@ -76,13 +80,7 @@ class Complex:
         Raises:
             ConfigError: Simplexes of several dimensions, or without any volume.
         """
-        sizes = {len(members) for members in self.simplexes}
-        if len(sizes) > 1:
-            raise ConfigError(
-                "Volumes of simplexes with different numbers of vertices cannot be compared.",
-                where="Complex.sample",
-                found=f"simplexes of {', '.join(map(str, sorted(sizes)))} vertices",
-            )
+        _require_one_size(self)
         if not self.volumes.sum() > 0:
             raise ConfigError("No simplex of the complex has a volume.", where="Complex.sample")
         return draw(self.simplexes, self.volumes, len(self.vertices), n, rng)
@@ -108,11 +106,7 @@ class SimplexFit(Descent):
     def __post_init__(self) -> None:
         self._require_positive("steps", "samples_per_step", "learning_rate", "offset")
         if not self.volume_weight >= 0:
-            raise ConfigError(
-                "The volume's weight must be at least 0.",
-                where="SimplexFit(volume_weight)",
-                found=self.volume_weight,
-            )
+            raise ConfigError("The volume's weight must be at least 0.", found=self.volume_weight)
 
 
 @dataclass(frozen=True)
@@ -143,14 +137,12 @@ class FittedSimplex:
         anchors: The checkpoints, then the trained vertices.
         trained: The trained vertices: tensors by name.
         geometry: Points drawn evenly from the simplexes, a simplex a checkpoint.
-        volume: Of all simplexes together.
         convergence: Of each trained vertex.
     """
 
     anchors: tuple[Anchor, ...] = field(repr=False)
     trained: tuple[Params, ...] = field(repr=False)
     geometry: SimplexSample
-    volume: float
     convergence: tuple[Convergence, ...]
 
 
@@ -174,21 +166,16 @@ def fit_simplex(
     Args:
         model: As in ``evaluate``.
         vertices: The checkpoints; they stay as they are.
-        batches: Ready batches ``(inputs, labels)``, or a function from the step to its batch.
+        batches: As in ``fit_vertex``.
         fit: How each vertex is trained; the seed counts on from one to the next.
-        n_connect: How many vertices are trained, at least 1.
+        n_connect: How many vertices are trained.
         points: How many are drawn for ``geometry``.
         state: Begins the names of the files in which the states of the trainings are kept.
         report: Takes a line of progress at a time.
         settings: ``device``, ``loss`` and ``transform``, as for ``fit_vertex``.
-
-    Raises:
-        ConfigError: No vertex to train, or as for ``fit_vertex``.
     """
     fit = fit or SimplexFit()
-    if n_connect < 1:
-        raise ConfigError("A simplex is connected by at least one vertex.", found=n_connect)
-    complex_ = Complex(tuple(vertices), tuple((i,) for i in range(len(vertices))))
+    complex = Complex(tuple(vertices), tuple((i,) for i in range(len(vertices))))
     fitted: list[FittedVertex] = []
 
     def say(line: str) -> None:
@@ -197,21 +184,20 @@ def fit_simplex(
     for number in range(n_connect):
         vertex = fit_vertex(
             model,
-            fitted[-1].complex if fitted else complex_,
+            complex,
             batches,
             replace(fit, seed=fit.seed + number),
             state=state and state.with_name(f"{state.name}.{number}"),
             report=say,
             **settings,
         )
+        complex = vertex.complex
         fitted.append(vertex)
-    last = fitted[-1].complex
-    n = len(last.vertices)
+    n = len(complex.vertices)
     return FittedSimplex(
-        anchors=last.vertices,
+        anchors=complex.vertices,
         trained=tuple(vertex.vertex for vertex in fitted),
-        geometry=SimplexSample(last.simplexes, n, last.volumes, points, fit.seed),
-        volume=float(last.volumes.sum()),
+        geometry=SimplexSample(complex.simplexes, n, complex.volumes, points, fit.seed),
         convergence=tuple(vertex.convergence for vertex in fitted),
     )
 
@@ -222,7 +208,6 @@ def fit_vertex(
     batches: Batches,
     fit: SimplexFit | None = None,
     *,
-    simplexes: Sequence[int] | None = None,
     device: str | torch.device | None = None,
     start: Anchor | None = None,
     loss: Loss | None = None,
@@ -232,7 +217,7 @@ def fit_vertex(
 ) -> FittedVertex:
     """Add a trained vertex: min E_{theta ~ U(K)} L(theta) - lambda log V(K).
 
-    Benton et al. 2021, arXiv 2102.13042. K are the simplexes that the vertex is added to, V(K)
+    Benton et al. 2021, arXiv 2102.13042. K are the simplexes, each with the vertex added, V(K)
     their volumes' sum; all other vertices stay as they are. Points are drawn as by
     ``Complex.sample``; the simplexes' shares are taken as constants in each step. A checkpoint
     alone, ``Complex((a,), ((0,),))``, grows into a simplex around it; ``Complex((a, b), ((0,),
@@ -243,31 +228,30 @@ def fit_vertex(
         complex: What there is.
         batches: Ready batches ``(inputs, labels)``, or a function from the step to its batch.
         fit: How.
-        simplexes: Which of them the vertex is added to; all by default.
-        device: cuda where there is one, by default.
-        start: The vertex to begin with, beside the base of each of its simplexes.
+        device: As in ``fit_curve``, like what follows.
+        start: The vertex to begin with, beside the base of each simplex.
         loss: As in ``evaluate``.
         transform: As in ``evaluate``.
         state: A file in which the state of the training is kept; a killed fit goes on from there.
         report: Takes a line of progress at a time.
 
     Raises:
-        ConfigError: Simplexes that are not there or have different numbers of vertices, vertices
-            that depend on each other, or a saved state of another training.
+        ConfigError: Simplexes with different numbers of vertices, vertices that depend on each
+            other, or a saved state of another training.
     """
     fit = fit or SimplexFit()
-    chosen = _chosen(complex, simplexes)
+    _require_one_size(complex)
     gradients = fit.gradients(model, fit.samples_per_step, device, loss, transform)
     vertices = gradients.load(complex.vertices)
-    groups = [complex.simplexes[number] for number in chosen]
-    bases = [Base([vertices[i] for i in members]) for members in groups]
+    bases = [Base([vertices[i] for i in members]) for members in complex.simplexes]
     if start is None:
-        vertex = _beside([vertices[i] for i in sorted({i for g in groups for i in g})], fit)
+        members = sorted({i for simplex in complex.simplexes for i in simplex})
+        vertex = _beside([vertices[i] for i in members], fit)
     else:
         (first,) = gradients.load([start])
         vertex = {n: t.clone(memory_format=torch.contiguous_format) for n, t in first.items()}
-    after = _added(complex, chosen, vertex)
-    grown = [after.simplexes[number] for number in chosen]
+    grown = tuple((*members, len(vertices)) for members in complex.simplexes)
+    after = Complex((*complex.vertices, vertex), grown)
     losses = np.full((fit.steps, fit.samples_per_step), np.nan)
     log_volumes = np.full(fit.steps, np.nan)
 
@@ -280,7 +264,6 @@ def fit_vertex(
             raise ConfigError(
                 "The new vertex lies on its base: the logarithm of the volume has no gradient.",
                 where="fit_vertex(start)",
-                found=f"heights {[math.sqrt(foot.square) for foot in feet]}",
                 fix="start from a point beside the simplex, or leave start out",
             )
         # simplexes without any volume count alike
@@ -307,7 +290,7 @@ def fit_vertex(
         recipe={
             **asdict(fit),
             "kind": "simplex",
-            "simplexes": [complex.simplexes, list(chosen)],
+            "simplexes": complex.simplexes,
             "vertices": square_norms(vertices),
         },
         state=state,
@@ -316,35 +299,14 @@ def fit_vertex(
     return FittedVertex(after, vertex, losses, log_volumes, convergence(losses.mean(1)))
 
 
-def _chosen(complex: Complex, simplexes: Sequence[int] | None) -> tuple[int, ...]:
-    """The simplexes that a vertex is added to, checked."""
-    numbers = tuple(range(len(complex.simplexes)) if simplexes is None else simplexes)
-    there = set(range(len(complex.simplexes)))
-    if not numbers or not set(numbers) <= there or len(set(numbers)) < len(numbers):
-        raise ConfigError(
-            "A vertex is added to different simplexes of the complex.",
-            where="fit_vertex(simplexes)",
-            expected=f"indices below {len(complex.simplexes)}, at least one, none twice",
-            found=simplexes,
-        )
-    sizes = sorted({len(complex.simplexes[number]) for number in numbers})
+def _require_one_size(complex: Complex) -> None:
+    """Refuse simplexes whose volumes have different units."""
+    sizes = sorted({len(members) for members in complex.simplexes})
     if len(sizes) > 1:
         raise ConfigError(
             "Volumes of simplexes with different numbers of vertices cannot be compared.",
-            where="fit_vertex(simplexes)",
             found=f"simplexes of {', '.join(map(str, sizes))} vertices",
-            fix="add a vertex to those of one size at a time",
         )
-    return numbers
-
-
-def _added(complex: Complex, chosen: Sequence[int], vertex: dict[str, Tensor]) -> Complex:
-    new = len(complex.vertices)
-    simplexes = tuple(
-        (*members, new) if number in chosen else members
-        for number, members in enumerate(complex.simplexes)
-    )
-    return Complex((*complex.vertices, vertex), simplexes)
 
 
 def _beside(base: Sequence[Params], fit: SimplexFit) -> dict[str, Tensor]:

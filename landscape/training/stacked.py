@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from landscape.checkpoints.anchors import Params
-from landscape.core.errors import CheckpointError, ConfigError
 
 StackedBatch = tuple[Params, Tensor]
 
@@ -17,7 +16,7 @@ def train_stacked(
     model: nn.Module,
     params: Sequence[Params],
     batches: Iterable[StackedBatch],
-    learning_rates: float | Sequence[float],
+    learning_rates: Sequence[float],
     *,
     rate: Callable[[int], float] = lambda step: 1.0,
     weight_decay: float = 0.01,
@@ -40,7 +39,7 @@ def train_stacked(
             from learning in the first model only (as of torch 2.13): mask padding.
         batches: One item a step: inputs, each (n_models, batch, ...), and labels
             (n_models, batch). Training ends when they do.
-        learning_rates: One for all, or one a model.
+        learning_rates: One a model.
         rate: From the step (0, 1, ...) to the factor on the learning rates.
         weight_decay: Decoupled (Loshchilov & Hutter 2019, arXiv 1711.05101), on every weight.
         clip: The largest gradient norm, taken for each model alone; None leaves it free.
@@ -48,27 +47,12 @@ def train_stacked(
 
     Returns:
         The trained weights, in the order of ``params``.
-
-    Raises:
-        CheckpointError: The starts differ in names or shapes.
-        ConfigError: Not as many learning rates as models.
     """
-    stacked = stack_params(params)
-    rates = (
-        list(learning_rates)
-        if isinstance(learning_rates, Sequence)
-        else [learning_rates] * len(params)
-    )
-    if len(rates) != len(params):
-        raise ConfigError(
-            "There must be one learning rate for all models, or one for each.",
-            expected=f"{len(params)} learning rates",
-            found=len(rates),
-        )
+    stacked = {n: torch.stack([start[n].detach() for start in params]) for n in params[0]}
     for leaf in stacked.values():
         leaf.requires_grad_()
-    peak = max(rates)
-    share = torch.tensor([value / peak if peak else 1.0 for value in rates])
+    peak = max(learning_rates)
+    share = torch.tensor([value / peak if peak else 1.0 for value in learning_rates])
     optimizer = torch.optim.AdamW(
         list(stacked.values()), lr=peak, weight_decay=weight_decay, fused=True
     )
@@ -94,27 +78,6 @@ def train_stacked(
         {name: leaf.detach()[i].clone() for name, leaf in stacked.items()}
         for i in range(len(params))
     ]
-
-
-def stack_params(params: Sequence[Params]) -> dict[str, Tensor]:
-    """One (n_models, *shape) copy a name.
-
-    Raises:
-        CheckpointError: The models differ in names or shapes, or there is none.
-    """
-    if not params:
-        raise CheckpointError("There is no model to stack.", expected="at least one")
-    shapes = [{name: tuple(tensor.shape) for name, tensor in start.items()} for start in params]
-    for number, other in enumerate(shapes):
-        if differ := sorted(dict(other.items() ^ shapes[0].items())):
-            name = differ[0]
-            raise CheckpointError(
-                "Only models of one architecture can be stacked.",
-                where=f"model {number}, tensor {name}",
-                expected=shapes[0].get(name, "no such tensor"),
-                found=other.get(name, "no such tensor"),
-            )
-    return {name: torch.stack([start[name].detach() for start in params]) for name in shapes[0]}
 
 
 def _clip(leaves: list[Tensor], limit: float) -> None:

@@ -11,7 +11,7 @@ import landscape
 from landscape.core.errors import ConfigError
 from landscape.paths import Bezier, PolyChain
 from landscape.training import Fit, Neb, find_path, fit_curve, loop
-from landscape.training.trace import convergence
+from landscape.training.loop import convergence
 
 
 class Point(nn.Module):

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from landscape.core.errors import LandscapeError
 from landscape.training.stacked import train_stacked
 
 STEPS, BATCH, MODELS = 12, 6, 3
@@ -40,9 +39,9 @@ def half(step: int) -> float:
     return 1.0 if step < STEPS // 2 else 0.5
 
 
-@pytest.mark.parametrize("rates", [0.01, RATES])
+@pytest.mark.parametrize("rates", [[0.01] * MODELS, RATES])
 @pytest.mark.parametrize("clip", [None, 0.1])
-def test_equals_separate_training(rates: float | list[float], clip: float | None) -> None:
+def test_equals_separate_training(rates: list[float], clip: float | None) -> None:
     starts = [Net(seed) for seed in range(MODELS)]
     untouched = copy.deepcopy(starts[0].state_dict())
     losses: list[Tensor] = []
@@ -59,10 +58,9 @@ def test_equals_separate_training(rates: float | list[float], clip: float | None
     assert all(torch.equal(untouched[name], t) for name, t in starts[0].state_dict().items())
     assert len(losses) == STEPS
     for i, net in enumerate(starts):
-        peak = rates if isinstance(rates, float) else rates[i]
-        optimizer = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=0.1)
+        optimizer = torch.optim.AdamW(net.parameters(), lr=rates[i], weight_decay=0.1)
         for step, (inputs, labels) in enumerate(batches()):
-            optimizer.param_groups[0]["lr"] = peak * half(step)
+            optimizer.param_groups[0]["lr"] = rates[i] * half(step)
             loss = nn.functional.cross_entropy(net(inputs["x"][i]), labels[i])
             torch.testing.assert_close(losses[step][i], loss.detach(), atol=2e-5, rtol=1e-5)
             optimizer.zero_grad()
@@ -72,14 +70,3 @@ def test_equals_separate_training(rates: float | list[float], clip: float | None
             optimizer.step()
         for name, parameter in net.named_parameters():
             torch.testing.assert_close(trained[i][name], parameter.detach(), atol=2e-5, rtol=1e-4)
-
-
-def test_starts_must_be_alike() -> None:
-    one, two = dict(Net(0).named_parameters()), dict(Net(1).named_parameters())
-    two["head.bias"] = nn.Parameter(torch.zeros(4))
-    with pytest.raises(LandscapeError, match=r"(?s)one architecture.*model 1, tensor head.bias"):
-        train_stacked(Net(0), [one, two], [], 0.1)
-    with pytest.raises(LandscapeError, match="2 learning rates"):
-        train_stacked(Net(0), [one, one], [], [0.1])
-    with pytest.raises(LandscapeError, match="no model"):
-        train_stacked(Net(0), [], [], [])

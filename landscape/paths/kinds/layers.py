@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from landscape.core.errors import require_known
+from landscape.paths.curve import Line
 from landscape.paths.kinds.registry import (
     ENDS,
     Curve,
@@ -16,7 +17,6 @@ from landscape.paths.kinds.registry import (
     path_kind,
 )
 from landscape.paths.layers import hybrid, parameter_groups
-from landscape.paths.line import Line
 
 DEFAULT_GROUPS = (
     "embeddings",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -80,21 +79,4 @@ class SimplexConfig(PathKind):
         sample = SimplexSample(simplexes, len(anchors), volumes, self.points, self.fit.seed)
         notes = {"volume": float(volumes.sum())}
         marks = np.eye(n, len(anchors))
-        return Spanned(_Barycentric(sample), anchors, marks, (self.points,), notes)
-
-
-@dataclass(frozen=True)
-class _Barycentric:
-    """Points whose positions are their coefficients."""
-
-    sample: SimplexSample
-
-    @property
-    def positions(self) -> np.ndarray:
-        return self.sample.coefficients()
-
-    def coefficients(self) -> np.ndarray:
-        return self.sample.coefficients()
-
-    def basis(self, at: Any) -> np.ndarray:
-        return np.atleast_2d(np.asarray(at, dtype=np.float64))
+        return Spanned(sample, anchors, marks, (self.points,), notes)

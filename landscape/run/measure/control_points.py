@@ -23,9 +23,8 @@ from landscape.run.inputs import Experiment
 from landscape.tasks import load_examples, sample_examples
 from landscape.tasks.batches import tokenize
 from landscape.training import Fit, Neb, find_path, fit_curve
-from landscape.training.loop import batch_rows
+from landscape.training.loop import Convergence, batch_rows
 from landscape.training.simplexes import SimplexFit, fit_simplex
-from landscape.training.trace import Convergence
 
 Report = Callable[[str], None]
 _NOTES = "path.json"

@@ -1,4 +1,4 @@
-"""A polygonal chain with trained bends, and the one that AutoNEB finds."""
+"""Straight lines, Bezier curves and polygonal chains between two models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from landscape.paths.curve import PolyChain
+from landscape.paths.curve import Bezier, Line, PolyChain
 from landscape.paths.kinds.registry import (
     ENDS,
     Curve,
@@ -22,9 +22,46 @@ from landscape.paths.kinds.registry import (
 )
 
 
-def _chain(points: int, members: Sequence[Params], controls: Sequence[Params]) -> Spanned:
-    geometry = PolyChain(points, bends=len(controls))
-    return Spanned(geometry, [members[0], *controls, members[1]], ENDS, (points,))
+@path_kind
+class LineConfig(Curve):
+    """The straight line."""
+
+    kind: Literal["line"] = "line"
+    between: Literal["all", "largest_gap"] | tuple[str, str] = "all"
+
+    text = "straight line"
+    source = "arXiv:1912.05671"
+
+    def span(self, members: Sequence[Params], controls: Sequence[Params], part: Part) -> Spanned:
+        """As in ``PathKind``."""
+        return Spanned(Line(self.points), members, ENDS, (self.points,))
+
+
+@path_kind
+class BezierConfig(Curve):
+    """A Bezier curve.
+
+    Attributes:
+        degree: One more than the number of its control points.
+        fit: How they are trained.
+    """
+
+    kind: Literal["bezier"] = "bezier"
+    degree: int = Field(default=2, ge=2, le=10)
+    fit: FitConfig = FitConfig()
+
+    text = "Bezier curve"
+    source = "arXiv:1802.10026"
+    trained = True
+
+    def train(self, members: Sequence[Params], trainer: Trainer) -> Trained:
+        """As in ``PathKind``."""
+        return trainer.fit_curve(members, Bezier(degree=self.degree), self.fit)
+
+    def span(self, members: Sequence[Params], controls: Sequence[Params], part: Part) -> Spanned:
+        """As in ``PathKind``."""
+        geometry = Bezier(self.points, degree=self.degree)
+        return Spanned(geometry, [members[0], *controls, members[1]], ENDS, (self.points,))
 
 
 @path_kind
@@ -46,7 +83,7 @@ class ChainConfig(Curve):
 
     def train(self, members: Sequence[Params], trainer: Trainer) -> Trained:
         """As in ``PathKind``."""
-        return trainer.fit_curve(members, PolyChain(self.points, bends=self.bends), self.fit)
+        return trainer.fit_curve(members, PolyChain(bends=self.bends), self.fit)
 
     def span(self, members: Sequence[Params], controls: Sequence[Params], part: Part) -> Spanned:
         """As in ``PathKind``."""
@@ -80,3 +117,8 @@ class AutoNebConfig(Curve):
     def span(self, members: Sequence[Params], controls: Sequence[Params], part: Part) -> Spanned:
         """As in ``PathKind``."""
         return _chain(self.points, members, controls)
+
+
+def _chain(points: int, members: Sequence[Params], controls: Sequence[Params]) -> Spanned:
+    geometry = PolyChain(points, bends=len(controls))
+    return Spanned(geometry, [members[0], *controls, members[1]], ENDS, (points,))
