@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from landscape import __version__
-from landscape.checkpoints.anchors import Params, shape_of
+from landscape.checkpoints.anchors import Params, as_params
 from landscape.checkpoints.mix import add_up
 from landscape.checkpoints.read import Checkpoint
 from landscape.checkpoints.tokenizer import TOKENIZER_FILES
@@ -53,9 +53,6 @@ def export_point(
         like: Gives configuration, tokenizer, names, and the tensors that hold no floats; the first
             member by default.
 
-    Returns:
-        ``out``.
-
     Raises:
         ConfigError: Coefficients that do not fit the members, or no ``like`` where the first member
             is a mapping.
@@ -69,23 +66,19 @@ def export_point(
     if not n or row.shape != (n,) or not np.isfinite(row).all():
         raise ConfigError(
             "A point needs a finite coefficient for each of its members.",
-            where="export_point(members, coefficients)",
-            expected=f"shape ({n},)" if n else "at least one member",
-            found=f"shape {row.shape}" if row.shape != (n,) else row.tolist(),
+            expected=f"{n} of them" if n else "at least one member",
+            found=row.tolist(),
         )
     like = like or members[0]  # type: ignore[assignment]
     if not isinstance(like, Checkpoint):
         raise ConfigError(
             "Tensors in memory have no configuration and no tokenizer.",
-            where="export_point(..., like)",
-            expected="a checkpoint to take them from",
             fix="give the checkpoint that they were trained from as 'like'",
         )
     labels = _label_names(like)
     for member in members:
         if isinstance(member, Checkpoint):
             _require_same_labels(member, like, labels)
-        _require_same_shapes(member, like)
     require_empty(out)
     # files are hashed while tensors are mixed and written
     with _in_place(out) as partial, ThreadPoolExecutor(2) as pool:
@@ -94,7 +87,7 @@ def export_point(
         for name in TOKENIZER_FILES:
             if (like.path / name).is_file():
                 shutil.copyfile(like.path / name, partial / name)
-        terms = [(float(c), _params(m)) for c, m in zip(row, members, strict=True) if c]
+        terms = [(float(c), as_params(m)) for c, m in zip(row, members, strict=True) if c]
         tensors = {name: _mixed(name, terms, like) for name in like.params}
         save_file(tensors, partial / "model.safetensors", metadata={"format": "pt"})
         notes = {
@@ -166,32 +159,6 @@ def _require_same_labels(member: Checkpoint, like: Checkpoint, labels: tuple[str
         )
 
 
-def _require_same_shapes(member: Member, like: Checkpoint) -> None:
-    params = _params(member)
-    where = member.path if isinstance(member, Checkpoint) else "tensors in memory"
-    there = set(params)  # to ask a mapping that reads from disk would read the tensor
-    for name, shape in like.params.shapes.items():
-        if name in there and shape_of(params, name) != shape:
-            raise CheckpointError(
-                f"A member of the point has the tensor '{name}' in another shape.",
-                where=where,
-                expected=f"{shape} as {like.path}",
-                found=shape_of(params, name),
-            )
-        if name not in there and like.params[name].is_floating_point():
-            raise CheckpointError(
-                f"A member of the point lacks the tensor '{name}'.",
-                where=where,
-                expected=f"a tensor of shape {shape} as {like.path}",
-                found=f"{len(params)} other tensors",
-                fix="open checkpoints with load_population, which gives them one set of names",
-            )
-
-
-def _params(member: Member) -> Params:
-    return member.params if isinstance(member, Checkpoint) else member
-
-
 def _origin(member: Member) -> dict[str, str]:
     if not isinstance(member, Checkpoint):
         return {"ref": "tensors in memory"}
@@ -217,7 +184,17 @@ def _mixed(name: str, members: Sequence[tuple[float, Params]], like: Checkpoint)
     template = like.params[name]
     if not template.is_floating_point():
         return template
-    terms = [(c, params[name].detach().to("cpu", torch.float32)) for c, params in members]
+    terms = []
+    for c, params in members:
+        tensor = params[name].detach() if name in params else None
+        if tensor is None or tensor.shape != template.shape:
+            raise CheckpointError(
+                f"A member of the point lacks the tensor '{name}', or has it in another shape.",
+                expected=f"shape {tuple(template.shape)} as {like.path}",
+                found="no such tensor" if tensor is None else f"shape {tuple(tensor.shape)}",
+                fix="open checkpoints with load_population, which gives them one set of names",
+            )
+        terms.append((c, tensor.to("cpu", torch.float32)))
     if len(terms) == 1 and terms[0][0] == 1:
         mixed = terms[0][1].contiguous()
     else:

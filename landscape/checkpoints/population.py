@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -122,7 +122,7 @@ def load_population(
         require_same_tokenizer(first, checkpoint, first_hash)
         if extra := _unused(checkpoint, expected):
             warnings.append(f"{name}: {len(extra)} tensors are not used, among them '{extra[0]}'")
-        members.append(checkpoint.with_params(params))
+        members.append(replace(checkpoint, params=params))
     if read_weights:
         for member in track(members, "checkpoint"):
             _require_finite(member)

@@ -124,17 +124,9 @@ class Checkpoint:
                     digest.update(block)
         return digest.hexdigest()
 
-    def with_params(self, params: Weights) -> Checkpoint:
-        """The same checkpoint, its tensors under other names or in another order."""
-        return replace(self, params=params)
-
 
 def load_checkpoint(ref: str | Path | Source, base: Path | None = None) -> Checkpoint:
-    """Open a checkpoint; only its headers are read.
-
-    Args:
-        ref: A directory, a cached hub id with ``@revision``, or ``package:NAME/FOLDER``.
-        base: The folder that relative paths start from, before the current one.
+    """Open a checkpoint; only its headers are read. For references, see ``resolve``.
 
     Raises:
         CheckpointError: No such checkpoint; TensorFlow, Flax or adapter weights only; a truncated

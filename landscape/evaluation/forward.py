@@ -62,11 +62,6 @@ class Forwards:
         The weights are set once a point (once a chunk of points) and serve all batches. Where
         memory runs out, the same is tried once more before points or batches are halved.
 
-        Args:
-            anchors: As the mixer loads them.
-            matrix: (n_points, n_anchors) coefficients.
-            inputs: Of each batch.
-
         Raises:
             CannotBatch: ``vmap`` has no rule for an operation of the forward.
             torch.OutOfMemoryError: One point and one example do not fit.
@@ -186,7 +181,7 @@ def _vmapped(model: nn.Module, weights: dict[str, Tensor], inputs: Any) -> Tenso
 
 
 def _free() -> None:
-    """What nobody needs, so that the same may fit at a second try."""
+    """Free what nobody needs, so that the same may fit at a second try."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

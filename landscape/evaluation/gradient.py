@@ -17,7 +17,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.checkpoints.anchors import Anchor, Params
 from landscape.checkpoints.mix import Mixer
-from landscape.core.errors import ConfigError
 from landscape.evaluation.forward import (
     Batch,
     Loss,
@@ -97,19 +96,16 @@ class Gradients:
         """
         matrix = as_coefficients(coefficients, len(anchors))
         share = np.full(len(matrix), 1 / len(matrix)) if weights is None else weights
-        if len(into) != len(anchors):
-            raise ConfigError(
-                "Each anchor has a place for its gradient, or None.",
-                expected=len(anchors),
-                found=len(into),
-            )
         inputs, labels = batch
         moved = to_device(inputs, self.device, self.dtype), labels.to(self.device)
         losses = []
         with eval_mode(self._model):
             points = (self._vmapped if self._stacked else self._looped)(anchors, matrix, moved)
             for row, weight, (grads, loss) in zip(matrix, share, points, strict=True):
-                _scatter(grads, row * weight, into)
+                for scale, target in zip((row * weight).tolist(), into, strict=True):
+                    if target is not None and scale != 0:
+                        for name, grad in grads.items():
+                            target[name].add_(grad, alpha=scale)
                 losses.append(loss)
         return torch.stack(losses).double().cpu().numpy()
 
@@ -154,12 +150,3 @@ class Gradients:
         if self._transform is not None:
             logits = self._transform(logits)
         return self._loss(logits, labels).mean()
-
-
-def _scatter(grads: Grads, scales: np.ndarray, into: Sequence[Grads | None]) -> None:
-    """Add a point's gradient to every anchor by its coefficient."""
-    for scale, target in zip(scales.tolist(), into, strict=True):
-        if target is None or scale == 0:
-            continue
-        for name, grad in grads.items():
-            target[name].add_(grad, alpha=scale)

@@ -260,9 +260,8 @@ def export_greedy_soup(
 
     soup = soups.greedy(len(members), accuracy)
     chosen = [population.names[i] for i in np.flatnonzero(soup.coefficients)]
-    best = float(soup.scores[soup.entered].max())
-    report(f"greedy soup of {', '.join(chosen)}: accuracy {best:.4f} on {data.name}")
-    recipe = {"kind": "greedy soup", "chosen": chosen, "accuracy": best, "on": data.name}
+    report(f"greedy soup of {', '.join(chosen)}: accuracy {soup.score:.4f} on {data.name}")
+    recipe = {"kind": "greedy soup", "chosen": chosen, "accuracy": soup.score, "on": data.name}
     return export_point(members, soup.coefficients, Path(out), recipe)
 
 

@@ -199,7 +199,7 @@ class _Run:
     shard: Shard | None
 
     def measure(self, workers: Workers | None) -> Analysis | None:
-        from landscape.checkpoints.distances import weight_distances
+        from landscape.checkpoints.gram_matrix import weight_distances
         from landscape.run.measure.other_paths import measure_paths
         from landscape.run.measure.pairs import Measuring, pilot_of
         from landscape.run.measure.unchanged import fingerprints_of, held_to

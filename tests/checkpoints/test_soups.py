@@ -15,7 +15,6 @@ from scipy.spatial import geometric_slerp
 from landscape.checkpoints.soups import (
     greedy,
     slerp,
-    task_arithmetic,
     uniform,
     weight_angle,
     weighted,
@@ -44,12 +43,9 @@ def test_uniform_and_weighted() -> None:
     np.testing.assert_array_equal(uniform(4), [0.25] * 4)
     np.testing.assert_allclose(weighted([1, 1, 2]), [0.25, 0.25, 0.5])
     np.testing.assert_allclose(weighted([-0.5, 1.5]), [-0.5, 1.5])
-    with pytest.raises(ConfigError, match="needs members"):
-        uniform(0)
-    with pytest.raises(ConfigError, match=r"positive sum.*\n.*\n?.*of the sum 0"):
-        weighted([1, -1])
-    with pytest.raises(ConfigError, match="one finite number or more"):
-        weighted([1, math.nan])
+    for wrong in ([1, -1], [1, math.nan]):
+        with pytest.raises(ConfigError, match="positive sum"):
+            weighted(wrong)
 
 
 def test_a_greedy_soup_is_what_souping_by_hand_gives() -> None:
@@ -69,57 +65,35 @@ def test_a_greedy_soup_is_what_souping_by_hand_gives() -> None:
         return float(((inputs @ mean.T).argmax(-1) == labels).float().mean())
 
     chosen: list[int] = []
-    steps = []
     for member in sorted(range(7), key=lambda i: -scores[i]):
-        steps.append(by_hand([*chosen, member]))
-        if not chosen or steps[-1] >= by_hand(chosen):
+        if not chosen or by_hand([*chosen, member]) >= by_hand(chosen):
             chosen.append(member)
     assert 1 < len(chosen) < 7  # some help, some do not
     np.testing.assert_array_equal(np.flatnonzero(soup.coefficients), sorted(chosen))
     np.testing.assert_allclose(soup.coefficients[chosen], 1 / len(chosen))
-    assert soup.members == chosen
-    np.testing.assert_allclose(soup.scores, steps, atol=1e-6)
+    assert soup.members.tolist() == chosen
+    assert soup.score == pytest.approx(by_hand(chosen), abs=1e-6)
     assert accuracy_of(soup.coefficients) >= max(scores)
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.integers(0, 100))
-def test_greedy_soups_never_get_worse(scores: list[float], seed: int) -> None:
+@given(st.integers(1, 6), st.integers(0, 100))
+def test_greedy_soups_never_get_worse(n: int, seed: int) -> None:
     table: dict[bytes, float] = {}
     rng = np.random.default_rng(seed)
 
     def accuracy_of(row: np.ndarray) -> float:
         return table.setdefault(row.tobytes(), float(rng.choice([0.2, 0.5, 0.5, 0.8])))
 
-    soup = greedy(len(scores), accuracy_of, alone=scores)
-    assert sorted(soup.order) == list(range(len(scores)))
-    assert (np.diff(np.array(scores)[soup.order]) <= 0).all()
-    assert soup.entered[0]
-    assert (np.diff(soup.scores[soup.entered]) >= 0).all()
+    soup = greedy(n, accuracy_of)
+    assert soup.score >= max(table[row.tobytes()] for row in np.eye(n))
     assert soup.coefficients.sum() == pytest.approx(1)
-    assert table[soup.coefficients.tobytes()] == soup.scores[soup.entered][-1]
+    assert table[soup.coefficients.tobytes()] == soup.score
 
 
 def test_greedy_refuses_what_is_not_finite() -> None:
-    with pytest.raises(ConfigError, match=r"score of a soup is not finite[\s\S]*members \[1\]"):
-        greedy(2, lambda row: math.nan, alone=[0.1, 0.9])
-    with pytest.raises(ConfigError, match=r"greedy\(alone\)"):
-        greedy(2, lambda row: 1.0, alone=[0.1, math.nan])
-
-
-@pytest.mark.parametrize("scale", [0.0, 0.4, 1.0, -0.5, [0.3, 0.0, -1.0]])
-def test_task_arithmetic_adds_task_vectors(scale: float | list[float]) -> None:
-    base, *members = RNG.normal(size=(4, 9))
-    scales = scale if isinstance(scale, list) else [scale] * 3
-    expected = base + sum(s * (m - base) for s, m in zip(scales, members, strict=True))
-    row = task_arithmetic(3, scale)
-    np.testing.assert_allclose(row @ np.stack([base, *members]), expected, atol=1e-12)
-
-
-@pytest.mark.parametrize(("n", "scale"), [(3, [1.0, 2.0]), (0, 1.0), (2, math.inf)])
-def test_scales_must_fit_the_members(n: int, scale: float | list[float]) -> None:
-    with pytest.raises(ConfigError, match="a finite scale for all, or one for each"):
-        task_arithmetic(n, scale)
+    with pytest.raises(ConfigError, match="score of a soup is not finite"):
+        greedy(2, lambda row: math.nan)
 
 
 @settings(deadline=None)
@@ -142,13 +116,9 @@ def test_slerp_of_nearly_parallel_ends_is_the_line(angle: float) -> None:
     np.testing.assert_allclose(slerp(angle, t), np.stack([1 - t, t], axis=1), atol=1e-12)
 
 
-def test_slerp_refuses_angles_that_lead_nowhere() -> None:
+def test_slerp_of_opposite_ends_leads_nowhere() -> None:
     with pytest.raises(ConfigError, match="opposite directions"):
         slerp(math.pi, 0.5)
-    with pytest.raises(ConfigError, match="from 0 to pi"):
-        slerp(-0.1, 0.5)
-    with pytest.raises(ConfigError, match=r"slerp\(angle, t\)"):
-        slerp(1.0, [0, math.nan])
 
 
 @pytest.mark.parametrize("length", [1.0, 2.0])

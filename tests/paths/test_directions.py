@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from landscape.core.errors import ConfigError
 from landscape.evaluation import evaluate
 from landscape.paths import Directions
-from landscape.paths.directions import difference, orthogonal, random_direction, read_direction
+from landscape.paths.directions import random_direction, read_direction
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -127,42 +127,6 @@ def test_tensors_are_read_once() -> None:
     lazy = Lazy(weights())
     random_direction(lazy, generator())
     assert set(lazy.reads.values()) == {1}
-    a, b = Lazy(weights()), Lazy(weights(1))
-    difference(a, b)
-    assert set(a.reads.values()) == {1}
-    assert set(b.reads.values()) == {0, 1}  # integers are not read
-
-
-@given(seeds, st.integers(1, 4))
-def test_orthogonal_directions_are_those_of_a_qr_decomposition(seed: int, n: int) -> None:
-    rng = np.random.default_rng(seed)
-    # far from random: they share a large part
-    common = rng.normal(size=15)
-    columns = np.stack([common + rng.normal(size=15) for _ in range(n)], axis=1)
-    columns = columns.astype(np.float32).astype(float) * rng.uniform(0.1, 10)
-    given_ = [
-        {"a": torch.tensor(column[:6]).reshape(2, 3), "b": torch.tensor(column[6:])}
-        for column in columns.T
-    ]
-    found = np.stack([flat(direction) for direction in orthogonal(given_)], axis=1)
-    q, r = np.linalg.qr(columns)
-    expected = q * np.sign(r.diagonal()) * np.linalg.norm(columns, axis=0)
-    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7 * np.abs(columns).max())
-    np.testing.assert_array_equal(found[:, 0], columns[:, 0])
-
-
-def test_random_directions_are_nearly_at_right_angles_and_exactly_so_on_demand() -> None:
-    params = {"weight": torch.randn(100, 400, generator=generator(9))}
-    rng = generator()
-    near = [random_direction(params, rng) for _ in range(2)]
-    exact = orthogonal(near)
-    cosines = [
-        flat(a) @ flat(b) / np.linalg.norm(flat(a)) / np.linalg.norm(flat(b))
-        for a, b in (near, exact)
-    ]
-    assert 1e-5 < abs(cosines[0]) < 5 / np.sqrt(40_000)
-    assert abs(cosines[1]) < 1e-8
-    np.testing.assert_array_equal(flat(near[0]), flat(exact[0]))
 
 
 def test_a_direction_is_read_from_a_file(tmp_path: Path) -> None:
@@ -183,16 +147,6 @@ def test_a_direction_is_read_from_a_file(tmp_path: Path) -> None:
             read_direction(tmp_path / "v.safetensors", params)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_direction(tmp_path / "absent.safetensors", params)
-
-
-def test_a_difference_leads_from_one_to_the_other() -> None:
-    a, b = weights(1), weights(2) | {"unused": torch.ones(2)}
-    step = difference(a, b)
-    assert "position_ids" not in step
-    for name, tensor in step.items():
-        torch.testing.assert_close(a[name] + tensor, b[name])
-    half = difference({"x": torch.zeros(2)}, {"x": torch.tensor([1.0, 2.0], dtype=torch.float64)})
-    assert half["x"].dtype == torch.float32
 
 
 def test_a_slice_along_directions_is_evaluated_as_any_other_geometry() -> None:
@@ -219,14 +173,3 @@ def test_errors_say_what_is_wrong() -> None:
         random_direction(weights(), generator(), one_dimensional="one")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="no parameters to draw a direction for"):
         random_direction({"ids": torch.arange(3)}, generator())
-    with pytest.raises(ConfigError, match="lacks the parameter 'b'"):
-        difference({"b": torch.ones(2)}, {"a": torch.ones(2)})
-    with pytest.raises(ConfigError, match=r"(?s)'b'.*found: \[\(2,\), \(3,\)\]"):
-        difference({"b": torch.ones(2)}, {"b": torch.ones(3)})
-    with pytest.raises(ConfigError, match="no directions"):
-        orthogonal([])
-    ones, twos = {"a": torch.ones(3)}, {"a": 2 * torch.ones(3)}
-    with pytest.raises(ConfigError, match=r"(?s)depends on those before it.*directions\[1\]"):
-        orthogonal([ones, twos])
-    with pytest.raises(ConfigError, match=r"(?s)or is zero.*directions\[0\]"):
-        orthogonal([{"a": torch.zeros(3)}, ones])

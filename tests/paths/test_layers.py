@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +128,7 @@ def test_a_hybrid_is_what_checkpoints_give(populations: dict[str, Path]) -> None
     fewer = mixed.with_rows({table: [3, 1]})
     assert torch.equal(fewer[table], a[table][[3, 1]])
     with WeightCache(10 * a.n_bytes, rows={table: [3, 1]}) as cache:
-        kept = cache.get(turned[0].with_params(mixed))
+        kept = cache.get(replace(turned[0], params=mixed))
     assert torch.equal(kept[table], a[table][[3, 1]])
     assert torch.equal(kept["classifier.weight"], b["classifier.weight"])
 
@@ -154,5 +155,3 @@ def test_hybrids_of_models_that_do_not_fit() -> None:
         hybrid(a, {"w": torch.zeros(2)}, ["v"])
     with pytest.raises(ConfigError, match=r"first model lacks 1 [\s\S]*found: u"):
         hybrid(a, a, ["u"])
-    with pytest.raises(ConfigError, match=r"'w'[\s\S]*expected: \(2,\)[\s\S]*found: \(5,\)"):
-        hybrid(a, {"w": torch.zeros(5)}, ["w"])

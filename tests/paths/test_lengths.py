@@ -39,8 +39,6 @@ def test_the_gram_matrix_is_that_of_flat_differences(seed: int, n: int) -> None:
     anchors, rows = anchors_of(seed, n)
     moved = rows - rows[0]
     np.testing.assert_allclose(gram(anchors), moved @ moved.T, atol=1e-12)
-    moved = rows - rows[-1]
-    np.testing.assert_allclose(gram(anchors, origin=n - 1), moved @ moved.T, atol=1e-12)
 
 
 @given(seeds)
@@ -118,10 +116,6 @@ def test_errors_say_what_is_wrong() -> None:
     flat = [{"w": torch.tensor(v)} for v in ([0.0, 0.0], [1.0, 1.0], [2.0, 2.0])]
     with pytest.raises(ConfigError, match="depend on each other"):
         coordinates(gram(flat))
-    with pytest.raises(ConfigError, match=r"(?s)too few anchors.*at least 3 for 2"):
-        coordinates(gram(flat[:2]))
-    with pytest.raises(ConfigError, match="square, finite"):
-        distances(np.ones((2, 3)))
     with pytest.raises(ConfigError, match="There are no anchors"):
         gram([])
     with pytest.raises(ConfigError, match="lacks the parameter 'w'"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from landscape.checkpoints.gram_matrix import gram
 from landscape.core.errors import ConfigError
-from landscape.paths import Geometry, Pca, Plane, Span, pca
+from landscape.paths import Geometry, Plane, Span, pca
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -21,11 +21,11 @@ def trajectory(seed: int, n: int = 6, size: int = 40) -> np.ndarray:
     return 5 * rng.normal(size=size) + np.cumsum(rng.normal(size=(n, size)), axis=0)
 
 
-def inner(weights: np.ndarray, origin: int = 0) -> np.ndarray:
+def inner(weights: np.ndarray) -> np.ndarray:
     anchors = [
         {"a": torch.tensor(w[:24]).reshape(4, 6), "b": torch.tensor(w[24:])} for w in weights
     ]
-    return gram(anchors, origin)
+    return gram(anchors)
 
 
 @given(seeds, st.integers(3, 8), st.integers(1, 2), st.sampled_from(["mean", 0, -1]))
@@ -55,7 +55,8 @@ def test_it_is_the_singular_value_decomposition_of_the_weights(
 @given(seeds, st.integers(0, 5))
 def test_what_the_differences_are_taken_from_does_not_matter(seed: int, origin: int) -> None:
     weights = trajectory(seed)
-    first, other = pca(inner(weights)), pca(inner(weights, origin))
+    moved = weights - weights[origin]
+    first, other = pca(inner(weights)), pca(moved @ moved.T)
     # and neither does a point that is no checkpoint
     zero = pca(weights @ weights.T)
     for name in ("axes", "coordinates", "explained", "off_plane"):
@@ -116,28 +117,15 @@ def test_a_plane_has_the_grid_it_had() -> None:
     plane = Plane.around([[0, 0], [4, 0], [1, 2]], points=9, margin=0.25)
     np.testing.assert_allclose(plane.x, -1 + 0.75 * np.arange(9))
     np.testing.assert_allclose(plane.y, 1 + 0.75 * (np.arange(5) - 2))
-    with pytest.raises(ConfigError, match=r"(?s)corners that are not on one line.*Plane.around"):
+    with pytest.raises(ConfigError, match=r"(?s)corners that are not on one line"):
         Plane.around([[0, 0], [4, 0], [1, 0]])
 
 
 def test_errors_say_what_is_wrong() -> None:
-    products = inner(trajectory(0, 4))
-    for bad in (products[:3], np.triu(products), np.full((3, 3), np.nan)):
-        with pytest.raises(ConfigError, match="Inner products"):
-            pca(bad)
     with pytest.raises(ConfigError, match=r"(?s)principal axes.*from 1 to 3 for 4 checkpoints"):
-        pca(products, 4)
-    with pytest.raises(ConfigError, match=r"(?s)no such origin.*from -4 to 3.*found: 4"):
-        pca(products, origin=4)
-    with pytest.raises(ConfigError, match=r"(?s)no such origin.*found: last"):
-        pca(products, origin="last")  # type: ignore[arg-type]
+        pca(inner(trajectory(0, 4)), 4)
     line = np.outer(np.arange(4.0), np.ones(40))
     with pytest.raises(ConfigError, match=r"(?s)fewer dimensions.*at most 1"):
         pca(inner(line))
-    with pytest.raises(ConfigError, match=r"(?s)fewer dimensions.*at most 0"):
-        pca(inner(0 * line), 1)
-    with pytest.raises(ConfigError, match=r"(?s)two axes.*\(3,\) and \(2, 2\)"):
-        Span(np.ones(3), np.ones((2, 2)), np.arange(2), np.arange(2))
     with pytest.raises(ConfigError, match=r"(?s)ascend.*Span\(y\)"):
         Span(np.ones(3), np.ones((2, 3)), np.arange(2), np.array([1, 0]))
-    assert isinstance(pca(products), Pca)

@@ -22,7 +22,7 @@ import landscape
 from landscape.checkpoints import Checkpoint, build_model, load_checkpoint, load_population
 from landscape.checkpoints.export import export_point
 from landscape.checkpoints.mix import Mixer
-from landscape.checkpoints.soups import slerp, task_arithmetic, uniform, weight_angle
+from landscape.checkpoints.soups import slerp, uniform, weight_angle
 from landscape.core.errors import CheckpointError, ConfigError
 from landscape.run.commands import main
 from landscape.run.export import export, read_numbers
@@ -36,7 +36,7 @@ POINTS: dict[str, list[float]] = {
     "a line": [0.7, 0.3, 0],
     "beyond an end": [-0.5, 0, 1.5],
     "a soup": uniform(3).tolist(),
-    "task arithmetic": task_arithmetic(2, 0.4).tolist(),
+    "task arithmetic": [0.2, 0.4, 0.4],
     "one scaled": [0, 0.5, 0],
     "two that do not sum to 1": [0.9, 0.4, 0],
     "nothing": [0, 0, 0],

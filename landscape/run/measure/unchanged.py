@@ -61,7 +61,7 @@ def held_to(population: Population, fingerprints: Mapping[str, str]) -> Populati
     held = []
     for one in population.checkpoints:
         check = partial(refuse_replaced, one, fingerprints.get(str(one.path)))
-        held.append(one.with_params(replace(one.params, read=_patient(one), check=check)))
+        held.append(replace(one, params=replace(one.params, read=_patient(one), check=check)))
     return replace(population, checkpoints=tuple(held))
 
 
