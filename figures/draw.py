@@ -7,8 +7,8 @@ from landscape.output.plots import write_figures
 from landscape.records import read_store
 
 for store in sorted(Path(__file__).parent.glob("*.h5")):
-    contents = read_store(store)
+    results = read_store(store)
     for path in write_figures(
-        analyze(contents, **analysis_options(contents)), store.with_suffix(""), ("pdf", "png")
+        analyze(results, **analysis_options(results)), store.with_suffix(""), ("pdf", "png")
     ):
         print(path)

@@ -30,7 +30,7 @@ _GROUPS = (
 )
 
 
-def make_contents(
+def make_results(
     places: tuple[float, ...] = TWO,
     *,
     names: tuple[str, ...] | None = None,
@@ -128,19 +128,19 @@ def make_contents(
     )
 
 
-def thin_out(contents: Results, seed: int = 0, missing: float = 0.5) -> Results:
+def thin_out(results: Results, seed: int = 0, missing: float = 0.5) -> Results:
     """The same store as a run of precision auto leaves it, its points chosen by chance.
 
     About ``missing`` of the inner points are not evaluated, half of the others only screened, with
     losses that are off by a little; the points in fp32 were screened too.
     """
     rng = np.random.default_rng(seed)
-    drawn = rng.random(contents.formats.shape)
+    drawn = rng.random(results.formats.shape)
     formats = np.where(drawn < missing, 0, np.where(drawn < (1 + missing) / 2, 3, 1))
     formats = formats.astype(np.uint8)
     formats[:, [0, -1]] = 1
     datasets = {}
-    for name, data in contents.datasets.items():
+    for name, data in results.datasets.items():
         off = (0.01 * rng.normal(size=data.losses.shape)).astype(np.float32)
         losses = data.losses + np.where((formats == 3)[..., None], off, np.float32(0))
         losses[formats == 0] = np.nan
@@ -155,8 +155,8 @@ def thin_out(contents: Results, seed: int = 0, missing: float = 0.5) -> Results:
             difference=np.where(formats == 1, np.abs(off).max(-1), np.float32(np.nan)),
         )
     return replace(
-        contents,
-        attributes={**contents.attributes, "precision": "auto"},
+        results,
+        attributes={**results.attributes, "precision": "auto"},
         formats=formats,
         tolerance=0.002 * rng.random(len(formats)),
         datasets=datasets,
@@ -164,7 +164,7 @@ def thin_out(contents: Results, seed: int = 0, missing: float = 0.5) -> Results:
 
 
 def make_analysis(places: tuple[float, ...] = TWO, **options: Any) -> Analysis:
-    """The analysis of ``make_contents(places, ...)``; ``analyze``'s own options go to it.
+    """The analysis of ``make_results(places, ...)``; ``analyze``'s own options go to it.
 
     With ``thin``, that of the same store with points missing and screened.
     """
@@ -172,8 +172,8 @@ def make_analysis(places: tuple[float, ...] = TWO, **options: Any) -> Analysis:
     own = {key: options.pop(key) for key in ("rule", "n_basins", "focus") if key in options}
     if options.get("challenge", True):
         own.setdefault("focus", FOCUS)
-    contents = make_contents(places, **options)
-    return analyze(thin_out(contents) if thin else contents, n_resamples=100, **own)
+    results = make_results(places, **options)
+    return analyze(thin_out(results) if thin else results, n_resamples=100, **own)
 
 
 def many(n: int, seed: int = 0) -> tuple[float, ...]:

@@ -106,7 +106,7 @@ def make_diagnostics(analysis: Analysis, seed: int = 0) -> Diagnostics:
     rng = np.random.default_rng(seed)
     gaps, n = np.maximum(analysis.gaps.estimate, 0), len(analysis.models)
     known = np.isfinite(analysis.gaps.low).all()
-    data = analysis.contents.datasets[analysis.dataset]
+    data = analysis.results.datasets[analysis.dataset]
     score = analysis.scores.iloc[:, -1].to_numpy(dtype=float)
     apart = np.abs(score[:, None] - score)
     half = (score > np.median(score)).astype(np.intp)
@@ -132,7 +132,7 @@ def make_diagnostics(analysis: Analysis, seed: int = 0) -> Diagnostics:
                 analysis.curves[analysis.dataset].losses,
                 analysis.pairs,
                 n,
-                points=analysis.contents.exact,
+                points=analysis.results.exact,
             )
         ),
         sources=sources,

@@ -52,11 +52,11 @@ def bench_memory(setting: Setting) -> dict[str, Any]:
         text=True,
     )
     peak = int(done.stdout.split("PEAK")[1])
-    contents = read_store(folder / "out" / "store.h5")
+    results = read_store(folder / "out" / "store.h5")
     each = 4 * 22_713_219
     return {
         "models": MODELS,
-        "pairs measured": int((contents.status == 1).sum()),
+        "pairs measured": int((results.status == 1).sum()),
         "GB": {
             "budget": 2.0 * 2**30 / 1e9,
             "peak resident (getrusage ru_maxrss)": peak / 1e9,

@@ -76,12 +76,12 @@ def bench_pairs(setting: Setting) -> dict[str, Any]:
         time_loop(timed[part::3])
     seconds["state-dict loop"] = median(loop) * len(pairs)
     analyses = {
-        name: analyze(contents, **analysis_options(contents)) for name, contents in stores.items()
+        name: analyze(results, **analysis_options(results)) for name, results in stores.items()
     }
     whole, few = analyses.values()
     above = np.triu_indices(MODELS, 1)
     gap = whole.gaps.estimate[above] - few.gaps.estimate[above]
-    contents = stores["engine, auto, adaptive"]
+    results = stores["engine, auto, adaptive"]
     stored = np.array([whole.curves[whole.dataset].losses[k] for k in timed])
     return {
         "models": MODELS,
@@ -103,9 +103,9 @@ def bench_pairs(setting: Setting) -> dict[str, Any]:
             "gap on the whole grid less the adaptive one, nats, least": float(gap.min()),
             "the same, most": float(gap.max()),
             "tolerance": TOLERANCE,
-            "largest tolerance reached": contents.largest_tolerance,
+            "largest tolerance reached": results.largest_tolerance,
             "largest difference of an example's loss, bf16 and fp32, nats": float(
-                contents.largest_difference
+                results.largest_difference
             ),
             "basins, whole grid": whole.basins.n_basins,
             "basins, adaptive": few.basins.n_basins,
@@ -116,19 +116,19 @@ def bench_pairs(setting: Setting) -> dict[str, Any]:
                 adjusted_rand_score(whole.basins.split, few.basins.split)
             ),
         },
-        "work": work(population, examples, contents),
+        "work": work(population, examples, results),
     }
 
 
-def work(population: Population, examples: Sequence[Any], contents: Any) -> dict[str, Any]:
+def work(population: Population, examples: Sequence[Any], results: Any) -> dict[str, Any]:
     """Tokens forwarded, in millions, as one kind of avoided work after another is taken away."""
     n, pairs = MODELS, MODELS * (MODELS - 1) // 2
     padded, distinct = 0, 0
     for data in examples:
         padded += sum(i["input_ids"].numel() for i, _ in plain_batches(population, data))
         distinct += sorted_batches(population, data).n_tokens
-    exact = int((contents.formats[:, 1:-1] == 1).sum())
-    screened = int(sum(np.isfinite(contents.datasets["mnli_dev"].screened[:, 1:-1]).sum(axis=1)))
+    exact = int((results.formats[:, 1:-1] == 1).sum())
+    screened = int(sum(np.isfinite(results.datasets["mnli_dev"].screened[:, 1:-1]).sum(axis=1)))
     table = population.checkpoints[0].params.shapes["bert.embeddings.word_embeddings.weight"]
     return {
         "loop: every point of every pair, padded per batch": padded * pairs * POINTS / 1e6,

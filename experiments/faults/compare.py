@@ -72,12 +72,12 @@ def compare(
     return Comparison(sorted(set(found)), measured)
 
 
-def rows_of(contents: Results) -> set[str]:
+def rows_of(results: Results) -> set[str]:
     """The names of the rows that are measured."""
-    found = {f"model {m}" for m in np.flatnonzero(contents.model_status == MEASURED)}
-    rows = contents.pairs[contents.status == MEASURED]
+    found = {f"model {m}" for m in np.flatnonzero(results.model_status == MEASURED)}
+    rows = results.pairs[results.status == MEASURED]
     found |= {f"pair {first} {second}" for first, second in rows.tolist()}
-    for name, points in contents.points.items():
+    for name, points in results.points.items():
         found |= {f"{name} {k}" for k in np.flatnonzero(points.status == MEASURED)}
     return found
 
@@ -154,17 +154,17 @@ def _points(
     return found
 
 
-def _halved(contents: Results, plan: int) -> bool:
-    return int(plan) < len(contents.plans) and bool(contents.plans[int(plan)].get("halved"))
+def _halved(results: Results, plan: int) -> bool:
+    return int(plan) < len(results.plans) and bool(results.plans[int(plan)].get("halved"))
 
 
 def _plan(
     own: Results, reference: Results, name: str, row: int, there: int, eased: bool
 ) -> list[str]:
     plans = []
-    for contents, place in ((own, row), (reference, there)):
-        index = int(getattr(contents, name)[place])
-        plan = contents.plans[index] if index < len(contents.plans) else None
+    for results, place in ((own, row), (reference, there)):
+        index = int(getattr(results, name)[place])
+        plan = results.plans[index] if index < len(results.plans) else None
         plans.append({k: v for k, v in (plan or {}).items() if not (eased and k == "halved")})
     return [] if plans[0] == plans[1] else [f"{name} of row {row}"]
 

@@ -157,25 +157,25 @@ def _open(trial: Trial) -> np.ndarray:
     """(n, 2) the pairs that are still to be measured."""
     if not trial.store.is_file():
         return trial.reference.pairs
-    contents = read_store(trial.store)
-    return contents.pairs[contents.status == 0]
+    results = read_store(trial.store)
+    return results.pairs[results.status == 0]
 
 
 def _recorded(trial: Trial, pair: list[int], point: int, value: float, first: int) -> None:
     """The point is in the store as it was computed, and the report names the pair."""
-    contents, reference = read_store(trial.store), trial.reference
-    row = int(np.flatnonzero((contents.pairs == pair).all(1))[0])
-    found, wanted = (c.datasets["dev"].losses[row].copy() for c in (contents, reference))
+    results, reference = read_store(trial.store), trial.reference
+    row = int(np.flatnonzero((results.pairs == pair).all(1))[0])
+    found, wanted = (c.datasets["dev"].losses[row].copy() for c in (results, reference))
     wanted[point, first:] = value
     if not np.array_equal(found, wanted, equal_nan=True):
         trial.fail("the losses are not those that were computed")
-    if FORMATS[contents.formats[row, point]] != "fp32":
+    if FORMATS[results.formats[row, point]] != "fp32":
         trial.fail("the point counts as not evaluated")
     page = trial.command("report", str(trial.store), "--out", str(trial.folder / "page.html"))
     if page.code != 0 or "Traceback" in page.said():
         trial.fail(f"no report: {(page.said().strip().splitlines() or ['nothing'])[-1]}")
         return
-    names = [contents.models[k] for k in pair]
+    names = [results.models[k] for k in pair]
     text = (trial.folder / "page.html").read_text()
     said = [line for line in text.splitlines() if "finite" in line and names[0] in line]
     if not any(names[1] in line for line in said):

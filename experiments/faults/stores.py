@@ -59,13 +59,13 @@ def _damaged(trial: Trial, spoil: Damage) -> bool:
 def _is_detected(trial: Trial, rows: set[str]) -> bool:
     """Whether reading refuses, in one error that says what to do; else nothing may be wrong."""
     try:
-        contents = read_store(trial.store)
+        results = read_store(trial.store)
     except StoreError as error:
         text = str(error)
         if "landscape repair" not in text and "not a landscape store" not in text:
             trial.fail(f"damage without advice: {text}".replace("\n", ";"))
         return True
-    found = compare(contents, trial.reference, whole=False)
+    found = compare(results, trial.reference, whole=False)
     if found.differences or found.measured != rows:
         missing = sorted(rows - found.measured)
         trial.fail(f"damage that is not found: {[*found.differences, *missing][:5]}")

@@ -118,9 +118,9 @@ def main(out: Path, quick: bool = False) -> None:
 def matrices() -> Iterator[tuple[Path, int]]:
     """Measured populations, and how many models each has: stores of figures with every pair."""
     for path in sorted((ROOT / "figures").glob("*.h5")):
-        contents = read_store(path)
-        n = len(contents.models)
-        if (contents.status == MEASURED).all() and len(contents.pairs) == n * (n - 1) // 2:
+        results = read_store(path)
+        n = len(results.models)
+        if (results.status == MEASURED).all() and len(results.pairs) == n * (n - 1) // 2:
             yield path, n
 
 
@@ -261,13 +261,13 @@ def as_markdown(table: pd.DataFrame) -> Iterator[str]:
 
 def projection(table: pd.DataFrame) -> Iterator[str]:
     """What 10,000 models would cost, by formula and measured rates."""
-    results = ROOT / "experiments" / "benchmarks" / "results"
+    measured = ROOT / "experiments" / "benchmarks" / "results"
     rates: dict[str, float] = {}
-    pairs = json.loads((results / "pairs.json").read_text())
+    pairs = json.loads((measured / "pairs.json").read_text())
     for name, seconds in pairs["seconds"].items():
         rates[f"16 MiniLM classifiers, 2 x 128 examples: {name}"] = seconds / pairs["pairs"]
     for file in ("line", "long"):
-        one = json.loads((results / f"{file}.json").read_text())
+        one = json.loads((measured / f"{file}.json").read_text())
         for name in ("engine, fp32", "engine, auto, adaptive"):
             label = f"one line of 11 points, {one['examples']} examples of {one['dataset']}: {name}"
             rates[label] = one["seconds"][name]

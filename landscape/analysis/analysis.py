@@ -100,10 +100,10 @@ class Analysis:
         settled: Whether the basins stay the same when every gap is as large as its tolerance
             allows.
         not_finite: A line for each pair whose losses on ``dataset`` are NaN or infinite somewhere;
-            these pairs are left out of ``contents`` and all else, like pairs never measured.
+            these pairs are left out of ``results`` and all else, like pairs never measured.
     """
 
-    contents: Results
+    results: Results
     models: tuple[str, ...]
     pairs: np.ndarray
     positions: np.ndarray
@@ -130,13 +130,13 @@ class Analysis:
 
         None where losses of examples are not known, or the rule is no sum over examples.
         """
-        if not RULES[self.rule].linear or self.contents.datasets[self.dataset].aggregated:
+        if not RULES[self.rule].linear or self.results.datasets[self.dataset].aggregated:
             return None
-        return population_contributions(self.contents, self.dataset, self.rule)
+        return population_contributions(self.results, self.dataset, self.rule)
 
 
 def analyze(
-    contents: Results,
+    results: Results,
     *,
     rule: str = "convexity_gap",
     dataset: str | None = None,
@@ -149,7 +149,7 @@ def analyze(
     """Gaps, basins and their relation to challenge scores.
 
     Args:
-        contents: A store whose pairs are all measured.
+        results: A store whose pairs are all measured.
         rule: A name from ``barriers.RULES``.
         dataset: The data set that makes the gaps; the first in-domain one by default.
         n_basins: Found from the data by default.
@@ -161,53 +161,53 @@ def analyze(
     Raises:
         ConfigError: No such rule, data set or column; pairs that are not measured.
     """
-    in_domain = [name for name, data in contents.datasets.items() if data.role == "in_domain"]
+    in_domain = [name for name, data in results.datasets.items() if data.role == "in_domain"]
     dataset = dataset or in_domain[0]
-    require_known("data set", dataset, contents.datasets)
-    if missing := int((contents.status != MEASURED).sum()):
+    require_known("data set", dataset, results.datasets)
+    if missing := int((results.status != MEASURED).sum()):
         raise ConfigError(
-            f"{missing} of {len(contents.status)} pairs are not measured yet.",
-            where=contents.path,
+            f"{missing} of {len(results.status)} pairs are not measured yet.",
+            where=results.path,
             fix="run the experiment again: it goes on where it stopped",
         )
-    contents, not_finite = _without_infinite(contents, dataset)
-    scores, challenge = _all_scores(contents)
+    results, not_finite = _without_infinite(results, dataset)
+    scores, challenge = _all_scores(results)
     focus = focus or (challenge[0] if challenge else "")
     if focus:
         require_known("focus", focus, scores.columns)
     rng = np.random.default_rng(seed)
-    intervals = _intervals(contents, dataset, rule, n_resamples, rng)
-    gaps = _matrices(intervals, contents.pairs, len(contents.models))
+    intervals = _intervals(results, dataset, rule, n_resamples, rng)
+    gaps = _matrices(intervals, results.pairs, len(results.models))
     # a signed rule is negative where there is no barrier: no distance is less than none
     heights = np.maximum(gaps.estimate, 0)
-    tolerance = _tolerance(contents, rule, dataset, in_domain[0])
+    tolerance = _tolerance(results, rule, dataset, in_domain[0])
     again = copy.deepcopy(rng)
     settled = tolerance == 0
-    chosen = contents.config.get("pairs") == "active"
+    chosen = results.config.get("pairs") == "active"
     if chosen:
-        basins = _active_basins(contents, dataset, rule, n_basins, delta, seed)
+        basins = _active_basins(results, dataset, rule, n_basins, delta, seed)
     else:
-        filled = fill_unmeasured(heights, contents.pairs)
-        noise = _noise(contents, gaps, intervals, filled)
+        filled = fill_unmeasured(heights, results.pairs)
+        noise = _noise(results, gaps, intervals, filled)
         basins = find_basins(filled, n_basins, delta=delta, **noise, rng=rng)
         basins = replace(basins, gaps=heights)
     if tolerance > 0 and not chosen:
-        more = square(contents.tolerance, contents.pairs, len(heights))
+        more = square(results.tolerance, results.pairs, len(heights))
         highest = filled + np.where(np.isnan(heights), 0, more)
         other = find_basins(highest, n_basins, delta=delta, **noise, rng=again)
         settled = np.array_equal(other.labels, basins.labels)
-    curves = {name: _curves(name, data, contents) for name, data in contents.datasets.items()}
+    curves = {name: _curves(name, data, results) for name, data in results.datasets.items()}
     between = [
-        np.abs(np.where(contents.exact, curves[name].losses, np.nan) - data.screened)
-        for name, data in contents.datasets.items()
+        np.abs(np.where(results.exact, curves[name].losses, np.nan) - data.screened)
+        for name, data in results.datasets.items()
     ]
-    if focus and focus not in curves and focus not in contents.given_scores.columns:
-        curves[focus] = _focus_curves(focus, contents)
+    if focus and focus not in curves and focus not in results.given_scores.columns:
+        curves[focus] = _focus_curves(focus, results)
     return Analysis(
-        contents=contents,
-        models=contents.models,
-        pairs=contents.pairs,
-        positions=contents.positions,
+        results=results,
+        models=results.models,
+        pairs=results.pairs,
+        positions=results.positions,
         dataset=dataset,
         rule=rule,
         focus=focus,
@@ -218,73 +218,73 @@ def analyze(
         in_domain_columns=tuple(c for c in scores.columns if c not in challenge),
         challenge_columns=tuple(challenge),
         relation=relate(basins, scores, rng=rng),
-        kinds=pair_kinds(scores[focus].to_numpy(), contents.pairs)
+        kinds=pair_kinds(scores[focus].to_numpy(), results.pairs)
         if focus
-        else np.full(len(contents.pairs), ""),
+        else np.full(len(results.pairs), ""),
         tolerance=tolerance,
-        difference=contents.largest_difference,
+        difference=results.largest_difference,
         mean_difference=largest(*between),
         settled=settled,
         not_finite=not_finite,
     )
 
 
-def _without_infinite(contents: Results, dataset: str) -> tuple[Results, tuple[str, ...]]:
-    """The contents less the pairs without a gap, and a line for each of these.
+def _without_infinite(results: Results, dataset: str) -> tuple[Results, tuple[str, ...]]:
+    """The results less the pairs without a gap, and a line for each of these.
 
     A loss that overflowed, or that a broken device gave, is stored as it came; what it says of
     the pair is nothing.
     """
-    losses, rows = contents.datasets[dataset].losses, []
+    losses, rows = results.datasets[dataset].losses, []
     for row, pair in enumerate(losses):  # not all pairs' masks at once
-        rows.append(bool(np.isfinite(pair[contents.exact[row]]).all()))
+        rows.append(bool(np.isfinite(pair[results.exact[row]]).all()))
     good = np.array(rows, dtype=bool)
     if good.all():
-        return contents, ()
+        return results, ()
     lines = []
     for row in np.flatnonzero(~good).tolist():
-        exact = contents.exact[row][:, None]
+        exact = results.exact[row][:, None]
         points = np.flatnonzero((exact & ~np.isfinite(losses[row])).any(axis=1))
-        first, second = (contents.models[k] for k in contents.pairs[row])
-        where = ", ".join(f"{contents.positions[point]:.2g}" for point in points)
+        first, second = (results.models[k] for k in results.pairs[row])
+        where = ", ".join(f"{results.positions[point]:.2g}" for point in points)
         lines.append(f"{first} and {second} at t = {where}")
     if not good.any():
         raise ConfigError(
             "No pair has finite losses.",
-            where=f"{dataset} in {contents.path}",
+            where=f"{dataset} in {results.path}",
             fix="see to the models: their weights are read, but what they compute overflows",
         )
     kinds = ("losses", "predictions", "screened", "difference", "accuracies")
     sets = {
         name: replace(data, **{kind: getattr(data, kind)[good] for kind in kinds})
-        for name, data in contents.datasets.items()
+        for name, data in results.datasets.items()
     }
     of_pairs = ("pairs", "status", "formats", "tolerance", "plan")
-    rows_of_pairs = {name: getattr(contents, name)[good] for name in of_pairs}
-    return replace(contents, datasets=sets, **rows_of_pairs), tuple(lines)
+    rows_of_pairs = {name: getattr(results, name)[good] for name in of_pairs}
+    return replace(results, datasets=sets, **rows_of_pairs), tuple(lines)
 
 
-def analysis_options(contents: Results) -> dict[str, Any]:
+def analysis_options(results: Results) -> dict[str, Any]:
     """The keyword arguments for ``analyze`` that the stored experiment names."""
-    options = dict(contents.config.get("analysis", {}))
+    options = dict(results.config.get("analysis", {}))
     if options.get("focus") is None:
-        options["focus"] = contents.config.get("resolved_focus")
+        options["focus"] = results.config.get("resolved_focus")
     return options
 
 
-def _tolerance(contents: Results, rule: str, dataset: str, default: str) -> float:
+def _tolerance(results: Results, rule: str, dataset: str, default: str) -> float:
     """The largest reached, if it is one of these gaps."""
-    options = contents.config.get("analysis", {})
+    options = results.config.get("analysis", {})
     measured_for = (options.get("rule") or "convexity_gap", options.get("dataset") or default)
-    if contents.exact.all() or measured_for == (rule, dataset):
-        return contents.largest_tolerance
+    if results.exact.all() or measured_for == (rule, dataset):
+        return results.largest_tolerance
     return float("nan")
 
 
-def _all_scores(contents: Results) -> tuple[pd.DataFrame, list[str]]:
+def _all_scores(results: Results) -> tuple[pd.DataFrame, list[str]]:
     """A row a model: what is scored from predictions, what came with the losses; the challenges."""
     tables, challenge = [], []
-    for name, data in contents.datasets.items():
+    for name, data in results.datasets.items():
         if data.aggregated:
             table = pd.DataFrame({name: data.model_accuracies}).dropna(axis=1, how="all")
         else:
@@ -294,33 +294,33 @@ def _all_scores(contents: Results) -> tuple[pd.DataFrame, list[str]]:
         tables.append(table)
         if data.role == "challenge":
             challenge += [str(column) for column in table.columns]
-    imported = contents.given_scores.reset_index(drop=True)
+    imported = results.given_scores.reset_index(drop=True)
     roles = {
-        str(name): contents.score_roles.get(str(name), "challenge") for name in imported.columns
+        str(name): results.score_roles.get(str(name), "challenge") for name in imported.columns
     }
     shown = [name for name, role in roles.items() if role != "covariate"]
     scores = pd.concat([*tables, imported[shown]], axis=1)
     scores = scores.loc[:, ~scores.columns.duplicated(keep="last")]
-    scores.index = pd.Index(contents.models, name="model")
+    scores.index = pd.Index(results.models, name="model")
     return scores, challenge + [name for name in shown if roles[name] == "challenge"]
 
 
 def _intervals(
-    contents: Results, dataset: str, rule: str, n_resamples: int, rng: np.random.Generator
+    results: Results, dataset: str, rule: str, n_resamples: int, rng: np.random.Generator
 ) -> GapIntervals:
     """Of every pair; without intervals where losses of single examples are not known."""
-    if contents.given_gaps is not None:
-        given = gap_matrix(contents, np.empty(0), rule)[tuple(contents.pairs.T)]
+    if results.given_gaps is not None:
+        given = gap_matrix(results, np.empty(0), rule)[tuple(results.pairs.T)]
         none = np.full_like(given, np.nan)
         return GapIntervals(given, none, none, none, none, none, none, 0.95, n_resamples)
-    data = contents.datasets[dataset]
+    data = results.datasets[dataset]
     # two examples that are the mean have its gap; what resampling says of them means nothing
     losses = np.repeat(data.losses, 2, axis=-1) if data.aggregated else data.losses
     intervals = bootstrap_gaps(
         losses,
         rule,
-        contents.positions,
-        points=contents.exact,
+        results.positions,
+        points=results.exact,
         n_resamples=n_resamples,
         keep_draws=not data.aggregated,
         rng=rng,
@@ -333,11 +333,11 @@ def _intervals(
 
 
 def _active_basins(
-    contents: Results, dataset: str, rule: str, n_basins: int | None, delta: float | str, seed: int
+    results: Results, dataset: str, rule: str, n_basins: int | None, delta: float | str, seed: int
 ) -> Basins:
     """The basins that the run decided on, found again from the pairs that it measured."""
-    row = {tuple(pair): place for place, pair in enumerate(contents.pairs.tolist())}
-    losses = contents.datasets[dataset].losses
+    row = {tuple(pair): place for place, pair in enumerate(results.pairs.tolist())}
+    losses = results.datasets[dataset].losses
 
     def answer(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         places = [row.get(tuple(pair)) for pair in np.sort(pairs, axis=1).tolist()]
@@ -345,15 +345,15 @@ def _active_basins(
         if len(measured) < len(places):
             raise ConfigError(
                 "The pairs that were measured do not decide this.",
-                where=contents.path,
+                where=results.path,
                 expected="the rule, data set and seed that the run chose its pairs by",
                 found=f"{rule} on {dataset}, seed {seed}",
                 fix="run the experiment with these; what is measured already is kept",
             )
-        return gaps_and_errors(losses[measured], rule, contents.positions, contents.exact[measured])
+        return gaps_and_errors(losses[measured], rule, results.positions, results.exact[measured])
 
     search = find_basins_actively(
-        len(contents.models), answer, budget=contents.config.get("pairs_budget"), rng=seed
+        len(results.models), answer, budget=results.config.get("pairs_budget"), rng=seed
     )
     basins = find_basins(search.completed, n_basins or search.n_basins, delta=delta, rng=seed)
     if n_basins is not None:
@@ -380,14 +380,14 @@ def _active_basins(
 
 
 def _noise(
-    contents: Results, gaps: GapIntervals, intervals: GapIntervals, filled: np.ndarray
+    results: Results, gaps: GapIntervals, intervals: GapIntervals, filled: np.ndarray
 ) -> dict[str, Any]:
     """What ``find_basins`` is told of the noise; gaps that were filled in have none."""
     if intervals.draws is None or intervals.null is None:
         return {}
-    n = len(contents.models)
+    n = len(results.models)
     upper = np.triu_indices(n, 1)
-    place = square(np.arange(len(contents.pairs), dtype=float), contents.pairs, n)[upper]
+    place = square(np.arange(len(results.pairs), dtype=float), results.pairs, n)[upper]
     measured = ~np.isnan(place)
     order = place[measured].astype(np.intp)
     draws = np.tile(filled[upper], (min(_DRAWS, len(intervals.draws)), 1))
@@ -398,13 +398,13 @@ def _noise(
 
 
 def _curves(
-    name: str, data: StoredDataset, contents: Results, rows: np.ndarray | None = None
+    name: str, data: StoredDataset, results: Results, rows: np.ndarray | None = None
 ) -> Curves:
     if data.aggregated:
         nothing = np.full(data.losses.shape[:2], np.nan)
         mean = data.losses[..., 0].astype(np.float64)
         right = data.accuracies.astype(np.float64)
-        return Curves(name, contents.positions, mean, nothing, nothing, right, contents.evaluated)
+        return Curves(name, results.positions, mean, nothing, nothing, right, results.evaluated)
     rows = np.arange(len(data.labels)) if rows is None else rows
     # a pair at a time: all pairs' examples in double precision need not fit in memory
     mean = np.array([pair[:, rows].mean(1, dtype=np.float64) for pair in data.losses])
@@ -412,16 +412,14 @@ def _curves(
     half = 1.959964 * deviation / np.sqrt(len(rows))
     right = np.array([(pair[:, rows] == data.labels[rows]).mean(1) for pair in data.predictions])
     right[np.isnan(mean)] = np.nan
-    return Curves(
-        name, contents.positions, mean, mean - half, mean + half, right, contents.evaluated
-    )
+    return Curves(name, results.positions, mean, mean - half, mean + half, right, results.evaluated)
 
 
-def _focus_curves(focus: str, contents: Results) -> Curves:
-    for name, data in contents.datasets.items():
+def _focus_curves(focus: str, results: Results) -> Curves:
+    for name, data in results.datasets.items():
         rows = group_rows(data.groups, len(data.labels), name).get(focus)
         if rows is not None:
-            return _curves(focus, data, contents, np.flatnonzero(rows))
+            return _curves(focus, data, results, np.flatnonzero(rows))
     raise ConfigError("The focus is not a group of any data set.", found=focus)
 
 

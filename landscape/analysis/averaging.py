@@ -156,9 +156,9 @@ def _left_out(analysis: Analysis) -> np.ndarray:
     """(n_models, n_models) nats by which a gap on the whole grid may exceed its estimate."""
     n = len(analysis.models)
     matrix = np.zeros((n, n))
-    if not analysis.contents.exact.all():
+    if not analysis.results.exact.all():
         # NaN where the points were chosen for another rule or data set
-        more = analysis.contents.tolerance if np.isfinite(analysis.tolerance) else np.nan
+        more = analysis.results.tolerance if np.isfinite(analysis.tolerance) else np.nan
         matrix[tuple(analysis.pairs.T)] = more
         matrix = matrix + matrix.T
     return matrix

@@ -69,7 +69,7 @@ def diagnose(analysis: Analysis, *, seed: int = 0) -> Diagnostics:
         analysis: Of a store.
         seed: Of every permutation and resampling.
     """
-    contents, gaps = analysis.contents, analysis.gaps
+    results, gaps = analysis.results, analysis.gaps
     rng = np.random.default_rng(seed)
     estimate = np.maximum(gaps.estimate, 0)
     known = np.isfinite(gaps.low).all()
@@ -80,8 +80,8 @@ def diagnose(analysis: Analysis, *, seed: int = 0) -> Diagnostics:
         tolerance=analysis.basins.evidence.tolerance,
     )
     curves = analysis.curves[analysis.dataset].losses
-    if contents.given_gaps is None:
-        directed = climbs(curves, analysis.pairs, len(analysis.models), points=contents.exact)
+    if results.given_gaps is None:
+        directed = climbs(curves, analysis.pairs, len(analysis.models), points=results.exact)
     else:  # nothing is known of the models' own losses
         directed = np.where(np.eye(len(analysis.models)), 0, np.nan)
     sources = partition_sources(analysis, rng=seed)
@@ -104,24 +104,24 @@ def diagnose(analysis: Analysis, *, seed: int = 0) -> Diagnostics:
 
 def _predictors(analysis: Analysis) -> dict[str, Any]:
     """Sets of predictors of a model's scores, the basin last."""
-    contents = analysis.contents
+    results = analysis.results
     sets: dict[str, Any] = {}
     in_domain = analysis.scores[list(analysis.in_domain_columns)]
     losses = {
         f"{name} loss": data.model_losses.mean(1, dtype=np.float64)
-        for name, data in contents.datasets.items()
+        for name, data in results.datasets.items()
         if data.role == "in_domain" and np.isfinite(data.model_losses).any()
     }
     sets["in-domain"] = pd.concat([in_domain, pd.DataFrame(losses, index=in_domain.index)], axis=1)
-    if np.isfinite(contents.distances).all():
-        sets["weight distance"] = principal_coordinates(contents.distances, _COMPONENTS)
-    data = contents.datasets[analysis.dataset]
+    if np.isfinite(results.distances).all():
+        sets["weight distance"] = principal_coordinates(results.distances, _COMPONENTS)
+    data = results.datasets[analysis.dataset]
     if not data.aggregated:
         apart = disagreement(data.model_predictions)
         sets["functional similarity"] = principal_coordinates(apart, _COMPONENTS)
-    covariates = [name for name, role in contents.score_roles.items() if role == "covariate"]
+    covariates = [name for name, role in results.score_roles.items() if role == "covariate"]
     if covariates:
-        sets["covariates"] = contents.given_scores[covariates]
+        sets["covariates"] = results.given_scores[covariates]
     # distances that are all alike have no coordinates
     sets = {name: values for name, values in sets.items() if np.shape(values)[1]}
     return {**sets, "basin": analysis.basins.centroid_distance}
@@ -131,13 +131,13 @@ def _explain_pairs(analysis: Analysis, rng: np.random.Generator) -> pd.DataFrame
     """Differences between scores on the focus, by gap and what else tells two models apart."""
     if not analysis.focus:
         return None
-    contents, score = analysis.contents, analysis.scores[analysis.focus].to_numpy()
+    results, score = analysis.results, analysis.scores[analysis.focus].to_numpy()
     if len(score) < 4 or not np.isfinite(score).all() or np.ptp(score) == 0:
         return None
     by = {"gap": np.maximum(analysis.gaps.estimate, 0)}
-    if np.isfinite(contents.distances).all():
-        by["weight distance"] = contents.distances
-    data = contents.datasets[analysis.dataset]
+    if np.isfinite(results.distances).all():
+        by["weight distance"] = results.distances
+    data = results.datasets[analysis.dataset]
     if not data.aggregated:
         by["disagreement"] = disagreement(data.model_predictions)
     return pair_regression(np.abs(score[:, None] - score), by, rng=rng)

@@ -74,22 +74,22 @@ def partition_sources(
         analysis: Of a store.
         rng: A generator or a seed, the same for every source; seed 0 when absent.
     """
-    contents = analysis.contents
+    results = analysis.results
     seed = int(np.random.default_rng(0 if rng is None else rng).integers(2**31))
     return (
         *(
             _source(analysis, rule, name, _gaps(analysis, rule, name), seed)
-            for name in contents.datasets
-            for rule in ([analysis.rule] if contents.given_gaps is not None else _distance_rules())
+            for name in results.datasets
+            for rule in ([analysis.rule] if results.given_gaps is not None else _distance_rules())
         ),
         *(
             _source(analysis, "disagreement", name, disagreement(data.model_predictions), seed)
-            for name, data in contents.datasets.items()
+            for name, data in results.datasets.items()
             if not data.aggregated
         ),
         *(
             _source(analysis, "weight distance", "", matrix, seed)
-            for matrix in _weight_distances(contents)
+            for matrix in _weight_distances(results)
         ),
     )
 
@@ -112,7 +112,7 @@ def sources_sentence(analysis: Analysis, sources: Sequence[Source], table: pd.Da
     Raises:
         ConfigError: No such source, or no such row of the table.
     """
-    datasets = analysis.contents.datasets
+    datasets = analysis.results.datasets
     rule = analysis.rule if RULES[analysis.rule].is_zero_without else "convexity_gap"
     in_domain = [name for name, data in datasets.items() if data.role == "in_domain"]
     in_domain_set = analysis.dataset if analysis.dataset in in_domain else in_domain[0]
@@ -171,7 +171,7 @@ def _in_table(base: Source, other: Source, table: pd.DataFrame) -> tuple[float, 
 def _source(analysis: Analysis, kind: str, dataset: str, matrix: Array, seed: int) -> Source:
     name = kind.replace("_", " ") + (f" on {dataset}" if dataset else "")
     if kind in RULES:
-        matrix = fill_unmeasured(matrix, analysis.contents.pairs)
+        matrix = fill_unmeasured(matrix, analysis.results.pairs)
     if missing := int(np.triu(np.isnan(matrix), 1).sum()):
         none = np.empty(0, dtype=np.intp)
         word = "pair has" if missing == 1 else "pairs have"
@@ -204,16 +204,16 @@ def _source(analysis: Analysis, kind: str, dataset: str, matrix: Array, seed: in
 def _gaps(analysis: Analysis, rule: str, dataset: str) -> Array:
     # a signed rule is negative where there is no barrier: no distance is less than none
     curves = analysis.curves[dataset].losses
-    return np.maximum(gap_matrix(analysis.contents, curves, rule), 0)
+    return np.maximum(gap_matrix(analysis.results, curves, rule), 0)
 
 
 def _distance_rules() -> list[str]:
     return [name for name, rule in RULES.items() if rule.is_zero_without]
 
 
-def _weight_distances(contents: Results) -> list[Array]:
+def _weight_distances(results: Results) -> list[Array]:
     """The one matrix of distances, if the store has all of them."""
-    n = len(contents.models)
-    stored = getattr(contents, "distances", None)
+    n = len(results.models)
+    stored = getattr(results, "distances", None)
     matrix = np.empty(0) if stored is None else np.asarray(stored, dtype=np.float64)
     return [matrix] if matrix.shape == (n, n) and not np.isnan(matrix).any() else []

@@ -26,8 +26,8 @@ def tables(analysis: Analysis) -> dict[str, pd.DataFrame]:
         "curves": _curves(analysis),
         "relation": analysis.relation.table,
     }
-    for name in analysis.contents.indicators:
-        named[name] = indicator_table(analysis.contents, name)
+    for name in analysis.results.indicators:
+        named[name] = indicator_table(analysis.results, name)
     return named
 
 
@@ -48,7 +48,7 @@ def _gaps(analysis: Analysis) -> pd.DataFrame:
         "gap": analysis.gaps.estimate,
         "low": analysis.gaps.low,
         "high": analysis.gaps.high,
-        "weight_distance": analysis.contents.distances,
+        "weight_distance": analysis.results.distances,
     }
     table = pd.DataFrame({"first": models[i], "second": models[j], "kind": analysis.kinds})
     return table.assign(**{name: values[i, j] for name, values in columns.items()})

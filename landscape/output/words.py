@@ -27,7 +27,7 @@ def dataset_of(analysis: Analysis, column: str) -> str:
     """The data set that a column of scores was computed on."""
     names = [
         name
-        for name in analysis.contents.datasets
+        for name in analysis.results.datasets
         if column == name or column.startswith(f"{name}: ")
     ]
     return max(names, key=len, default=column)
@@ -40,7 +40,7 @@ def metric_name(metric: str) -> str:
 
 def metric_of(analysis: Analysis, column: str) -> str:
     """The metric of a column of scores, in words."""
-    dataset = analysis.contents.datasets.get(dataset_of(analysis, column))
+    dataset = analysis.results.datasets.get(dataset_of(analysis, column))
     return "score" if dataset is None else metric_name(dataset.metric)
 
 
@@ -48,7 +48,7 @@ def role_of(analysis: Analysis, column: str) -> str:
     """``in-domain`` or ``challenge``."""
     if column in analysis.challenge_columns:
         return "challenge"
-    dataset = analysis.contents.datasets.get(dataset_of(analysis, column))
+    dataset = analysis.results.datasets.get(dataset_of(analysis, column))
     return "challenge" if dataset is not None and dataset.role == "challenge" else "in-domain"
 
 
@@ -69,7 +69,7 @@ def pair_path_is_trained(analysis: Analysis) -> bool:
 
 
 def _pair_config(analysis: Analysis) -> dict[str, Any]:
-    entries = analysis.contents.config.get("paths") or [{}]
+    entries = analysis.results.config.get("paths") or [{}]
     return dict(entries[0])
 
 
@@ -87,7 +87,7 @@ def trained_points(texts: Iterable[str]) -> list[str]:
 
 def examples_of(analysis: Analysis, column: str) -> str:
     """How many examples a data set has."""
-    dataset = analysis.contents.datasets.get(dataset_of(analysis, column))
+    dataset = analysis.results.datasets.get(dataset_of(analysis, column))
     if dataset is None:
         return ""
     return "means only" if dataset.aggregated else count(len(dataset.labels), "example")
@@ -95,16 +95,16 @@ def examples_of(analysis: Analysis, column: str) -> str:
 
 def points_on_a_path(analysis: Analysis) -> str:
     """``11 points``, or ``up to 11 points`` where some were not evaluated."""
-    if not analysis.contents.evaluated.any():
+    if not analysis.results.evaluated.any():
         return "no points"
-    some = "" if analysis.contents.evaluated.all() else "up to "
+    some = "" if analysis.results.evaluated.all() else "up to "
     return some + count(len(analysis.positions), "point")
 
 
 def pairs_measured(analysis: Analysis) -> str:
     """``45 pairs``, or ``44 of 45 pairs`` where one was not measured."""
     total = finite = len(analysis.pairs)
-    if analysis.contents.given_gaps is None:
+    if analysis.results.given_gaps is None:
         finite = int(analysis.curves[analysis.dataset].measured.sum())
     of = f" of {total:,}" if finite < total else ""
     return f"{finite:,}{of} {'pair' if total == 1 else 'pairs'}"
@@ -135,7 +135,7 @@ def coverage(analysis: Analysis) -> list[str]:
     None where every point was evaluated in one format, or no losses are known: there is nothing to
     say.
     """
-    results, formats = analysis.contents, analysis.contents.points_by_format
+    results, formats = analysis.results, analysis.results.points_by_format
     total, done, exact = results.formats.size, sum(formats.values()), int(results.exact.sum())
     if not done or (done == total and len(formats) == 1):
         return []

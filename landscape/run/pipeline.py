@@ -106,7 +106,7 @@ def draw(
         analysis = analyze(results, **analysis_options(results))
     else:
         analysis = replace(
-            analysis, contents=replace(analysis.contents, points=results.points, path=store)
+            analysis, results=replace(analysis.results, points=results.points, path=store)
         )
     write_tables(analysis, out / "tables")
     figures = write_figures(analysis, out / "figures", formats)

@@ -18,12 +18,12 @@ from landscape.core.errors import ConfigError
 from landscape.output.plots import caption, plot_loss_curves
 from landscape.output.words import coverage
 from landscape.records import Results
-from tests.analyses import FOCUS, TWO, make_analysis, make_contents, thin_out
+from tests.analyses import FOCUS, TWO, make_analysis, make_results, thin_out
 
 
 @pytest.fixture(scope="module")
 def whole() -> Results:
-    return make_contents(TWO, n_examples=80)
+    return make_results(TWO, n_examples=80)
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +217,7 @@ def test_band_of_a_lone_pair_goes_over_missing_points(ax: Axes) -> None:
 def test_captions_say_what_was_evaluated_where_not_all_was(
     two: Analysis, analysis: Analysis
 ) -> None:
-    formats = analysis.contents.formats
+    formats = analysis.results.formats
     exact, screened = int((formats == 1).sum()), int((formats == 3).sum())
     for name in ("loss_curves", "gap_matrix"):
         text = caption(analysis, name)
@@ -270,13 +270,13 @@ def test_captions_say_what_was_evaluated_where_not_all_was(
 def test_coverage_in_words(
     two: Analysis, codes: list[list[int]], precision: str, said: list[str]
 ) -> None:
-    contents = replace(
-        two.contents,
+    results = replace(
+        two.results,
         formats=np.array(codes, dtype=np.uint8),
-        attributes={**two.contents.attributes, "precision": precision},
+        attributes={**two.results.attributes, "precision": precision},
     )
-    assert coverage(replace(two, contents=contents, tolerance=0.25, settled=True)) == said
-    open_still = " ".join(coverage(replace(two, contents=contents, tolerance=0.25, settled=False)))
+    assert coverage(replace(two, results=results, tolerance=0.25, settled=True)) == said
+    open_still = " ".join(coverage(replace(two, results=results, tolerance=0.25, settled=False)))
     assert ("would differ" in open_still) == ("stay the same" in " ".join(said))
-    unknown = " ".join(coverage(replace(two, contents=contents, tolerance=np.nan)))
+    unknown = " ".join(coverage(replace(two, results=results, tolerance=np.nan)))
     assert ("chosen by another rule or data set." in unknown) == ("0.25" in " ".join(said))

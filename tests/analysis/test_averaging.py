@@ -128,7 +128,7 @@ def test_points_that_were_left_out_widen_the_interval() -> None:
     thin = make_analysis(ONE, thin=True)
     names = thin.models[:2]
     (pair,) = np.flatnonzero((thin.pairs == [0, 1]).all(axis=1))
-    slack = thin.contents.tolerance[pair]
+    slack = thin.results.tolerance[pair]
     assert slack > 0
     highest = thin.gaps.high[0, 1]
     assert will_average(thin, names, tolerance=highest + slack).verdict == "yes"

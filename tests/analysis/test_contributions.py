@@ -17,7 +17,7 @@ from landscape.analysis.barriers.contributions import (
 )
 from landscape.core.errors import ConfigError
 from landscape.records import Results
-from tests.analyses import make_contents, thin_out
+from tests.analyses import make_results, thin_out
 
 LINEAR_RULES = [name for name, rule in RULES.items() if rule.linear]
 SMALL = (0.0, 0.1, 1.0, 0.9)
@@ -25,12 +25,12 @@ SMALL = (0.0, 0.1, 1.0, 0.9)
 
 def with_losses(losses: np.ndarray, positions: np.ndarray | None = None) -> Results:
     """A store of one pair with these losses (n_points, n_examples) on mnli_dev."""
-    contents = make_contents(
+    results = make_results(
         (0.0, 1.0), n_examples=losses.shape[1], n_points=len(losses), challenge=False
     )
-    data = replace(contents.datasets["mnli_dev"], losses=losses[None].astype(np.float32))
-    t = contents.positions if positions is None else positions
-    return replace(contents, datasets={"mnli_dev": data}, positions=t)
+    data = replace(results.datasets["mnli_dev"], losses=losses[None].astype(np.float32))
+    t = results.positions if positions is None else positions
+    return replace(results, datasets={"mnli_dev": data}, positions=t)
 
 
 def brute(
@@ -175,13 +175,13 @@ def test_a_convex_curve_has_no_contributions() -> None:
 
 @pytest.mark.parametrize("rule", LINEAR_RULES)
 def test_only_exact_points_are_seen(rule: str) -> None:
-    contents = thin_out(make_contents(SMALL, n_examples=60), seed=1)
-    data = contents.datasets["mnli_dev"]
-    found = population_contributions(contents, "mnli_dev", rule)
+    results = thin_out(make_results(SMALL, n_examples=60), seed=1)
+    data = results.datasets["mnli_dev"]
+    found = population_contributions(results, "mnli_dev", rule)
     total = np.zeros(60)
     for pair, gap in enumerate(found.gaps):
-        seen = contents.exact[pair]
-        losses, t = data.losses[pair][seen].astype(np.float64), contents.positions[seen]
+        seen = results.exact[pair]
+        losses, t = data.losses[pair][seen].astype(np.float64), results.positions[seen]
         best, values, _ = brute(losses, t, rule)
         assert gap == pytest.approx(RULES[rule](losses.mean(1), t), abs=1e-12)
         assert gap == pytest.approx(best, abs=1e-12)
@@ -190,16 +190,16 @@ def test_only_exact_points_are_seen(rule: str) -> None:
 
 
 def test_the_population_is_the_mean_over_its_pairs() -> None:
-    contents = make_contents(SMALL, n_examples=80)
-    losses = contents.datasets["hans"].losses
+    results = make_results(SMALL, n_examples=80)
+    losses = results.datasets["hans"].losses
     losses[1, 3, 5] = np.nan  # this pair has no gap
     texts = {"premise": np.array([f"p{e}" for e in range(80)], dtype=object)}
-    data = replace(contents.datasets["hans"], texts=texts)
-    contents = replace(contents, datasets={**contents.datasets, "hans": data})
-    found = population_contributions(contents, "hans")
+    data = replace(results.datasets["hans"], texts=texts)
+    results = replace(results, datasets={**results.datasets, "hans": data})
+    found = population_contributions(results, "hans")
     assert found.pairs.tolist() == [0, 2, 3, 4, 5]
     each = [
-        brute(losses[pair].astype(np.float64), contents.positions, "convexity_gap")
+        brute(losses[pair].astype(np.float64), results.positions, "convexity_gap")
         for pair in found.pairs
     ]
     values = np.array([one for _, one, _ in each])
@@ -215,7 +215,7 @@ def test_the_population_is_the_mean_over_its_pairs() -> None:
     curves = losses.astype(np.float64)
     for count, rest in ((1, found.gap_without_top), (1, found.gap_without_top_1)):
         kept = np.sort(order[count:])
-        gaps = convexity_gap(curves[found.pairs][:, :, kept].mean(-1), contents.positions)
+        gaps = convexity_gap(curves[found.pairs][:, :, kept].mean(-1), results.positions)
         assert rest == pytest.approx(gaps.mean())
     # the table of examples
     table = found.examples
@@ -232,7 +232,7 @@ def test_the_population_is_the_mean_over_its_pairs() -> None:
     counts = np.zeros(80, dtype=int)
     for pair, _, own, (i, k, j) in raised:
         right = (data.predictions[pair] == data.labels).astype(float)
-        w = np.divide(*(contents.positions[[k, j]] - contents.positions[i]))
+        w = np.divide(*(results.positions[[k, j]] - results.positions[i]))
         for row, at in ((0, curves[pair]), (2, right)):
             expected_rows[row] += (1 - w) * at[i] + w * at[j]
             expected_rows[row + 1] += at[k]
@@ -259,11 +259,11 @@ def test_the_population_is_the_mean_over_its_pairs() -> None:
 
 
 def test_pairs_without_a_gap_count_as_none() -> None:
-    contents = make_contents((0.0, 0.1, 1.0), n_examples=40, challenge=False)
-    t = contents.positions
-    data = contents.datasets["mnli_dev"]
+    results = make_results((0.0, 0.1, 1.0), n_examples=40, challenge=False)
+    t = results.positions
+    data = results.datasets["mnli_dev"]
     data.losses[0] = ((t - 0.5) ** 2)[:, None] + np.linspace(0, 1, 40)  # convex
-    found = population_contributions(contents, "mnli_dev", "barrier_height")
+    found = population_contributions(results, "mnli_dev", "barrier_height")
     assert found.gaps[0] == 0
     assert np.isnan(found.stability[0])
     assert np.isfinite(found.stability[1:]).all()
@@ -271,25 +271,25 @@ def test_pairs_without_a_gap_count_as_none() -> None:
     np.testing.assert_allclose(found.gaps, expected, atol=1e-12)
     assert found.mean.mean() == pytest.approx(expected.mean())
     data.losses[1:] = data.losses[0]
-    none = population_contributions(contents, "mnli_dev")
+    none = population_contributions(results, "mnli_dev")
     assert none.sentence == "No example contributes: the mean gap of 3 pairs is 0."
     assert none.examples[["loss_ends", "accuracy_middle"]].isna().all().all()
     assert none.groups["share"].isna().all()
 
 
 def test_what_cannot_be_decomposed_is_refused() -> None:
-    contents = make_contents((0.0, 1.0), n_examples=10)
+    results = make_results((0.0, 1.0), n_examples=10)
     with pytest.raises(ConfigError, match=r"linear(?s:.*)convexity_gap or barrier_height"):
-        population_contributions(contents, "mnli_dev", "saddle")
+        population_contributions(results, "mnli_dev", "saddle")
     with pytest.raises(ConfigError, match="did you mean 'mnli_dev'"):
-        population_contributions(contents, "mnli_de")
-    contents.datasets["hans"].losses[0, 3, 0] = np.inf
+        population_contributions(results, "mnli_de")
+    results.datasets["hans"].losses[0, 3, 0] = np.inf
     with pytest.raises(ConfigError, match="No pair has a finite gap"):
-        population_contributions(contents, "hans")
-    means = replace(contents.datasets["mnli_dev"], aggregated=True)
+        population_contributions(results, "hans")
+    means = replace(results.datasets["mnli_dev"], aggregated=True)
     with pytest.raises(ConfigError, match="only means over the examples are known"):
-        population_contributions(replace(contents, datasets={"mnli_dev": means}), "mnli_dev")
-    unmeasured = replace(contents, formats=np.zeros_like(contents.formats))
+        population_contributions(replace(results, datasets={"mnli_dev": means}), "mnli_dev")
+    unmeasured = replace(results, formats=np.zeros_like(results.formats))
     with pytest.raises(ConfigError, match="No pair has a finite gap"):
         population_contributions(unmeasured, "mnli_dev")
     for values in ([], [[1.0]], [np.nan]):

@@ -11,7 +11,7 @@ from landscape.analysis.analysis import analyze
 from landscape.analysis.basins.structure import merge_heights
 from landscape.analysis.diagnostics import diagnose
 from landscape.records import Published, read_store, write_published
-from tests.analyses import FOCUS, TWO, make_analysis, make_contents
+from tests.analyses import FOCUS, TWO, make_analysis, make_results
 
 
 def test_diagnostics_are_of_this_analysis() -> None:
@@ -40,9 +40,9 @@ def test_diagnostics_are_of_this_analysis() -> None:
 
 
 def test_weight_distances_explain_too_where_they_are_known() -> None:
-    contents = make_contents(TWO)
+    results = make_results(TWO)
     places = np.array(TWO)
-    known = replace(contents, distances=np.abs(places[:, None] - places))
+    known = replace(results, distances=np.abs(places[:, None] - places))
     diagnostics = diagnose(analyze(known))
     assert diagnostics.explanation is not None
     assert "weight distance" in diagnostics.explanation.sets
@@ -55,7 +55,7 @@ def test_weight_distances_explain_too_where_they_are_known() -> None:
 
 
 def test_without_challenge_sets_nothing_is_explained() -> None:
-    diagnostics = diagnose(analyze(make_contents(TWO, challenge=False)))
+    diagnostics = diagnose(analyze(make_results(TWO, challenge=False)))
     assert diagnostics.explanation is None
     assert diagnostics.pair_explanation is None
     assert diagnostics.agreement.startswith("No challenge set")

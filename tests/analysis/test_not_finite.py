@@ -12,7 +12,7 @@ from landscape.analysis.diagnostics import diagnose
 from landscape.core.errors import ConfigError
 from landscape.output.report import render_report
 from landscape.records import Results
-from tests.analyses import TWO, make_contents
+from tests.analyses import TWO, make_results
 from tests.pages import Page
 
 ROWS = 3, 10
@@ -20,16 +20,14 @@ ROWS = 3, 10
 
 @pytest.fixture(scope="module")
 def whole() -> Results:
-    return make_contents(TWO, n_examples=80)
+    return make_results(TWO, n_examples=80)
 
 
-def spoilt(contents: Results, value: float, rows: tuple[int, ...] = ROWS) -> Results:
-    data = contents.datasets["mnli_dev"]
+def spoilt(results: Results, value: float, rows: tuple[int, ...] = ROWS) -> Results:
+    data = results.datasets["mnli_dev"]
     losses = data.losses.copy()
     losses[list(rows), 4, -1] = value
-    return replace(
-        contents, datasets={**contents.datasets, "mnli_dev": replace(data, losses=losses)}
-    )
+    return replace(results, datasets={**results.datasets, "mnli_dev": replace(data, losses=losses)})
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -43,7 +41,7 @@ def test_other_pairs_have_the_gaps_that_they_had(whole: Results, value: float) -
         at = tuple(kept.T)
         own, wanted = (getattr(one.gaps, name)[at] for one in (found, sound))
         np.testing.assert_allclose(own, wanted, rtol=1e-9)
-    assert found.contents.pairs.tolist() == kept.tolist()
+    assert found.results.pairs.tolist() == kept.tolist()
     names = [tuple(whole.models[k] for k in whole.pairs[row]) for row in ROWS]
     t = f"{whole.positions[4]:.2g}"
     assert found.not_finite == tuple(f"{a} and {b} at t = {t}" for a, b in names)

@@ -147,14 +147,14 @@ def analysis() -> Analysis:
 @pytest.fixture(scope="module")
 def sources(analysis: Analysis) -> tuple[Source, ...]:
     distances = squareform(pdist(np.array(PLACES)[:, None]))
-    contents = with_distances(analysis.contents, distances)
-    return partition_sources(replace(analysis, contents=contents))
+    results = with_distances(analysis.results, distances)
+    return partition_sources(replace(analysis, results=results))
 
 
-def with_distances(contents: Any, distances: np.ndarray) -> Any:
-    contents = replace(contents)
-    object.__setattr__(contents, "distances", distances)  # whether or not the store knows them
-    return contents
+def with_distances(results: Any, distances: np.ndarray) -> Any:
+    results = replace(results)
+    object.__setattr__(results, "distances", distances)  # whether or not the store knows them
+    return results
 
 
 def test_every_source_of_a_store_is_there(analysis: Analysis, sources: tuple[Source, ...]) -> None:
@@ -177,7 +177,7 @@ def test_every_source_of_a_store_is_there(analysis: Analysis, sources: tuple[Sou
         assert source.n_basins == source.labels.max() + 1
         assert source.forced.max() == 1
         assert (source.matrix >= 0).all()
-    data = analysis.contents.datasets["hans"]
+    data = analysis.results.datasets["hans"]
     np.testing.assert_allclose(
         by_name["disagreement on hans"].matrix,
         disagreement(data.model_predictions),
@@ -192,37 +192,37 @@ def test_every_source_of_a_store_is_there(analysis: Analysis, sources: tuple[Sou
 
 @pytest.mark.parametrize("thin", [False, True])
 def test_gaps_of_every_rule_are_those_at_the_exact_points(thin: bool) -> None:
-    contents = make_analysis(PLACES, thin=thin).contents
-    assert contents.exact.all() != thin
-    means = contents.datasets["hans"].losses.mean(-1, dtype=np.float64)
+    results = make_analysis(PLACES, thin=thin).results
+    assert results.exact.all() != thin
+    means = results.datasets["hans"].losses.mean(-1, dtype=np.float64)
     for rule in RULES:
-        found = gap_matrix(contents, means, rule)
-        for (i, j), curve, seen in zip(contents.pairs, means, contents.exact, strict=True):
-            expected = RULES[rule](curve[seen], contents.positions[seen])
+        found = gap_matrix(results, means, rule)
+        for (i, j), curve, seen in zip(results.pairs, means, results.exact, strict=True):
+            expected = RULES[rule](curve[seen], results.positions[seen])
             assert found[i, j] == pytest.approx(expected, abs=1e-12)
         np.testing.assert_array_equal(found, found.T)
 
 
 def test_the_pair_with_the_largest_gap_is_that_of_the_analysis(analysis: Analysis) -> None:
-    i, j = largest_gap(analysis.contents)
+    i, j = largest_gap(analysis.results)
     assert i < j
     assert analysis.gaps.estimate[i, j] == np.nanmax(analysis.gaps.estimate)
 
 
 def test_a_loss_that_is_not_finite_leaves_a_source_without_basins(analysis: Analysis) -> None:
-    contents = analysis.contents
+    results = analysis.results
     curves = analysis.curves["hans"]
     losses = curves.losses.copy()
     losses[0, 4] = np.inf
     broken = replace(analysis, curves={**analysis.curves, "hans": replace(curves, losses=losses)})
     distances = np.full((7, 7), np.nan)
     few = replace(
-        contents.datasets["hans"],
-        model_predictions=np.zeros_like(contents.datasets["hans"].model_predictions),
+        results.datasets["hans"],
+        model_predictions=np.zeros_like(results.datasets["hans"].model_predictions),
     )
-    datasets = {**contents.datasets, "hans": few}
-    contents = with_distances(replace(contents, datasets=datasets), distances)
-    broken = replace(broken, contents=contents)
+    datasets = {**results.datasets, "hans": few}
+    results = with_distances(replace(results, datasets=datasets), distances)
+    broken = replace(broken, results=results)
     found = {source.name: source for source in partition_sources(broken)}
     assert "weight distance" not in found
     gap = found["convexity gap on hans"]

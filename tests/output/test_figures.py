@@ -168,17 +168,17 @@ def test_captions_hold_the_numbers_of_the_analysis(two: Analysis) -> None:
 def test_captions_speak_of_training_only_where_paths_were_trained(two: Analysis) -> None:
     assert "11 points of the line between" in caption(two, "loss_curves")
     assert "trained" not in caption(two, "loss_curves")
-    config = {**two.contents.config, "paths": [{"kind": "bezier", "points": 11, "fit": {}}]}
-    bent = replace(two, contents=replace(two.contents, config=config))
+    config = {**two.results.config, "paths": [{"kind": "bezier", "points": 11, "fit": {}}]}
+    bent = replace(two, results=replace(two.results, config=config))
     assert "11 points of the Bezier curve between" in caption(bent, "loss_curves")
     assert "control points of the Bezier curve were trained" in caption(bent, "loss_curves")
     real = analysis_of("mnli_minilm")
     text = caption(real, "paths")
-    kinds = {path.kind for path in real.contents.points.values()}
+    kinds = {path.kind for path in real.results.points.values()}
     assert {"line", "bezier", "chain", "autoneb"} <= kinds
     assert "the Bezier curve, the polygonal chain and the AutoNEB path were trained" in text
-    points = {n: p for n, p in real.contents.points.items() if p.kind in ("line", "layers")}
-    straight = replace(real, contents=replace(real.contents, points=points))
+    points = {n: p for n, p in real.results.points.items() if p.kind in ("line", "layers")}
+    straight = replace(real, results=replace(real.results, points=points))
     assert "trained" not in caption(straight, "paths")
 
 
@@ -191,11 +191,11 @@ def test_a_dollar_in_a_name_is_a_dollar() -> None:
 
 
 def test_contributions_are_drawn_where_gaps_are_sums_over_examples(two: Analysis) -> None:
-    results = two.contents
+    results = two.results
     known = {**results.datasets, "mnli_dev": replace(results.datasets["mnli_dev"], aggregated=True)}
     cases = {
         "sums": two,
-        "means": replace(two, contents=replace(results, datasets=known)),
+        "means": replace(two, results=replace(results, datasets=known)),
         "saddles": replace(two, rule="saddle"),
     }
     drawn = {name: FIGURES["contributions"].needs(case) for name, case in cases.items()}

@@ -123,7 +123,7 @@ def test_ticks_are_round_and_inside(top: float) -> None:
 
 
 def test_contributions_are_summed_up_from_the_largest_on(two: Analysis, ax: Axes) -> None:
-    found = population_contributions(two.contents, two.dataset)
+    found = population_contributions(two.results, two.dataset)
     plot_contributions(found, ax=ax)
     drawn = _by_label(ax)
     curve = drawn["examples, largest first"]

@@ -105,15 +105,15 @@ def test_policy_lets_only_the_pages_own_script_run(html: str, page: Page) -> Non
 def test_names_are_text_never_html() -> None:
     evil = ("<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "a&amp;b</style>")
     analysis = make_analysis((0.0, 0.05, 1.0), names=evil)
-    contents = analysis.contents
+    results = analysis.results
     bad = "</code></pre><script>alert(3)</script>"
-    contents = replace(
-        contents,
-        config={**contents.config, "name": bad, "checkpoints": [bad]},
-        attributes={**contents.attributes, "machine": bad},
-        checkpoints=contents.checkpoints.assign(ref=[bad] * 3),
+    results = replace(
+        results,
+        config={**results.config, "name": bad, "checkpoints": [bad]},
+        attributes={**results.attributes, "machine": bad},
+        checkpoints=results.checkpoints.assign(ref=[bad] * 3),
     )
-    html = _render(replace(analysis, contents=contents))
+    html = _render(replace(analysis, results=results))
     page = Page(html)
     assert html.count("<script") == 1
     assert all(not name.startswith("on") for _, attrs in page.tags for name in attrs)
@@ -186,8 +186,8 @@ def test_unmeasured_pairs_are_counted(two: Analysis) -> None:
     holed = replace(two, gaps=replace(two.gaps, estimate=estimate))
     assert _warnings(holed)[0].startswith("1 pair of 45 was not measured;")
     assert "44 of 45" in Page(_render(holed)).text
-    unfinished = replace(two.contents, attributes={**two.contents.attributes, "finished": "no"})
-    assert any("not marked as finished" in w for w in _warnings(replace(two, contents=unfinished)))
+    unfinished = replace(two.results, attributes={**two.results.attributes, "finished": "no"})
+    assert any("not marked as finished" in w for w in _warnings(replace(two, results=unfinished)))
 
 
 @pytest.mark.parametrize("sizes", [(3, 3), (3, 2), (2, 2, 2)])
@@ -208,7 +208,7 @@ def test_tables_hold_every_model_group_and_data_set(two: Analysis, page: Page) -
         row = next(r for r in page.cells if r[0] == name and f"checkpoints/{name}" in r)
         assert row[1] == str(two.basins.labels[model])
         assert row[2] == number(two.basins.centroid_distance[model], 3)
-        loss = two.contents.datasets["mnli_dev"].model_losses[model].mean(dtype=float)
+        loss = two.results.datasets["mnli_dev"].model_losses[model].mean(dtype=float)
         assert row[3] == f"{loss:.4f}"
         assert row[4] == f"{two.scores['mnli_dev'].iloc[model]:.3f}"
     table = two.relation.table.set_index("group")
@@ -225,8 +225,8 @@ def test_tables_hold_every_model_group_and_data_set(two: Analysis, page: Page) -
 def test_page_says_which_points_were_evaluated_where_not_all_were(page: Page) -> None:
     analysis = make_analysis(TWO, thin=True)
     thin = Page(_render(analysis))
-    contents = analysis.contents
-    done, exact = int((contents.formats > 0).sum()), int((contents.formats == 1).sum())
+    results = analysis.results
+    done, exact = int((results.formats > 0).sum()), int((results.formats == 1).sum())
     assert f"{done} of 495 points of the lines were evaluated: {exact} in fp32" in thin.text
     assert f"larger by more than {analysis.tolerance:.2g} nats" in thin.text
     assert f"differs by at most {analysis.difference:.2g} nats" in thin.text
@@ -238,10 +238,10 @@ def test_page_says_which_points_were_evaluated_where_not_all_were(page: Page) ->
     for row in thin.cells[start + 1 : start + 16]:
         ends = [analysis.models.index(name) for name in row[:2]]
         (pair,) = np.flatnonzero((analysis.pairs == ends).all(axis=1))
-        means = contents.datasets["mnli_dev"].losses[pair].mean(-1, dtype=float)
+        means = results.datasets["mnli_dev"].losses[pair].mean(-1, dtype=float)
         height, t = max(
             (mean, t)
-            for mean, t, code in zip(means, analysis.positions, contents.formats[pair], strict=True)
+            for mean, t, code in zip(means, analysis.positions, results.formats[pair], strict=True)
             if code == 1
         )
         assert row[4:6] == [f"{height:.4f}", f"{t:.2f}"]
@@ -261,7 +261,7 @@ def test_pairs_are_listed_by_gap(two: Analysis, page: Page) -> None:
 
 def test_configuration_can_be_copied_from_the_page(two: Analysis, page: Page) -> None:
     (text,) = [words for words in page.words if words.startswith("name: synthetic")]
-    assert yaml.safe_load(text) == two.contents.config
+    assert yaml.safe_load(text) == two.results.config
     assert "landscape report store.h5" in page.text
     assert "2026-01-02T03:04:05+00:00" in page.text
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from landscape.analysis.analysis import Analysis, analyze
 from landscape.records import Results
-from tests.analyses import FOCUS, TWO, make_contents
+from tests.analyses import FOCUS, TWO, make_results
 from tests.pages import make_diagnostics, page_of
 
 _OF_PAIRS = ("losses", "predictions", "screened", "difference", "accuracies")
@@ -47,7 +47,7 @@ def _means_alone(results: Results) -> Results:
 
 
 def test_pairs_that_were_never_measured_are_told() -> None:
-    results = _some_pairs(make_contents(TWO), np.flatnonzero(np.arange(45) % 3 > 0))
+    results = _some_pairs(make_results(TWO), np.flatnonzero(np.arange(45) % 3 > 0))
     some = analyze(results, n_resamples=100, focus=FOCUS)
     diagnostics = make_diagnostics(some)
     page = page_of(some, diagnostics, drawn=True)
@@ -65,7 +65,7 @@ def test_pairs_that_were_never_measured_are_told() -> None:
 def test_means_alone_give_no_intervals_and_no_examples() -> None:
     given = pd.DataFrame({"paws": np.linspace(0.3, 0.9, 10)})
     results = replace(
-        _means_alone(make_contents(TWO)), given_scores=given, score_roles={"paws": "challenge"}
+        _means_alone(make_results(TWO)), given_scores=given, score_roles={"paws": "challenge"}
     )
     known: Analysis = analyze(results, n_resamples=100)
     page = page_of(known, drawn=True)

@@ -43,10 +43,10 @@ def bridge() -> Analysis:
 
 
 def _with_texts(analysis: Analysis, texts: dict[str, np.ndarray]) -> Analysis:
-    contents = analysis.contents
-    data = replace(contents.datasets[analysis.dataset], texts=texts)
-    datasets = {**contents.datasets, analysis.dataset: data}
-    return replace(analysis, contents=replace(contents, datasets=datasets))
+    results = analysis.results
+    data = replace(results.datasets[analysis.dataset], texts=texts)
+    datasets = {**results.datasets, analysis.dataset: data}
+    return replace(analysis, results=replace(results, datasets=datasets))
 
 
 def test_sections_stand_in_their_order(page: Page) -> None:
@@ -257,7 +257,7 @@ def test_notes_of_explanations_stand_where_they_differ(
 
 
 def test_examples_are_those_that_contribute_most(two: Analysis, diagnostics: Diagnostics) -> None:
-    n = len(two.contents.datasets[two.dataset].labels)
+    n = len(two.results.datasets[two.dataset].labels)
     long = "word " * 100
     texts = {
         "premise": np.array([f"premise {k}" for k in range(n)], dtype=object),
@@ -274,7 +274,7 @@ def test_examples_are_those_that_contribute_most(two: Analysis, diagnostics: Dia
     assert len(rows) == EXAMPLES_SHOWN
     means = np.zeros(n)
     for pair in range(len(two.pairs)):
-        losses = two.contents.datasets[two.dataset].losses[pair].astype(float)
+        losses = two.results.datasets[two.dataset].losses[pair].astype(float)
         curve = losses.mean(1)
         t = two.positions
         best = max(

@@ -317,9 +317,9 @@ def test_an_overflow_of_the_fast_format_is_measured_exactly(adaptive, overflow):
 
 
 def mean_curves(path):
-    contents = read_store(path)
-    name = next(n for n, data in contents.datasets.items() if data.role == "in_domain")
-    return contents.datasets[name].losses.mean(-1, dtype=np.float64), contents.positions
+    results = read_store(path)
+    name = next(n for n, data in results.datasets.items() if data.role == "in_domain")
+    return results.datasets[name].losses.mean(-1, dtype=np.float64), results.positions
 
 
 @pytest.mark.parametrize("error", [None, 0.002])

@@ -100,7 +100,7 @@ def plot_centroid_distance(
 def _caption(analysis: Analysis) -> list[str]:
     column = common.find_group(analysis, None)
     level = percent(analysis.relation.confidence)
-    data = analysis.contents.datasets.get(words.dataset_of(analysis, column))
+    data = analysis.results.datasets.get(words.dataset_of(analysis, column))
     sized = data is not None and not data.aggregated
     size = f"; data set of {words.examples_of(analysis, column)}" if sized else ""
     sentences = [

@@ -52,7 +52,7 @@ def plot_indicator(
 
 
 def _caption(analysis: Analysis) -> list[str]:
-    profiles = indicator_profiles(analysis.contents)
+    profiles = indicator_profiles(analysis.results)
     names = listed(list(dict.fromkeys(profile.indicator for profile in profiles)))
     sentences = [
         f"What the indicators {names} gave along {words.pair_path(analysis)} of "
@@ -67,13 +67,13 @@ def _caption(analysis: Analysis) -> list[str]:
 @figure(
     "indicators",
     title="Indicators along the paths",
-    needs=lambda analysis: analysis.contents.indicators,
+    needs=lambda analysis: analysis.results.indicators,
     caption=_caption,
     place=25,
 )
 def indicators(analysis: Analysis) -> Figure:
     """A panel a quantity."""
-    profiles = indicator_profiles(analysis.contents)[:_MOST]
+    profiles = indicator_profiles(analysis.results)[:_MOST]
     columns = min(2, len(profiles))
     rows = -(-len(profiles) // columns)
     drawn = common.new_figure(common.COLUMN_WIDTH * columns, 2.1 * rows)

@@ -38,7 +38,7 @@ def plot_layers(
     Raises:
         ConfigError: There are none.
     """
-    results, column = analysis.contents, column or analysis.dataset
+    results, column = analysis.results, column or analysis.dataset
     profiles = [path_profile(results, path, column) for path in layer_paths(results)]
     if not profiles:
         raise ConfigError(
@@ -85,7 +85,7 @@ def plot_layers(
 def _noted(analysis: Analysis, key: str) -> list[str]:
     """What the layer-wise paths' notes say of something, each answer once."""
     return list(
-        dict.fromkeys(str(path.notes["part"][key]) for path in layer_paths(analysis.contents))
+        dict.fromkeys(str(path.notes["part"][key]) for path in layer_paths(analysis.results))
     )
 
 
@@ -102,7 +102,7 @@ def _caption(analysis: Analysis) -> list[str]:
 @figure(
     "layers",
     title="Which layers make the barrier",
-    needs=lambda analysis: layer_paths(analysis.contents),
+    needs=lambda analysis: layer_paths(analysis.results),
     caption=_caption,
     place=80,
 )

@@ -144,7 +144,7 @@ def _caption(analysis: Analysis) -> list[str]:
         ),
         *words.coverage(analysis),
     ]
-    if not analysis.contents.evaluated.all():
+    if not analysis.results.evaluated.all():
         sentences.append(
             "Thin lines join the points evaluated; means and bands read the others off such lines."
         )
@@ -167,7 +167,7 @@ def _caption(analysis: Analysis) -> list[str]:
 @figure(
     "loss_curves",
     title="Loss between two models",
-    needs=lambda analysis: analysis.contents.given_gaps is None,
+    needs=lambda analysis: analysis.results.given_gaps is None,
     caption=_caption,
     place=10,
 )

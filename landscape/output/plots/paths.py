@@ -51,19 +51,19 @@ def plot_paths(
     Raises:
         ConfigError: There are no such paths.
     """
-    between, column = paths_between(analysis.contents), column or analysis.dataset
+    between, column = paths_between(analysis.results), column or analysis.dataset
     pair = models or next(iter(between), None)
     if pair is None or pair not in between:
         raise ConfigError(
             "The store holds no paths between these models.",
-            where=analysis.contents.path,
+            where=analysis.results.path,
             expected=", ".join(" and ".join(ends) for ends in between) or "none at all",
             found=models,
             fix="name them in the experiment, and run it again",
         )
     ax = common.axes_or_new(ax, (common.COLUMN_WIDTH, 2.3))
     for path in between[pair]:
-        profile = path_profile(analysis.contents, path, column)
+        profile = path_profile(analysis.results, path, column)
         color, dashes, marker = _STYLES.get(path.kind, _OTHER)
         ax.plot(
             profile.shares,
@@ -92,7 +92,7 @@ def _label(profile: PathProfile) -> str:
 
 
 def _caption(analysis: Analysis) -> list[str]:
-    pair, paths = next(iter(paths_between(analysis.contents).items()))
+    pair, paths = next(iter(paths_between(analysis.results).items()))
     points = max(len(path.positions) for path in paths)
     dataset, *focus = common.shown_columns(analysis)
     return [
@@ -111,14 +111,14 @@ def _caption(analysis: Analysis) -> list[str]:
 @figure(
     "paths",
     title="Paths between two models",
-    needs=lambda analysis: paths_between(analysis.contents),
+    needs=lambda analysis: paths_between(analysis.results),
     caption=_caption,
     place=70,
 )
 def draw(analysis: Analysis) -> Figure:
     """Every path between two models, on the data set of the gaps and below on the focus."""
     columns = common.shown_columns(analysis)
-    pairs = list(paths_between(analysis.contents))[:_MOST_PAIRS]
+    pairs = list(paths_between(analysis.results))[:_MOST_PAIRS]
     width = common.COLUMN_WIDTH if len(pairs) == 1 else common.TEXT_WIDTH
     figure = common.new_figure(width, 0.75 + 1.6 * len(columns))
     grid = figure.subplots(len(columns), len(pairs), sharex=True, sharey="row", squeeze=False)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def surfaces_of(analysis: Analysis) -> list[StoredPath]:
     """Surfaces of which something is measured."""
-    paths = analysis.contents.points.values()
+    paths = analysis.results.points.values()
     return [path for path in paths if path.is_surface and path.evaluated.any()]
 
 
@@ -44,7 +44,7 @@ def draw(analysis: Analysis) -> Figure:
     labels, group = common.split_labels(analysis)
     return plot_surface_panels(
         surfaces_of(analysis),
-        list(analysis.contents.datasets),
+        list(analysis.results.datasets),
         basins=dict(zip(analysis.models, np.asarray(labels).tolist(), strict=True)),
         group=group,
     )

@@ -87,9 +87,9 @@ def write_surfaces(analysis: Analysis, out: Path) -> list[Path]:
     if not surfaces:
         raise ConfigError(
             "The store holds no surfaces.",
-            where=analysis.contents.path,
+            where=analysis.results.path,
             fix="add 'surface' to the experiment, and run it again",
         )
     out.mkdir(parents=True, exist_ok=True)
-    labels = {name: data.labels for name, data in analysis.contents.datasets.items()}
+    labels = {name: data.labels for name, data in analysis.results.datasets.items()}
     return [write_vtp(path, out / f"{path.name}.vtp", labels=labels) for path in surfaces]

@@ -163,7 +163,7 @@ def _tested(analysis: Analysis, row: pd.Series) -> str:
 def tiles(analysis: Analysis) -> list[dict[str, str]]:
     """The findings' main numbers."""
     ranked, gaps = ranked_pairs(analysis), analysis.gaps
-    everything = len(analysis.pairs) + analysis.contents.never_measured
+    everything = len(analysis.pairs) + analysis.results.never_measured
     numbers = [
         ("Models", f"{len(analysis.models):,}", ""),
         ("Pairs measured", f"{len(ranked):,}", f"of {everything:,}"),

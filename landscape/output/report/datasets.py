@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def datasets(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """What was measured on."""
     rows: list[dict[str, Cell | str]] = []
-    for name, data in analysis.contents.datasets.items():
+    for name, data in analysis.results.datasets.items():
         parts = {
             "gives the gaps": name == analysis.dataset,
             "holds the focus": name == dataset_of(analysis, analysis.focus),

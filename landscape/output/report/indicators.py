@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 @section(
     "indicators",
     title="Indicators",
-    needs=lambda analysis, diagnostics: analysis.contents.indicators,
+    needs=lambda analysis, diagnostics: analysis.results.indicators,
     place=55,
 )
 def indicators(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Each quantity at the models, and its farthest departure between them."""
     labels = np.asarray(analysis.basins.labels)
     rows: list[dict[str, Cell | str]] = []
-    for profile in indicator_profiles(analysis.contents):
+    for profile in indicator_profiles(analysis.results):
         row: dict[str, Cell | str] = {
             "indicator": profile.indicator,
             "quantity": profile.quantity,

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 @section("models", title="Models", place=60)
 def models(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Every model."""
-    brief = [c for c in analysis.scores.columns if c in analysis.contents.datasets]
+    brief = [c for c in analysis.scores.columns if c in analysis.results.datasets]
     if analysis.focus and analysis.focus not in brief:
         brief.append(analysis.focus)
-    losses = analysis.contents.datasets[analysis.dataset].model_losses.mean(1, dtype=np.float64)
+    losses = analysis.results.datasets[analysis.dataset].model_losses.mean(1, dtype=np.float64)
     heads = {c: f"{c}: {metric_of(analysis, c)}" for c in map(str, analysis.scores.columns)}
     rows: list[dict[str, Cell | str]] = []
     every: list[dict[str, Cell | str]] = []
     for model, name in enumerate(analysis.models):
         label = int(analysis.basins.labels[model])
         scores = {c: number_cell(analysis.scores.iloc[model][c], 3) for c in heads}
-        checkpoint = analysis.contents.checkpoints.iloc[model]
+        checkpoint = analysis.results.checkpoints.iloc[model]
         revision = text_of(checkpoint, "revision")
         first = {"model": Cell(name, basin=label)}
         rows.append(

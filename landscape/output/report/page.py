@@ -72,7 +72,7 @@ def render_report(analysis: Analysis, diagnostics: Diagnostics) -> str:
     )
     script = (_FOLDER / "sort.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    results = analysis.contents
+    results = analysis.results
     n_colors = max(analysis.basins.n_basins, int(np.max(analysis.basins.split)) + 1)
     sections = sections_of(analysis, diagnostics)
     bodies = [body for _, body in sections]

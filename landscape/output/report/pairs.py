@@ -29,7 +29,7 @@ def pairs(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     gaps, rule, ranked = analysis.gaps, rule_name(analysis), ranked_pairs(analysis)
     losses = analysis.curves[analysis.dataset].losses
     # of the points that make the gap
-    exact = np.where(analysis.contents.exact, losses, -np.inf)
+    exact = np.where(analysis.results.exact, losses, -np.inf)
     highest = np.where(np.isfinite(exact).any(1), exact.max(1), np.nan)
     where = np.where(np.isfinite(highest), analysis.positions[exact.argmax(1)], np.nan)
     rows: list[dict[str, Cell | str]] = []

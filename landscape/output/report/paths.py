@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 @section(
     "paths",
     title="Paths between two models",
-    needs=lambda analysis, diagnostics: paths_between(analysis.contents),
+    needs=lambda analysis, diagnostics: paths_between(analysis.results),
     place=90,
 )
 def paths(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """What every path came to on every data set."""
-    results = analysis.contents
+    results = analysis.results
     measured = [path for between in paths_between(results).values() for path in between]
     rows: list[dict[str, Cell | str]] = []
     for column in results.datasets:

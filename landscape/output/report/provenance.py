@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @section("provenance", title="Provenance", place=110)
 def provenance(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """What made the store, and what was computed from it."""
-    results = analysis.contents
+    results = analysis.results
     noted = [(name.replace("-", " "), str(value)) for name, value in results.attributes.items()]
     facts = [
         ("store", results.path.name),
@@ -37,15 +37,13 @@ def provenance(analysis: Analysis, diagnostics: Diagnostics) -> Body:
 @section("reproduce", title="How to reproduce", place=120)
 def reproduce(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Commands and configuration."""
-    store = shlex.quote(analysis.contents.path.name)
+    store = shlex.quote(analysis.results.path.name)
     commands = (
         "landscape run config.yaml           # measure, cluster, relate, draw",
         f"landscape figures {store} --out figures --format pdf,png,svg",
         f"landscape report {store}",
     )
-    config = yaml.safe_dump(
-        analysis.contents.config, sort_keys=False, allow_unicode=True, width=100
-    )
+    config = yaml.safe_dump(analysis.results.config, sort_keys=False, allow_unicode=True, width=100)
     return Body(
         paragraphs=("With the configuration below in config.yaml:",),
         code=(("", "\n".join(commands)), ("Configuration", config)),

@@ -15,7 +15,7 @@ _NAMED = 5  # lines in one sentence
 
 def general_warnings(analysis: Analysis) -> list[str]:
     """Those that no section brings along."""
-    results, warnings = analysis.contents, []
+    results, warnings = analysis.results, []
     aggregated = results.datasets[analysis.dataset].aggregated
     if n := len(analysis.pairs) - len(ranked_pairs(analysis)):
         why = (

@@ -175,9 +175,9 @@ def analysis_of(store: Path, rule: str | None = None, focus: str | None = None) 
     from landscape.records import read_store
 
     load_plugins()
-    contents = read_store(store)
-    options = analysis_options(contents)
+    results = read_store(store)
+    options = analysis_options(results)
     return analyze(
-        contents,
+        results,
         **{**options, **({"rule": rule} if rule else {}), **({"focus": focus} if focus else {})},
     )
