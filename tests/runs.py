@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from landscape.records import Record, RunFolder
-from landscape.run.inputs import open_experiment
-from landscape.run.pipeline import measure
-from landscape.run.workers import Workers
+
+if TYPE_CHECKING:
+    from landscape.run.workers import Workers
 
 
 def quiet(line: str) -> None:
@@ -31,6 +31,9 @@ def measured(
     report: Callable[[str], None] = quiet,
 ) -> Path:
     """The folder of a run, measured as ``landscape run`` does, nothing drawn."""
+    from landscape.run.inputs import open_experiment
+    from landscape.run.pipeline import measure
+
     experiment = open_experiment(config, root=root, out=out, changes=changes)
     measure(experiment, report, workers=workers)
     return experiment.out

@@ -51,7 +51,7 @@ def calibrated_losses(
 
     Returns:
         (n_points, n_examples) nats, and (n_points, 2) the temperature that each half was read at.
-        Of fewer than two examples, or logits that are not finite, temperature 1.
+        It is 1 where the other half is empty or has logits that are not finite.
     """
     scores, right = np.asarray(logits, np.float64), np.asarray(labels)
     order = np.random.default_rng(seed).permutation(len(right))

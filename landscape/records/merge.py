@@ -14,7 +14,7 @@ from landscape.records.collect import collect, done_pairs
 from landscape.records.folder import Manifest, RunFolder
 from landscape.records.lock import lock_run
 from landscape.records.record import MODEL, PAIR, read_record
-from landscape.records.same import differences, measured_part
+from landscape.records.same import differences, largest_difference, measured_part
 from landscape.records.store import write_store
 from landscape.records.writing import writing
 
@@ -147,12 +147,9 @@ def _copy(source: RunFolder, target: RunFolder) -> tuple[int, float]:
             before = read_record(place)
             for name in record.arrays:
                 if name.endswith("/losses"):
-                    own, other = record.arrays[name], before.arrays[name]
-                    gap = (
-                        np.abs(own - other).max(initial=0.0) if own.shape == other.shape else np.inf
-                    )
-                    difference = max(difference, float(gap))
-            if not difference < _MOST:
+                    gap = largest_difference(record.arrays[name], before.arrays[name])
+                    difference = max(difference, gap)
+            if difference >= _MOST:
                 raise StoreError(
                     "Two runs have measured the same, and do not agree.",
                     where=f"{path} and {place}",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 # of these a run may have others when it goes on: none decides what was measured before
 _FREE = {
     "analysis",
@@ -42,6 +44,15 @@ def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
         for key in sorted(stored.keys() | wanted.keys())
         if stored.get(key, ...) != wanted.get(key, ...)
     ]
+
+
+def largest_difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Of two arrays; infinite where only one of them is NaN, or their shapes are not the same."""
+    if one.shape != other.shape:
+        return np.inf
+    unlike = ~((one == other) | (np.isnan(one) & np.isnan(other)))
+    apart = np.abs(one[unlike] - other[unlike])
+    return float(np.where(np.isnan(apart), np.inf, apart).max(initial=0.0))
 
 
 def _flat(content: Any, prefix: str = "") -> dict[str, Any]:

@@ -16,6 +16,7 @@ from landscape.core.errors import ConfigError, StoreError
 from landscape.evaluation.compute_plan import ComputePlan
 from landscape.records import RunFolder
 from landscape.records.folder import indices, tile_of
+from landscape.records.same import largest_difference
 from landscape.run.executors import Executor, LocalExecutor, ProcessExecutor, stream
 from landscape.run.inputs import Experiment
 from landscape.run.measure.pairs import tiled
@@ -152,12 +153,12 @@ def check_difference(
     model = indices(record.paths[0])[0]
     measured = _first(executor, Worker.model, ModelTask(model, plan)).arrays["loss"]
     difference = max(
-        float(np.abs(quantity.values - record.arrays[name]).max())
+        largest_difference(quantity.values, record.arrays[name])
         for name, quantity in measured.items()
         if name.endswith("/losses")
     )
     most = _ROUNDING[plan.exact]
-    if not difference <= most:
+    if difference > most:
         raise StoreError(
             "This machine does not give the numbers that the run holds.",
             where=f"{folder.manifest().models[model]} in {folder.path}",

@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "store.h5"
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 2**32), n_models=st.integers(1, 6), n_points=st.integers(3, 6),
     active=st.booleans(),
@@ -72,8 +72,7 @@ from tests.records.made import make
 from tests.runs import differences
 store, bad = Path(sys.argv[1]), Path(sys.argv[1]).with_name("bad.h5")
 good, made, rng = store.read_bytes(), read_store(store), np.random.default_rng(0)
-refused = 0
-for place in rng.choice(len(good), 200, replace=False):
+for place in rng.choice(len(good), 100, replace=False):
     content = bytearray(good)
     content[place] ^= 1 << rng.integers(8)
     bad.write_bytes(content)
@@ -95,9 +94,9 @@ def test_a_flipped_bit_is_refused_or_harmless(store: Path) -> None:
     )
     said = [line.partition(": ")[2] for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(said) == 200
+    assert len(said) == 100
     assert set(said) <= {"refused", "[]"}
-    assert said.count("refused") > 50
+    assert said.count("refused") > 25
 
 
 def test_what_is_no_store_is_named(store: Path, tmp_path: Path) -> None:

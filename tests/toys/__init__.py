@@ -1,0 +1,1 @@
+"""Things that a user adds in a file of their own."""
