@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 import landscape
+from landscape.core.arrays import Array, Indices
 from landscape.importers.curves import Curves
+from landscape.importers.sources import Source
 from landscape.records import FORMATS, MEASURED, Results, StoredDataset
 
 if TYPE_CHECKING:
@@ -20,15 +21,12 @@ if TYPE_CHECKING:
 
 def assemble(
     path: Path,
-    name: str,
-    pairs: Curves,
-    others: Mapping[str, Curves],
+    curves: Mapping[str, Curves],
     *,
     scores: pd.DataFrame,
     roles: dict[str, str],
-    files: Sequence[Mapping[str, str]],
+    sources: Sequence[Source],
     lines: Sequence[str],
-    left_out: Sequence[str],
 ) -> Results:
     """Results of aggregated data sets: means over examples, nothing of single ones.
 
@@ -37,34 +35,39 @@ def assemble(
 
     Args:
         path: Where the store will be, whose name names the experiment.
-        name: The data set of the gaps.
-        pairs: Its curves, or its gaps where only these are known.
-        others: Curves on further data sets, of the same pairs at the same positions.
-        scores: A row a model of ``pairs``, a column a score.
+        curves: By data set, first that of the gaps; of the same pairs at the same positions.
+        scores: A row a model of the curves, a column a score.
         roles: From each column of scores to ``in_domain``, ``challenge`` or ``covariate``.
-        files: Name, kind and SHA-256 of what was read.
-        lines: What was read, so far.
-        left_out: Files of no known form.
+        sources: What was read.
+        lines: What is to be said of it, so far.
     """
     import pandas as pd
 
+    name, *others = curves
+    pairs = curves[name]
     n, n_pairs = len(pairs.models), len(pairs.pairs)
     sets = {name: _dataset(name, pairs, "in_domain")}
-    sets |= {own: _dataset(own, curves, "challenge") for own, curves in others.items()}
+    sets |= {other: _dataset(other, curves[other], "challenge") for other in others}
     evaluated = np.any([np.isfinite(data.losses[..., 0]) for data in sets.values()], axis=0)
     ends_known = np.any([np.isfinite(data.model_losses[:, 0]) for data in sets.values()], axis=0)
-    known = (
+    points = (
         f"points: {len(pairs.positions)} a pair, {int(evaluated.sum())} of {evaluated.size} known"
     )
+    unknown = [source.path.name for source in sources if source.kind == "unknown"]
     report = [
         *lines,
         f"models: {n}",
         f"pairs: {n_pairs} of {n * (n - 1) // 2}",
-        known if pairs.gaps is None else "points: none, only gaps are known",
-        f"data sets: {', '.join(f'{own} ({data.role})' for own, data in sets.items())}",
+        points if pairs.gaps is None else "points: none, only gaps are known",
+        f"data sets: {', '.join(f'{data.name} ({data.role})' for data in sets.values())}",
         f"scores: {', '.join(scores.columns) or 'none'}",
-        *([f"left out, of no known form: {', '.join(left_out)}"] if left_out else []),
-        *(f"{own}: {note}" for own, part in {name: pairs, **others}.items() for note in part.notes),
+        *([f"left out, of no known form: {', '.join(unknown)}"] if unknown else []),
+        *(f"{dataset}: {note}" for dataset, part in curves.items() for note in part.notes),
+    ]
+    files = [
+        {"name": source.path.name, "kind": source.kind, "sha256": source.sha256}
+        for source in sources
+        if source.kind != "unknown"
     ]
     chosen: Literal["all", "active"] = "all" if n_pairs == n * (n - 1) // 2 else "active"
     checkpoints = pd.DataFrame(
@@ -82,7 +85,7 @@ def assemble(
             "pairs": chosen,
             "finished": "yes",
         },
-        config={"name": path.stem, "imported": {"files": list(files), "report": report}},
+        config={"name": path.stem, "imported": {"files": files, "report": report}},
         models=pairs.models,
         checkpoints=checkpoints,
         pairs=pairs.pairs,
@@ -123,7 +126,7 @@ def _dataset(name: str, curves: Curves, role: str) -> StoredDataset:
     )
 
 
-def _at_ends(values: NDArray[np.float64], pairs: NDArray[np.intp], n: int) -> NDArray[np.float64]:
+def _at_ends(values: Array, pairs: Indices, n: int) -> Array:
     """(n,) mean over what stands at a model's end of its pairs; NaN where nothing does."""
     models, ends = pairs.ravel(), values[:, [0, -1]].ravel()
     finite = np.isfinite(ends)

@@ -1,27 +1,28 @@
-"""Curves between named models, brought to one order and one grid."""
+"""Curves and gaps between named models, brought to one order, one direction and one grid."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from landscape.core.arrays import Array, Indices
 from landscape.core.errors import DataError
-from landscape.importers.names import MAX_MODELS, natural_key
+from landscape.importers.names import natural_key
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 Metric = Literal["accuracy", "matthews"]
 
-POINT_COLUMNS = ("dataset", "model_a", "model_b", "t", "loss", "accuracy", "metric", "source")
-"""Of points, a row each: ``t`` is 0 at ``model_a``; ``accuracy`` is by ``metric``, "" where there
-is none; ``dataset`` is "" where not said; ``source`` is a file without its folder."""
-TOLERANCE = 1e-3
-"""Nats: two records of one number that differ by more are reported."""
+POINT_COLUMNS = ("dataset", "model_a", "model_b", "t", "loss", "accuracy", "matthews", "source")
+"""Of points, a row each: ``t`` is 0 at ``model_a``; ``dataset`` is "" where not said; ``source`` is
+a file without its folder; NaN is a missing value."""
+GAP_COLUMNS = ("dataset", "model_a", "model_b", "gap", "source")
+"""Of gaps, a row each: nats."""
+_TOLERANCE = 1e-3  # nats: two records of one number that differ by more are reported
+_MAX_MODELS = 10_000
 _MAX_VALUES = 20_000_000
 
 
@@ -44,7 +45,7 @@ class Curves:
     """
 
     models: tuple[str, ...]
-    pairs: NDArray[np.intp]
+    pairs: Indices
     positions: Array
     losses: Array = field(repr=False)
     accuracies: Array = field(repr=False)
@@ -58,8 +59,8 @@ def gather_curves(points: pd.DataFrame, *, like: Curves | None = None) -> Curves
     """Bring points to one order of models, one direction of pairs, and one grid.
 
     B-A is A-B backwards. Of two records of one point the first is kept, and a difference of more
-    than ``TOLERANCE`` is noted; a point that only the second has is taken from it. Values that are
-    not finite count as missing. Pairs without a loss at both ends are left out.
+    than .001 nats is noted; a point that only the second has is taken from it. Values that are not
+    finite count as missing. Pairs without a loss at both ends are left out.
 
     Args:
         points: ``POINT_COLUMNS``, of one data set.
@@ -69,110 +70,149 @@ def gather_curves(points: pd.DataFrame, *, like: Curves | None = None) -> Curves
     Raises:
         DataError: No curves, positions outside [0, 1], several metrics, too many points.
     """
-    metric = _checked_metric(points)
-    points = points[points["model_a"] != points["model_b"]]
-    names = set(points["model_a"]) | set(points["model_b"])
-    models = like.models if like else tuple(sorted(names, key=natural_key))
-    table = _oriented(points, models)
-    if not len(table):
-        raise DataError("There are no curves between two models.")
+    import pandas as pd
+
+    metric = _check(points)
+    models, table = _orient(points, like.models if like else None)
+    t = table["t"].where(~table["backwards"], 1 - table["t"])
+    table = table.assign(t=t, key=_key(t.to_numpy()))
+    values = table[["loss", metric]]
+    table[["loss", metric]] = values.where(np.isfinite(values))
     by_point = table.groupby(["a", "b", "key"])
-    first = by_point[["loss", "accuracy"]].first().reset_index()
-    spread = (by_point["loss"].max() - by_point["loss"].min()).groupby(["a", "b"]).max()
+    first = by_point[["loss", metric]].first()
+    notes = _disagreements(by_point["loss"], table, models)
+    n_pairs, keys = table.groupby(["a", "b"]).ngroups, {0.0, 1.0, *table["key"]}
+    if n_pairs * len(keys) > _MAX_VALUES:
+        raise DataError(
+            "The curves have too few points in common.",
+            expected=f"up to {_MAX_VALUES} points of all pairs",
+            found=f"{n_pairs} pairs, {len(keys)} positions",
+        )
+    every = first["loss"].unstack("key").reindex(columns=sorted(keys))
+    ends = pd.concat([every[0.0].droplevel(1), every[1.0].droplevel(0)])
+    if like:
+        pairs = pd.MultiIndex.from_arrays([*like.pairs.T], names=["a", "b"])
+        every = every.reindex(index=pairs, columns=_key(like.positions))
+    losses = every.to_numpy(np.float64, copy=True)
+    accuracies = first[metric].unstack("key").reindex_like(every).to_numpy(np.float64, copy=True)
+    curves = Curves(
+        models=models,
+        pairs=np.array(every.index.to_list(), dtype=np.intp),
+        positions=table.groupby("key")["t"].first().reindex(every.columns).to_numpy(copy=True),
+        losses=losses,
+        accuracies=accuracies,
+        metric=metric,
+        model_losses=ends.groupby(level=0).first().reindex(range(len(models))).to_numpy(),
+        notes=tuple(notes),
+    )
+    if like is None:
+        curves.positions[[0, -1]] = 0, 1  # a key is rounded
+        return _with_both_ends(curves)
+    losses[np.isnan(like.losses)] = accuracies[np.isnan(like.losses)] = np.nan
+    if lost := int(first["loss"].notna().sum() - np.isfinite(losses).sum()):
+        notes.append(f"left out: {lost} points that the other curves do not have")
+    return replace(curves, positions=like.positions, notes=tuple(notes))
+
+
+def gather_gaps(table: pd.DataFrame) -> Curves:
+    """Bring gaps to one order of models and one direction of pairs, without any losses.
+
+    Of two records of a pair the first is kept, and a difference of more than .001 nats noted.
+
+    Args:
+        table: ``GAP_COLUMNS``.
+
+    Raises:
+        DataError: No known gap, or one below 0 or infinite.
+    """
+    wrong = table[(table["gap"] < 0) | np.isinf(table["gap"])]
+    if len(wrong):
+        at = wrong.iloc[0]
+        raise DataError(
+            f"The gap of {at['model_a']} and {at['model_b']} is no gap.",
+            where=at["source"],
+            expected="convexity gaps: nats, 0 or more",
+            found=at["gap"],
+        )
+    models, table = _orient(table[table["gap"].notna()])
+    by_pair = table.groupby(["a", "b"])["gap"]
+    first, spread = by_pair.first(), by_pair.max() - by_pair.min()
+    pairs = np.array(first.index.to_list(), dtype=np.intp)
+    matrix = np.full((len(models), len(models)), np.nan)
+    np.fill_diagonal(matrix, 0)
+    matrix[pairs[:, 0], pairs[:, 1]] = matrix[pairs[:, 1], pairs[:, 0]] = first
+    notes = [
+        f"{models[a]} - {models[b]}: two gaps that differ by {largest:.4g} nats; the first is kept"
+        for (a, b), largest in zip(pairs, spread, strict=True)
+        if largest > _TOLERANCE
+    ]
+    return Curves(
+        models=models,
+        pairs=pairs,
+        positions=np.array([0.0, 1.0]),
+        losses=np.full((len(pairs), 2), np.nan),
+        accuracies=np.full((len(pairs), 2), np.nan),
+        metric="accuracy",
+        model_losses=np.full(len(models), np.nan),
+        notes=tuple(notes),
+        gaps=matrix,
+    )
+
+
+def _check(points: pd.DataFrame) -> Metric:
+    """The metric of points whose positions and metrics can be."""
+    metrics: list[Metric] = [m for m in ("accuracy", "matthews") if points[m].notna().any()]
+    if len(metrics) > 1:
+        raise DataError("The curves have two metrics.", expected="accuracy or matthews")
+    metric = metrics[0] if metrics else "accuracy"
+    bounds = {"t": (0, 1), metric: (-1 if metric == "matthews" else 0, 1)}
+    for column, (low, high) in bounds.items():
+        outside = ~points[column].between(low, high) & (points[column].notna() | (column == "t"))
+        if outside.any():
+            at = points[outside].iloc[0]
+            raise DataError(
+                f"The curve {at['model_a']} - {at['model_b']} has a point that cannot be.",
+                where=f"{column}, {at['source']}",
+                expected=f"{low} to {high}",
+                found=at[column],
+            )
+    return metric
+
+
+def _orient(
+    table: pd.DataFrame, models: tuple[str, ...] | None = None
+) -> tuple[tuple[str, ...], pd.DataFrame]:
+    """Models in order, and rows between two of them by their numbers a < b, maybe backwards."""
+    table = table[table["model_a"] != table["model_b"]]
+    if models is None:
+        models = tuple(sorted({*table["model_a"], *table["model_b"]}, key=natural_key))
+    table = table[table["model_a"].isin(models) & table["model_b"].isin(models)]
+    if table.empty or len(models) > _MAX_MODELS:
+        raise DataError(
+            "There is nothing between two models, or there are too many.",
+            expected=f"pairs of up to {_MAX_MODELS} models",
+            found=f"{len(models)} models, {len(table)} rows",
+        )
+    number = {name: k for k, name in enumerate(models)}
+    a, b = (table[side].map(number).astype(np.intp) for side in ("model_a", "model_b"))
+    return models, table.assign(a=np.minimum(a, b), b=np.maximum(a, b), backwards=a > b)
+
+
+def _disagreements(losses: Any, table: pd.DataFrame, models: tuple[str, ...]) -> list[str]:
+    spread = (losses.max() - losses.min()).groupby(["a", "b"]).max().reset_index()
     notes = []
-    for a, b, largest in spread[spread > TOLERANCE].reset_index().itertuples(index=False):
+    for a, b, largest in spread[spread["loss"] > _TOLERANCE].itertuples(index=False):
         sources = table["source"][(table["a"] == a) & (table["b"] == b)].unique()
         notes.append(
             f"{models[a]} - {models[b]}: the losses in {', '.join(sources)} differ by up to "
             f"{largest:.4g} nats; the first are kept"
         )
-    if like:
-        pairs, positions = like.pairs, like.positions
-    else:
-        pairs = first[["a", "b"]].drop_duplicates().to_numpy(np.intp)
-        exact = {0.0: 0.0, 1.0: 1.0}  # a key is rounded
-        keys = np.unique([*first["key"], 0.0, 1.0])
-        where = dict(zip(table["key"][::-1], table["t"][::-1], strict=True)) | exact
-        positions = np.array([where[key] for key in keys.tolist()])
-    if len(models) > MAX_MODELS or len(pairs) * len(positions) > _MAX_VALUES:
-        raise DataError(
-            "There are too many models, or the curves have too few points in common.",
-            expected=f"up to {MAX_MODELS} models, and up to {_MAX_VALUES} points of all pairs",
-            found=f"{len(models)} models, {len(pairs)} pairs, {len(positions)} positions",
-        )
-    n = len(models)
-    row = _places(first["a"] * n + first["b"], pairs @ [n, 1])
-    column = _places(first["key"], _key(positions))
-    inside = (row >= 0) & (column >= 0)
-    losses = np.full((len(pairs), len(positions)), np.nan)
-    accuracies = losses.copy()
-    losses[row[inside], column[inside]] = first["loss"][inside]
-    accuracies[row[inside], column[inside]] = first["accuracy"][inside]
-    if like:
-        losses[np.isnan(like.losses)] = accuracies[np.isnan(like.losses)] = np.nan
-        if lost := int(first["loss"].notna().sum() - np.isfinite(losses).sum()):
-            notes.append(f"left out: {lost} points that the other curves do not have")
-    ends = _ends(first, n)
-    curves = Curves(models, pairs, positions, losses, accuracies, metric, ends, tuple(notes))
-    return curves if like else _with_both_ends(curves)
-
-
-def _checked_metric(points: pd.DataFrame) -> Metric:
-    outside = points[~points["t"].between(0, 1)]
-    if len(outside):
-        at = outside.iloc[0]
-        raise DataError(
-            f"The curve {at['model_a']} - {at['model_b']} has a position that is not on its line.",
-            where=at["source"],
-            expected="0 to 1",
-            found=at["t"],
-        )
-    metrics = sorted(set(points["metric"]) - {""})
-    if len(metrics) > 1:
-        raise DataError(
-            "The curves have different metrics.",
-            where=", ".join(sorted(set(points["source"]))[:5]),
-            expected="one of accuracy and matthews",
-            found=" and ".join(metrics),
-        )
-    return "matthews" if metrics == ["matthews"] else "accuracy"
-
-
-def _oriented(points: pd.DataFrame, models: tuple[str, ...]) -> pd.DataFrame:
-    """Points from the first model to the second of them, of known models; finite values only."""
-    number = {name: k for k, name in enumerate(models)}
-    known = points["model_a"].isin(number) & points["model_b"].isin(number)
-    points = points[known]
-    a, b = (points[side].map(number).astype(np.intp) for side in ("model_a", "model_b"))
-    t = points["t"].where(a < b, 1 - points["t"])
-    table = points[["loss", "accuracy", "source"]].assign(
-        a=np.minimum(a, b), b=np.maximum(a, b), t=t, key=_key(t.to_numpy())
-    )
-    values = table[["loss", "accuracy"]]
-    table[["loss", "accuracy"]] = values.where(np.isfinite(values))
-    return table
+    return notes
 
 
 def _key(t: Array) -> Array:
     """What positions are told apart by: 1 - t of one curve is the t of another."""
     return np.asarray(np.round(t, 9) + 0.0)
-
-
-def _places(values: pd.Series, ascending: NDArray[np.generic]) -> NDArray[np.intp]:
-    """Where each value stands among others, -1 where it does not."""
-    places = np.searchsorted(ascending, values).clip(max=len(ascending) - 1)
-    return np.where(ascending[places] == values, places, -1)
-
-
-def _ends(first: pd.DataFrame, n: int) -> Array:
-    """(n,) losses of the models themselves."""
-    import pandas as pd
-
-    ends = [
-        first.loc[first["key"] == key, [side, "loss"]].set_axis(["model", "loss"], axis=1)
-        for side, key in (("a", 0.0), ("b", 1.0))
-    ]
-    return pd.concat(ends).groupby("model")["loss"].first().reindex(range(n)).to_numpy(np.float64)
 
 
 def _with_both_ends(curves: Curves) -> Curves:

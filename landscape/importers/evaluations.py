@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import reprlib
 import unicodedata
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from landscape.tasks import Examples
 
-_LARGEST_UNMATCHED = 0.01
+_LARGEST_UNMATCHED = 0.01  # of samples: a tokenizer may not know a sign
 
 
 def is_evaluation(text: str) -> bool:
@@ -36,11 +36,7 @@ def is_evaluation(text: str) -> bool:
 
 
 def read_evaluations(
-    files: Iterable[Path],
-    *,
-    metric: Metric = "accuracy",
-    examples: Examples | None = None,
-    models: Iterable[str] = (),
+    files: Iterable[Path], metric: Metric, examples: Examples | None, models: Iterable[str]
 ) -> pd.DataFrame:
     """Read one or more models' predictions on one or more sets, and score them.
 
@@ -50,7 +46,7 @@ def read_evaluations(
         metric: What predictions are scored by.
         examples: The evaluated set with its groups; predictions are scored on each of them. Texts
             are matched without regard to case, accents and spaces.
-        models: Known names, to find a file's model by.
+        models: Names of models, to find a file's by.
 
     Returns:
         A row a model, the index named ``model``; the columns ``name``, ``name: label``,
@@ -58,19 +54,18 @@ def read_evaluations(
         has probability 0.
 
     Raises:
-        DataError: What cannot be read is named by the file and its place in it.
+        DataError: What cannot be read is named by the file.
     """
     import pandas as pd
 
-    sets: dict[str, dict[Path, dict[str, float]]] = {}
+    sets = defaultdict[str, list[Path]](list)
     for path in files:
-        before, found, _ = path.stem.partition("eval")
-        name = (before.strip("_-. ") if found else "") or "evaluation"
-        sets.setdefault(name, {})[path] = _scores(name, path, metric, examples)
+        name, separator, _ = path.stem.partition("eval")
+        sets[(name.strip("_-. ") if separator else "") or "evaluation"].append(path)
     tables = []
-    for scores in sets.values():
-        names = names_of_files(list(scores), models)
-        rows = {names[path]: row for path, row in scores.items()}
+    for name, paths in sets.items():
+        named = names_of_files(paths, models)
+        rows = {model: _scores(name, path, metric, examples) for model, path in named.items()}
         tables.append(pd.DataFrame.from_dict(rows, orient="index", dtype=float))
     return pd.concat(tables, axis=1).rename_axis("model")
 
@@ -79,16 +74,31 @@ def _scores(name: str, path: Path, metric: Metric, examples: Examples | None) ->
     """One model's scores from its predictions."""
     try:
         content = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as error:
-        raise DataError("The file is no JSON.", where=path, found=error) from None
-    samples = content.get("samples")
-    if not isinstance(samples, list) or not samples:
-        raise DataError("There are no samples.", where=path, expected="a list of 'samples'")
-    probabilities, labels = _read_samples(samples, path)
-    groups: dict[str, np.ndarray] = {}
+        samples: list[Any] = content["samples"]
+        probabilities = np.array([s["probabilities"] for s in samples], dtype=np.float64)
+        labels = np.array([s["label"] for s in samples])
+        n = probabilities.shape[1]
+        names = content.get("label_dict", {f"label {k}": k for k in range(n)})
+        fits: Any = (
+            (probabilities >= 0).all()
+            and (probabilities <= 1 + 1e-6).all()
+            and labels.dtype.kind == "i"
+            and 0 <= labels.min() <= labels.max() < n
+            and sorted(names.values()) == list(range(n))
+        )
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise DataError(
+            "The file holds no predictions.",
+            where=path,
+            expected="JSON of 'samples', each of as many 'probabilities' from 0 to 1 and a "
+            "'label' that counts them from 0, and in 'label_dict' a name for each label",
+        )
+    groups: dict[str, Any] = {}
     if metric == "accuracy":  # one label alone has no correlation
-        names = _label_names(content.get("label_dict"), probabilities.shape[1], path)
-        groups["label"] = np.array(names)[labels]
+        ordered = [check_name(label, path, "label") for label in sorted(names, key=names.get)]
+        groups["label"] = np.array(ordered)[labels]
     if examples is not None:
         groups |= _groups_of(samples, examples, path)
     scores = score_groups(probabilities.argmax(1)[None], labels, groups, metric, name).iloc[0]
@@ -97,60 +107,15 @@ def _scores(name: str, path: Path, metric: Metric, examples: Examples | None) ->
     return {**{str(key): float(value) for key, value in scores.items()}, f"{name} (loss)": loss}
 
 
-def _read_samples(samples: list[Any], path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(n, n_labels) probabilities and (n,) labels."""
-    rows, labels, width = [], [], 0
-    for number, sample in enumerate(samples, start=1):
-        values: Mapping[str, Any] = sample if isinstance(sample, Mapping) else {}
-        row, label = values.get("probabilities"), values.get("label")
-        width = width or (len(row) if isinstance(row, list) else 0)
-        fits = isinstance(row, list) and len(row) == width > 1
-        fits = fits and all(type(p) in (int, float) and 0 <= p <= 1 + 1e-6 for p in row or ())
-        if not (fits and type(label) is int and 0 <= label < width):
-            raise DataError(
-                "A sample cannot be read.",
-                where=f"{path}, sample {number}",
-                expected=f"{width or 'two or more'} 'probabilities' from 0 to 1, and a 'label' "
-                "that counts them from 0",
-                found=reprlib.repr(sample),
-            )
-        rows.append(row)
-        labels.append(label)
-    return np.array(rows, dtype=np.float64), np.array(labels)
-
-
-def _label_names(numbers: Any, n: int, path: Path) -> list[str]:
-    if numbers is None:
-        return [f"label {k}" for k in range(n)]
-    names = {}
-    if isinstance(numbers, Mapping) and all(type(value) is int for value in numbers.values()):
-        names = {value: key for key, value in numbers.items()}
-    if sorted(names) != list(range(n)) or len(names) != len(numbers):
-        raise DataError(
-            "The labels' names do not fit the probabilities.",
-            where=f"{path}, label_dict",
-            expected=f"names of 0 to {n - 1}",
-            found=reprlib.repr(numbers),
-        )
-    return [check_name(names[k], path, "label") for k in range(n)]
-
-
 def _groups_of(samples: list[Any], examples: Examples, path: Path) -> dict[str, np.ndarray]:
     """From a grouping to (n,) group names, "" where the example is not in the set."""
-    places: dict[str, deque[int]] = {}
-    for k, texts in enumerate(zip(*examples.texts, strict=True)):
-        places.setdefault(_bare("".join(texts)), deque()).append(k)
-    rows = np.full(len(samples), -1)
-    for k, sample in enumerate(samples):
-        sentence = sample.get("sentence")
-        if isinstance(sentence, str) and (alike := places.get(_bare(sentence))):
-            rows[k] = alike[0]
-            alike.rotate(-1)  # the same text again is the next example that has it
+    places = {_bare("".join(texts)): k for k, texts in enumerate(zip(*examples.texts, strict=True))}
+    rows = np.array([places.get(_bare(str(sample.get("sentence"))), -1) for sample in samples])
     unknown = rows < 0
     if unknown.mean() > _LARGEST_UNMATCHED:
         raise DataError(
             f"{int(unknown.sum())} of {len(rows)} samples are not in the set '{examples.name}'.",
-            where=f"{path}, sample {int(unknown.argmax()) + 1}",
+            where=path,
             expected="'sentence' with the texts of an example",
             found=reprlib.repr(samples[int(unknown.argmax())].get("sentence")),
         )

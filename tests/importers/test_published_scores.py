@@ -43,7 +43,7 @@ def written(folder: Path, content: object, name: str = "hans_eval_7.json") -> li
 
 
 def test_scores_of_predictions() -> None:
-    found = read_evaluations(FILES, models=made.MODELS)
+    found = read_evaluations(FILES, "accuracy", None, made.MODELS)
     assert sorted(found.index, key=natural_key) == list(made.MODELS)
     for model in made.MODELS:
         p = entailment(model)
@@ -59,7 +59,7 @@ def test_scores_of_predictions() -> None:
 
 def test_scores_of_each_subcase_are_found_by_the_text() -> None:
     examples = hans_examples([3, 5, 0, 1, 4, 2])
-    found = read_evaluations(FILES, examples=examples, models=made.MODELS)
+    found = read_evaluations(FILES, "accuracy", examples, made.MODELS)
     for model in made.MODELS:
         right = (entailment(model) < 0.5).astype(int) == LABELS
         for case in ("swap", "clause", "phrase"):
@@ -68,30 +68,20 @@ def test_scores_of_each_subcase_are_found_by_the_text() -> None:
 
 
 def test_matthews_correlation_of_predictions() -> None:
-    found = read_evaluations(FILES, metric="matthews", models=made.MODELS)
+    found = read_evaluations(FILES, "matthews", None, made.MODELS)
     assert list(found.columns) == ["hans", "hans (loss)"]
     for model in made.MODELS:
         guesses = (entailment(model) < 0.5).astype(int)
         assert found.loc[model, "hans"] == pytest.approx(matthews_corrcoef(LABELS, guesses))
 
 
-def test_texts_that_stand_twice_are_matched_in_turn(tmp_path: Path) -> None:
-    groups = {"subcase": np.array(["x", "y"])}
-    texts = (("A.", "A."), ("B.", "B."))
-    classes = ((0,), (1,))
-    examples = Examples(
-        "hans", texts, np.zeros(2, int), made.HANS_LABELS, classes, groups, "accuracy"
-    )
-    samples = [
-        {"probabilities": [p, 1 - p], "label": 0, "sentence": "[CLS] a . [SEP] b. [SEP]"}
-        for p in (0.9, 0.2)
-    ]
-    found = read_evaluations(written(tmp_path, {"samples": samples}), examples=examples).iloc[0]
-    assert (found["hans: x"], found["hans: y"]) == (1, 0)
-    assert found["hans: label 0"] == 0.5
-    samples[1]["sentence"] = "else"
-    with pytest.raises(DataError, match=r"1 of 2 samples(.|\n)*eval_7.json, sample 2"):
-        read_evaluations(written(tmp_path, {"samples": samples}), examples=examples)
+def test_texts_that_are_not_in_the_set(tmp_path: Path) -> None:
+    samples = [dict(GOOD, sentence=f"{row[0]} {row[1].upper()}") for row in made.SENTENCES[:2]]
+    files = written(tmp_path, {"samples": samples})
+    found = read_evaluations(files, "accuracy", hans_examples([0, 1]), ()).iloc[0]
+    assert (found["hans: swap"], found["hans: label 0"]) == (1, 1)
+    with pytest.raises(DataError, match=r"1 of 2 samples(.|\n)*eval_7.json"):
+        read_evaluations(files, "accuracy", hans_examples([0]), ())
 
 
 GOOD = {"probabilities": [0.5, 0.5], "label": 0}
@@ -101,40 +91,42 @@ GOOD = {"probabilities": [0.5, 0.5], "label": 0}
     "sample",
     [
         None,
-        {},
         {"probabilities": [0.5, 0.5]},
         {"probabilities": [0.5, 0.5], "label": 2},
         {"probabilities": [0.5, 0.5], "label": -1},
-        {"probabilities": [0.5, 0.5], "label": True},
+        {"probabilities": [0.5, 0.5], "label": 0.5},
         {"probabilities": [0.5, 0.25, 0.25], "label": 0},
-        {"probabilities": [0.5, "0.5"], "label": 0},
+        {"probabilities": [0.5, "x"], "label": 0},
         {"probabilities": [0.5, math.nan], "label": 0},
         {"probabilities": [-0.5, 1.5], "label": 0},
         {"probabilities": 0.5, "label": 0},
     ],
 )
-def test_samples_that_cannot_be_read_are_named(sample: Any, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"eval_7\.json, sample 2\n  expected: 2 'prob"):
-        read_evaluations(written(tmp_path, {"samples": [GOOD, sample]}))
+def test_samples_that_cannot_be_read(sample: Any, tmp_path: Path) -> None:
+    refused(written(tmp_path, {"samples": [GOOD, sample]}))
 
 
 @pytest.mark.parametrize("names", [{"a": 0}, {"a": 0, "b": 2}, {"a": 0, "b": 0}, [], {"a": "0"}])
 def test_label_names_that_do_not_fit(names: Any, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="label_dict\n  expected: names of 0 to 1"):
-        read_evaluations(written(tmp_path, {"samples": [GOOD], "label_dict": names}))
+    refused(written(tmp_path, {"samples": [GOOD], "label_dict": names}))
 
 
 @pytest.mark.parametrize(
     "text", ['{"samples": [', '{"samples": []}', '{"a": "samples"}', "{" * 10**5]
 )
 def test_json_of_other_things(text: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"where: .*hans_eval_7\.json"):
-        read_evaluations(written(tmp_path, text))
+    refused(written(tmp_path, text))
+
+
+def refused(files: list[Path]) -> None:
+    with pytest.raises(DataError) as caught:
+        read_evaluations(files, "accuracy", None, ())
+    assert caught.value.parts["where"] == files[0]
 
 
 def test_names_of_files() -> None:
     def names(stems: list[str], known: tuple[str, ...] = ()) -> list[str]:
-        return list(names_of_files([Path(f"{stem}.json") for stem in stems], known).values())
+        return list(names_of_files([Path(f"{stem}.json") for stem in stems], known))
 
     assert names(["hans_eval_bert_7", "hans_eval_bert_22"], ("2", "7", "22")) == ["7", "22"]
     assert names(["run-7", "run-7b", "other"], ("7", "7b")) == ["7", "7b", "other"]

@@ -8,44 +8,33 @@ from typing import Annotated, Literal
 import typer
 
 from landscape.core.errors import ConfigError
-from landscape.run.commands.app import app
+from landscape.run.commands.app import DataRoot, app, say
+
+Several = list[str] | None
 
 
 @app.command("import")
 def import_store(
     paths: Annotated[
         list[str],
-        typer.Argument(
-            metavar="PATH...",
-            help="Logs of interpolation, their pickles, CSV of curves or gaps: files or folders.",
-        ),
+        typer.Argument(metavar="PATH...", help="Logs of interpolation, their pickles, CSV."),
     ],
     out: Annotated[Path, typer.Option(help="The store to write; it must not exist.")],
     scores: Annotated[
-        list[str] | None,
-        typer.Option(help="CSV of scores, or a folder of predictions in JSON; may be repeated."),
+        Several, typer.Option(help="CSV of scores, or predictions in JSON; repeatable.")
     ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="The curves' data set, if their files do not say.")
     ] = None,
     challenge: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=PATH", help="Curves on a challenge set; may be repeated."),
+        Several, typer.Option(metavar="NAME=PATH", help="Curves on a challenge set; repeatable.")
     ] = None,
-    in_domain: Annotated[
-        list[str] | None, typer.Option(help="A score that is in-domain; may be repeated.")
-    ] = None,
-    covariate: Annotated[
-        list[str] | None, typer.Option(help="A score that explains; may be repeated.")
-    ] = None,
+    in_domain: Annotated[Several, typer.Option(help="An in-domain score; repeatable.")] = None,
+    covariate: Annotated[Several, typer.Option(help="A score that explains; repeatable.")] = None,
     examples: Annotated[
-        str | None,
-        typer.Option(metavar="TASK:SET", help="What predictions are of, for its groups."),
+        str | None, typer.Option(metavar="TASK:SET", help="What predictions are of.")
     ] = None,
-    data_root: Annotated[
-        Path | None,
-        typer.Option(help="Where data files lie (or the LANDSCAPE_DATA variable)."),
-    ] = None,
+    data_root: DataRoot = None,
     metric: Annotated[
         Literal["accuracy", "matthews"], typer.Option(help="Of predictions and pickles.")
     ] = "accuracy",
@@ -71,45 +60,35 @@ def import_store(
 
     curves: dict[str, list[str]] = {}
     for option in challenge or []:
-        name, _, path = option.partition("=")
-        if not name or not path:
-            raise ConfigError(
-                "A challenge set needs a name and a path.",
-                expected="NAME=PATH",
-                where="--challenge",
-                found=option,
-            )
+        name, path = _two_parts(option.partition("="), "--challenge", "NAME=PATH")
         curves.setdefault(name, []).append(path)
-    if twice := set(in_domain or []) & set(covariate or []):
-        raise ConfigError(
-            "A score has two roles.",
-            where="--in-domain, --covariate",
-            found=", ".join(sorted(twice)),
-        )
+    if twice := {*(in_domain or [])} & {*(covariate or [])}:
+        where = "--in-domain, --covariate"
+        raise ConfigError("A score has two roles.", where=where, found=", ".join(sorted(twice)))
     grouped = None
     if examples is not None:
-        task, _, name = examples.rpartition(":")
-        if not task or not name:
-            raise ConfigError(
-                "Examples need a task and a set of it.",
-                where="--examples",
-                expected="TASK:SET, as mnli:hans",
-                found=examples,
-            )
+        task, name = _two_parts(examples.rpartition(":"), "--examples", "TASK:SET, as mnli:hans")
         grouped = load_examples(load_task(task), name, find_root(data_root), Path())
     store = import_published(
         paths,
         out=out,
-        scores=scores or None,
+        scores=scores or (),
         dataset=dataset,
         challenge_losses=curves,
-        roles={
-            **dict.fromkeys(in_domain or [], "in_domain"),
-            **dict.fromkeys(covariate or [], "covariate"),
-        },
+        roles=dict.fromkeys(in_domain or [], "in_domain")
+        | dict.fromkeys(covariate or [], "covariate"),
         metric=metric,
         examples=grouped,
         allow_missing=allow_missing,
-        report=lambda line: typer.echo(line, err=True),
+        report=say,
     )
     typer.echo(store)
+
+
+def _two_parts(parts: tuple[str, str, str], option: str, expected: str) -> tuple[str, str]:
+    """What stands before and after a sign."""
+    if not parts[0] or not parts[2]:
+        raise ConfigError(
+            "The option needs two parts.", where=option, expected=expected, found="".join(parts)
+        )
+    return parts[0], parts[2]
