@@ -42,7 +42,7 @@ def parse_yaml(data: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise ValueError(f"no UTF-8: {error.reason} at byte {error.start}") from None
     except yaml.YAMLError as error:
-        raise ValueError(_say(error)) from None
+        raise ValueError(" ".join(str(error).split())[:300]) from None
     except Exception as error:  # a number or a date that is none ends in errors of every kind
         raise ValueError(f"a value that is not what it seems ({error})"[:300]) from None
     _check(value, 0, [0])
@@ -69,12 +69,3 @@ def _check(value: Any, depth: int, count: list[int]) -> None:
             raise ValueError(f"half of a character in {value!a:.80}") from None
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise ValueError("a number of more than 64 bits")
-
-
-def _say(error: yaml.YAMLError) -> str:
-    """The problem and its place in one line."""
-    if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
-        said = ", ".join(filter(None, (error.context, error.problem)))
-        return f"{said} (line {mark.line + 1}, column {mark.column + 1})" if mark else said
-    return str(error).split("\n")[0]

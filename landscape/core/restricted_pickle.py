@@ -31,7 +31,7 @@ def parse_pickle(data: bytes, where: object = None) -> Any:
     """Read a pickle that holds nothing but plain values.
 
     Args:
-        data: The pickle, as Python 3 writes it.
+        data: The pickle, as Python 3 writes it by protocol 3 or 4.
         where: The file it is from.
 
     Returns:
@@ -171,11 +171,6 @@ def _empty_array(*_: object) -> _Array:
     return np.empty(0).view(_Array)
 
 
-def _filled_array(raw: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
-    # protocol 5; copied, since the bytes are not to be written to
-    return np.array(np.frombuffer(raw, dtype.dtype).reshape(shape, order=order))
-
-
 def _scalar(dtype: Any, raw: Any) -> Any:
     return np.frombuffer(raw, dtype.dtype)[0]
 
@@ -185,5 +180,4 @@ _ALLOWED = {
     "numpy.dtype": _Name(_Dtype),
     "numpy._core.multiarray._reconstruct": _Name(_empty_array),
     "numpy._core.multiarray.scalar": _Name(_scalar),
-    "numpy._core.numeric._frombuffer": _Name(_filled_array),
 }

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from landscape.core.errors import ConfigError, LandscapeError
+from landscape.core.files import read_bytes
 from landscape.core.plain_yaml import MAX_BYTES, parse_yaml
 
 _SHOWN = 20  # problems of one file
@@ -37,20 +38,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping.
 
     Raises:
-        ConfigError: The file is missing, too large, not YAML (of plain values, each key once), or
-            not a mapping.
+        ConfigError: The file is missing, not YAML (of plain values, each key once), or not a
+            mapping.
+        DataError: It cannot be read, or is too large.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise ConfigError("The file does not exist.", where=path.absolute()) from None
-    except (OSError, ValueError) as error:
-        raise ConfigError("The file cannot be read as YAML.", where=path, found=error) from None
-    if len(data) > MAX_BYTES:
-        raise ConfigError(
-            "The file is too large.", where=path, expected=f"YAML of up to {MAX_BYTES} bytes"
-        )
+    if not path.exists():
+        raise ConfigError("The file does not exist.", where=path.absolute())
+    data = read_bytes(path, MAX_BYTES)
     try:
         content = parse_yaml(data)
     except ValueError as error:

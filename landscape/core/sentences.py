@@ -62,24 +62,7 @@ def averaging_sentence(
     n_possible: int,
     unknown: bool,
 ) -> str:
-    """Will these models average, by the largest gap between two of them?
-
-    Args:
-        verdict: The answer.
-        models: Their names.
-        worst: The two with the largest gap.
-        rule: The barrier rule.
-        dataset: The data set of the losses.
-        gap: Nats, the largest.
-        low: Nats, the lower end of its interval.
-        high: Nats.
-        confidence: Of the interval.
-        tolerance: Nats.
-        n_pairs: How many pairs there are.
-        n_above: Intervals that lie above the tolerance.
-        n_possible: Intervals that reach above it.
-        unknown: Points were left out that the rule or data set may need.
-    """
+    """Will these models average, by the largest gap between two of them?"""
     several = n_pairs > 1
     who = f"these {len(models)} models" if several else " and ".join(models)
     between = f", between {worst[0]} and {worst[1]}" if several else ""
@@ -123,18 +106,7 @@ def contributions_sentence(
     agreement: float,
     n_agreement: int,
 ) -> str:
-    """How many examples the gaps rest on, and whether pairs agree on which.
-
-    Args:
-        n_pairs: How many pairs the mean gap is of.
-        n_examples: Of the data set.
-        gap: Nats, the mean.
-        n_half: Examples that make half of it.
-        n_top: Examples that are left out of ``gap_without_top``.
-        gap_without_top: Nats; NaN where no example is left.
-        agreement: Median rank correlation of a pair's examples with the others'.
-        n_agreement: Of so many pairs.
-    """
+    """How many examples the gaps rest on, and whether pairs agree on which."""
     what = f"the mean gap of {count(n_pairs, 'pair')}"
     if not n_half or not gap:
         text = f"No example contributes: {what} is 0."
@@ -168,18 +140,7 @@ def structure_sentence(
     worst: Sequence[str] = (),
     gaps: Sequence[float] = (),
 ) -> str:
-    """Do blocks describe who joins whom, and if not, which three models say so?
-
-    Args:
-        n_triples: Triples whose three gaps are measured.
-        all_measured: Whether these are all.
-        tolerance: Nats up to which two models join.
-        n_intransitive: Triples of which two pairs join and the third does not.
-        n_certain: Of these, those beyond noise; None where no noise is known.
-        n_closed: Triples of which all pairs join.
-        worst: The three models of the clearest intransitive triple, the two apart first and last.
-        gaps: Nats, first to middle, middle to last, first to last.
-    """
+    """Do blocks describe who joins whom, and if not, which three models say so?"""
     limit = f"{short(tolerance)} nats"
     if not n_triples:
         return "Nothing can be intransitive: no three models have all three gaps measured."
@@ -215,12 +176,8 @@ def agreement_sentence(
 
     Yes: all are the same; no: none is related.
 
-    Args:
-        base: What the in-domain basins come from.
-        n_basins: How many these are.
-        others: How each other source goes with it, its name and number of basins, into how many
-            both were cut for the comparison (0 where they were not), the adjusted Rand index and
-            its p-value.
+    Each other source goes with the base as its agreement says, has a name and so many basins; into
+    how many both were cut to compare them (or 0), the adjusted Rand index and its p-value follow.
     """
     if not others:
         return "No challenge set can say whether in-domain loss finds the basins of behavior."
@@ -253,6 +210,52 @@ def _basins(n: int) -> str:
     return "one basin" if n == 1 else f"{n} basins"
 
 
+def basins_sentence(n: int, why: str, asked: bool = False) -> str:
+    """``Two basins: every gap ...``, from what ``why_basins`` says."""
+    because = f": {why}" if why else ""
+    return capital(f"{basins_in_words(n)}{', as asked' if asked else ''}{because}.")
+
+
+def why_basins(
+    verdict: str,
+    n_basins: int,
+    *,
+    n_models: int,
+    n_barriers: int,
+    tolerance: float,
+    beyond_noise: bool,
+    sharp: bool,
+    largest_gap: float,
+    silhouette: float,
+    null_quantile: float,
+) -> str:
+    """On what a number of basins rests, as a clause; nothing where it was only asked for.
+
+    The verdict is ``asked``, ``one valley``, ``no groups`` or ``groups``; a quantile of NaN is one
+    of which nothing was drawn.
+    """
+    beyond = f"{short(tolerance)} nats" + (" beyond example noise" if beyond_noise else "")
+    against = ""
+    if n_models > 2 and isfinite(null_quantile):
+        against = (
+            f"silhouette {short(silhouette)} against {short(null_quantile)} at the 95% quantile "
+            "of one-basin nulls"
+        )
+    if verdict == "asked":
+        return against if n_basins > 1 else ""
+    if verdict == "one valley":
+        return f"no gap exceeds {beyond}"
+    if n_models == 2:
+        return f"the one gap, {short(largest_gap)} nats, exceeds {beyond}"
+    if verdict == "no groups":
+        pairs = n_models * (n_models - 1) // 2
+        above = f"{n_barriers} of {pairs} gaps exceed {beyond}"
+        return f"no groups of models stand apart ({against}), though {above}"
+    if sharp:
+        return f"every gap between them exceeds {beyond}, none within does"
+    return against
+
+
 def active_sentence(
     n_basins: int,
     *,
@@ -268,22 +271,7 @@ def active_sentence(
     n_untested: int,
     n_uncertain: int,
 ) -> str:
-    """What a search with few pairs found.
-
-    Args:
-        n_basins: Of the population.
-        n_models: Of the population.
-        n_measured: Pairs.
-        n_core: Models all of whose pairs with each other were measured.
-        n_random: Of these, those drawn at random.
-        core_basins: Basins of the complete answer on the core.
-        core_why: On what that number rests, as ``why_basins`` says it.
-        n_refused: Basins of one model of it that do not stand out.
-        merged: Whether basins of it were joined by the other models.
-        silhouettes: Inside and outside the core, where the other models refute its basins.
-        n_untested: Models apart for whose test no pairs were left.
-        n_uncertain: Models whose basin is uncertain.
-    """
+    """What a search with few pairs found."""
     every = n_models * (n_models - 1) // 2
     said = f"{basins_in_words(core_basins)}: {core_why}"
     if n_core == n_models:
@@ -331,22 +319,7 @@ def explanation_sentence(
     limits: str,
     note: str,
 ) -> str:
-    """Whether a set of predictors says more about a group's scores than the others do.
-
-    Args:
-        gain: The answer.
-        group: Of scores.
-        target: The set that is asked about.
-        others: The other sets.
-        with_it: Cross-validated R2 of all sets.
-        without: Of all but the target.
-        p_value: Of the gain.
-        q_value: Of the gain, among all groups.
-        n_tested: Groups that have a p-value.
-        n_groups: All groups.
-        limits: What the size of the population does to the answer, from ``limits_of``.
-        note: On models and predictors that were left out; where the answer is unknown, why.
-    """
+    """Whether a set of predictors says more about a group's scores than the others do."""
     name = f"the {target}" if target == "basin" else target
     than = f" than {listed(others)}" if others else ""
     if gain is Gain.UNKNOWN:
@@ -376,16 +349,7 @@ def explanation_sentence(
 def limits_of(
     n_models: int, *, shown: bool, few: bool, n_permutations: int | None, share: float, single: bool
 ) -> str:
-    """What the size of a population does to the answer, as a sentence that follows it.
-
-    Args:
-        n_models: How many.
-        shown: Whether the p-value is low.
-        few: Whether the models are few for a cross-validated R2.
-        n_permutations: All there are, where these are too few for a low p-value.
-        share: Of the variance that the others leave, which the target must take to be seen.
-        single: Whether the target has one column.
-    """
+    """What the size of a population does to the answer, as a sentence that follows it."""
     if shown:
         return f" With {n_models} models, how much more is uncertain." if few else ""
     if n_permutations is not None:

@@ -65,11 +65,6 @@ def verb(n: int, one: str, many: str) -> str:
     return one if n == 1 else many
 
 
-def in_words(n: int) -> str:
-    """``two``; digits beyond nine."""
-    return _SMALL[n] if n < len(_SMALL) else str(n)
-
-
 def listed(items: Sequence[object], most: int | None = None) -> str:
     """``a``, ``a and b``, ``a, b and c``; beyond ``most`` items ``a, b and 7 more``."""
     names = [str(item) for item in items]
@@ -85,60 +80,6 @@ def capital(text: str) -> str:
 
 
 def basins_in_words(n: int) -> str:
-    """``one basin``, ``two basins``."""
-    return f"{in_words(n)} {verb(n, 'basin', 'basins')}"
-
-
-def basins_sentence(n: int, why: str, asked: bool = False) -> str:
-    """``Two basins: every gap ...``, from what ``why_basins`` says."""
-    because = f": {why}" if why else ""
-    return capital(f"{basins_in_words(n)}{', as asked' if asked else ''}{because}.")
-
-
-def why_basins(
-    verdict: str,
-    n_basins: int,
-    *,
-    n_models: int,
-    n_barriers: int,
-    tolerance: float,
-    beyond_noise: bool,
-    sharp: bool,
-    largest_gap: float,
-    silhouette: float,
-    null_quantile: float,
-) -> str:
-    """On what a number of basins rests, as a clause; nothing where it was only asked for.
-
-    Args:
-        verdict: ``asked``, ``one valley``, ``no groups`` or ``groups``.
-        n_basins: How many.
-        n_models: Of how many models.
-        n_barriers: Gaps that exceed the tolerance.
-        tolerance: Nats.
-        beyond_noise: Whether they exceed it beyond the noise of the examples.
-        sharp: Whether all gaps between basins do and none within.
-        largest_gap: Nats.
-        silhouette: Of the best grouping.
-        null_quantile: What one basin gives in 95% of draws; NaN where nothing was drawn.
-    """
-    beyond = f"{short(tolerance)} nats" + (" beyond example noise" if beyond_noise else "")
-    against = ""
-    if n_models > 2 and isfinite(null_quantile):
-        against = (
-            f"silhouette {short(silhouette)} against {short(null_quantile)} at the 95% quantile "
-            "of one-basin nulls"
-        )
-    if verdict == "asked":
-        return against if n_basins > 1 else ""
-    if verdict == "one valley":
-        return f"no gap exceeds {beyond}"
-    if n_models == 2:
-        return f"the one gap, {short(largest_gap)} nats, exceeds {beyond}"
-    if verdict == "no groups":
-        pairs = n_models * (n_models - 1) // 2
-        above = f"{n_barriers} of {pairs} gaps exceed {beyond}"
-        return f"no groups of models stand apart ({against}), though {above}"
-    if sharp:
-        return f"every gap between them exceeds {beyond}, none within does"
-    return against
+    """``one basin``, ``two basins``; digits beyond nine."""
+    digits = _SMALL[n] if n < len(_SMALL) else str(n)
+    return f"{digits} {verb(n, 'basin', 'basins')}"

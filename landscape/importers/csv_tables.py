@@ -16,6 +16,7 @@ is a missing value. pandas' ``DataFrame.melt`` makes this form of a table with a
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -79,6 +80,8 @@ def read_table(data: bytes, path: Path, kind: TableKind) -> pd.DataFrame:
                 table[column] = cells.map(names)
             else:
                 table[column] = cells.map(float)  # pandas' own would not be exact
+                if table[column].abs().max() == math.inf:
+                    raise ValueError(f"an infinite {column}")
     except ValueError as error:
         if isinstance(error, DataError):
             raise

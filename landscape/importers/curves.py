@@ -123,9 +123,9 @@ def gather_gaps(table: pd.DataFrame) -> Curves:
         table: ``GAP_COLUMNS``.
 
     Raises:
-        DataError: No known gap, or one below 0 or infinite.
+        DataError: No known gap, or one below 0.
     """
-    wrong = table[(table["gap"] < 0) | np.isinf(table["gap"])]
+    wrong = table[table["gap"] < 0]
     if len(wrong):
         at = wrong.iloc[0]
         raise DataError(

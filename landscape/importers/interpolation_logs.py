@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 START = "Interpolating between "
 _PAIR = re.compile(rf"{START}(.+) and (.+) on (\S+)")
-_COEFFICIENTS = re.compile(r"\[[-+.\de]+, ([-+.\de]+)\]", re.A)
+_COEFFICIENTS = re.compile(r"\[([-+.\de]+), ([-+.\de]+)\]", re.A)
 _LONGEST = 1000  # characters of a line
 
 
@@ -42,16 +42,16 @@ def read_interpolation_log(text: str, where: Path) -> pd.DataFrame:
 
     points: list[tuple[Any, ...]] = []
     pair: tuple[str, ...] = ()  # the data set and the two models
-    position, columns = "", list[str]()
+    coefficients, columns = list[str](), list[str]()
     for number, whole in enumerate(text.split("\n"), start=1):
         # a progress bar overwrites its line
         line = whole.rstrip("\r").rsplit("\r", 1)[-1][:_LONGEST].strip()
         place = f"{where}, line {number}"
         if match := _PAIR.search(line):
             pair = match[3], check_name(match[1], place), check_name(match[2], place)
-            position, columns = "", []
+            coefficients, columns = [], []
         elif match := _COEFFICIENTS.fullmatch(line):
-            position = match[1]
+            coefficients = [match[1], match[2]]
         elif line.startswith("point_num "):
             columns = line.split()
         elif columns and not set(line) <= {"-", " "}:  # under the dashes
@@ -59,15 +59,17 @@ def read_interpolation_log(text: str, where: Path) -> pd.DataFrame:
                 row = dict(zip(columns, map(float, line.split()), strict=True))
                 scores = [row.get(name, math.nan) for name in ("accuracy", "matthews_correlation")]
                 dataset, a, b = pair
-                t = float(position)
+                rest, t = map(float, coefficients)
+                if abs(rest + t - 1) > 1e-6:
+                    raise ValueError("a point that is not on the line")
                 points.append((dataset, a, b, t, row["loss"], *scores, where.name))
             except (ValueError, KeyError):
                 raise DataError(
                     "A line of the log cannot be read.",
                     where=place,
-                    expected="below the names of a pair and two coefficients, numbers for "
-                    f"{', '.join(columns)}, one of them the loss",
+                    expected=f"numbers for {', '.join(columns)}, one of them the loss, below the "
+                    "names of a pair and two coefficients whose sum is 1",
                     found=line[:120],
                 ) from None
-            position, columns = "", []
+            coefficients, columns = [], []
     return pd.DataFrame(points, columns=POINT_COLUMNS)

@@ -25,25 +25,7 @@ def test_import_is_light(code: str) -> None:
     assert not heavy & modules_after(code)
 
 
-@pytest.mark.parametrize(
-    "room",
-    [
-        "barriers",
-        "basins",
-        "active",
-        "structure",
-        "partitions",
-        "contributions",
-        "generalization",
-        "simulation",
-        "published",
-        "store",
-        "analysis",
-        "details",
-        "plots",
-        "report",
-    ],
-)
+@pytest.mark.parametrize("room", ["records", "analysis.analysis", "importers", "output.report"])
 def test_what_reads_the_store_knows_no_torch(room: str) -> None:
     assert not {"torch", "transformers"} & modules_after(f"import landscape.{room}")
 

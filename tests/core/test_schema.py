@@ -17,15 +17,16 @@ GOOD: dict[str, Any] = {"name": "x", "checkpoints": ["a"], "task": "mnli"}
     [
         ({"chekpoints": []}, "unknown key 'chekpoints' \\(did you mean 'checkpoints'\\?\\)"),
         (
-            {"path": {"kind": "line", "pionts": 3}},
-            "unknown key 'path.pionts' \\(did you mean 'points'",
+            {"evaluate": {"memry_budget": 3}},
+            "unknown key 'evaluate.memry_budget' .*'memory_budget'",
         ),
+        ({"paths": [{"kind": "line", "pionts": 3}]}, "unknown key 'pionts' .*'points'"),
         ({"evaluate": {"precision": "fp8"}}, "'evaluate.precision'.*found 'fp8'"),
         ({"evaluate": {"memory_budget": "lots"}}, "4GB or 500MB"),
         ({"analysis": {"rule": "hill"}}, "unknown rule; one of .*convexity_gap"),
         ({"name": "a/b"}, "'name'"),
         ({"checkpoints": []}, "'checkpoints'"),
-        ({"path": {"points": 2}, "examples": 0}, "2 problems"),
+        ({"evaluate": {"precision": "fp8"}, "examples": 0}, "2 problems"),
     ],
 )
 def test_mistakes_are_named_with_the_nearest_key(change: dict[str, Any], message: str) -> None:

@@ -1,21 +1,16 @@
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import pickle
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import landscape
-from landscape.core.errors import ConfigError, DataError, LandscapeError, StoreError
+from landscape.core.errors import ConfigError, DataError, StoreError
 from landscape.importers import import_published
 from landscape.output.plots import figures_of
 from landscape.output.report import write_report
@@ -93,29 +88,6 @@ def test_logs_and_pickles_come_back_from_the_store(tmp_path: Path) -> None:
     assert str(tmp_path) not in json.dumps(store.config)
 
 
-def test_exact_numbers_of_pickles_go_before_rounded_logs(tmp_path: Path) -> None:
-    (tmp_path / "a.log").write_text(made.section("7", "98", "mnli", 0.2))
-    value = made.dictionary((("7", "98"),))
-    (tmp_path / "z.bin").write_bytes(pickle.dumps(value))
-    exact = [made.loss("7", "98", t) for t in T]
-    np.testing.assert_allclose(losses_of(read_published(tmp_path)), [exact], rtol=1e-7)
-
-
-def test_what_disagrees_is_said_without_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "a.log").write_text(made.section("7", "98", "mnli", 0.2))
-    (tmp_path / "b.log").write_text(made.section("98", "7", "mnli", 0.3))
-    found = read_published(tmp_path)
-    first = [made.loss("7", "98", t) for t in T]
-    np.testing.assert_allclose(losses_of(found), [first], atol=5.1e-5)
-    # 0.1 x 4t(1-t) at t = 4/9
-    (line,) = (line for line in found.config["imported"]["report"] if "differ" in line)
-    assert "7 - 98" in line
-    assert "a.log" in line
-    assert "b.log" in line
-    assert "0.0988" in line
-    assert str(tmp_path) not in json.dumps(found.config)
-
-
 def test_gaps_without_curves_are_not_drawn_as_curves(tmp_path: Path) -> None:
     path = tmp_path / "gaps.h5"
     import_published(DATA / "gaps.csv", dataset="mnli", scores=DATA / "scores.csv", out=path)
@@ -154,19 +126,6 @@ def test_gaps_of_some_pairs(tmp_path: Path) -> None:
     assert np.isnan(found.given_gaps[0, 2])
     assert found.chosen == "active"
     assert any("a - b" in line and "0.25" in line for line in found.config["imported"]["report"])
-
-
-def test_predictions_and_tables_are_joined_by_name() -> None:
-    found = read_published([LOGS, DATA / "evaluations"], scores=DATA / "scores.csv")
-    assert tuple(found.given_scores.index) == found.models
-    right = [
-        np.mean([(made.hans(m, k) >= 0.5) == (s[2] == "entailment") for k, s in rows])
-        for rows in [list(enumerate(made.SENTENCES))]
-        for m in found.models
-    ]
-    np.testing.assert_allclose(found.given_scores["hans"], right)
-    assert found.score_roles["mnli"] == "in_domain"
-    assert found.score_roles["hans: entailment"] == "challenge"
 
 
 def write_scores(path: Path, **scores: dict[str, object]) -> Path:
@@ -273,7 +232,6 @@ def test_curves_in_csv(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
         "model,mnli,paws\n7,1,2\n",
         "model_a,model_b,t\na,b,1\n",
         "model_a,model_b,gap,gap\na,b,1,1\n",
@@ -281,18 +239,14 @@ def test_curves_in_csv(tmp_path: Path) -> None:
         '{"a": {"x": 1}}',
         "model_a,model_b,gap\n",
         "model_a,model_b,gap\na\n",
-        "model_a,model_b,gap\na,b,1\na,b,1,2\n",
         "model_a,model_b,gap\na,b,1,2\n",
-        'model_a,model_b,gap\na,b,"1\n',
         "model_a,model_b,gap\n\na,b,x\n",
         "model_a,model_b,gap\na,b,1e999\n",
-        "model_a,model_b,gap\n,b,1\n",
         "model_a,model_b,gap\na,b,1\na,b,-1\n",
-        "model_a,model_b,gap\na,b,\udcff\n",
     ],
 )
 def test_tables_that_cannot_be_read(text: str, tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_bytes(text.encode(errors="surrogateescape"))
+    (tmp_path / "x.csv").write_text(text)
     with pytest.raises(DataError) as caught:
         read_published(tmp_path / "x.csv", dataset="dev")
     assert "x.csv" in str(caught.value.parts["where"])
@@ -320,69 +274,21 @@ def test_what_cannot_be_imported(tmp_path: Path) -> None:
         import_published(LOGS, out=DATA / "scores.csv")
 
 
-class Payload:
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (f"touch {self.mark}",)
-
-
-def test_nothing_in_a_folder_is_run(tmp_path: Path) -> None:
-    (tmp_path / "a.log").write_text(made.section("7", "98", "mnli", 0.2))
-    data = pickle.dumps({("7", "98"): Payload(tmp_path / "mark")})
-    (tmp_path / "a.txt").write_bytes(data)
-    with pytest.raises(StoreError, match=r"the name posix\.system"):
-        read_published(tmp_path)
-    assert not (tmp_path / "mark").exists()
-    pickle.loads(data)  # plain pickle would have run it
-    assert (tmp_path / "mark").exists()
-
-
-CELLS = st.sampled_from(["a", "b", "0", "1", "-1", "nan", '"', "1e999", ""])
-HEADERS = st.sampled_from(["model_a,model_b,gap", "model_a,model_b,t,loss", "model,score,value"])
-TABLES = st.tuples(HEADERS, st.lists(st.lists(CELLS, min_size=2, max_size=5), max_size=5)).map(
-    lambda table: "\n".join([table[0], *map(",".join, table[1])]).encode()
-)
-
-
-@given(st.binary(max_size=40) | st.text(max_size=40).map(str.encode) | TABLES)
-def test_any_file_is_read_or_ends_in_one_kind_of_error(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes
-) -> None:
-    file = tmp_path_factory.getbasetemp() / "any_file"
-    file.write_bytes(data)
-    with contextlib.suppress(LandscapeError):
-        read_published(file, dataset="x")
-    with contextlib.suppress(LandscapeError):
-        read_published(LOGS / "first.log", scores=file)
-
-
-def run(*arguments: object) -> Any:
-    return CliRunner().invoke(app, ["import", *map(str, arguments)])
+def run(arguments: str) -> Any:
+    return CliRunner().invoke(app, ["import", *arguments.split()])
 
 
 def test_the_command(tmp_path: Path) -> None:
     out = tmp_path / "store.h5"
     done = run(
-        LOGS,
-        DATA / "evaluations",
-        "--scores",
-        DATA / "scores.csv",
-        "--dataset",
-        "mnli",
-        "--challenge",
-        f"hans curves={DATA / 'hans_interpol'}",
-        "--covariate",
-        "paws",
-        "--out",
-        out,
+        f"{LOGS} {DATA}/evaluations --scores {DATA}/scores.csv --dataset mnli --covariate paws "
+        f"--challenge hard={DATA}/hans_interpol --out {out}"
     )
     assert done.exit_code == 0, done.output
     assert done.stdout == f"{out}\n"
     assert "models: 5\npairs: 9 of 10\npoints: 10 a pair, 90 of 90 known\n" in done.stderr
     store = landscape.read_store(out)
-    assert list(store.datasets) == ["mnli", "hans curves"]
+    assert list(store.datasets) == ["mnli", "hard"]
     assert store.score_roles["paws"] == "covariate"
     assert {"mnli", "paws", "hans", "hans: entailment"} <= set(store.given_scores.columns)
 
@@ -400,15 +306,8 @@ def test_the_command_knows_the_groups_of_examples(tmp_path: Path) -> None:
         """
     )
     done = run(
-        LOGS,
-        "--scores",
-        DATA / "evaluations",
-        "--examples",
-        f"{tmp_path / 'task.yaml'}:hans",
-        "--data-root",
-        tmp_path,
-        "--out",
-        tmp_path / "store.h5",
+        f"{LOGS} --scores {DATA}/evaluations --examples {tmp_path}/task.yaml:hans "
+        f"--data-root {tmp_path} --out {tmp_path}/store.h5"
     )
     assert done.exit_code == 0, done.output + str(done.exception)
     found = landscape.read_store(tmp_path / "store.h5").given_scores
@@ -418,12 +317,12 @@ def test_the_command_knows_the_groups_of_examples(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--challenge", "hans"], "expected: NAME=PATH"),
-        (["--in-domain", "a", "--covariate", "a"], "found: a"),
-        (["--examples", "hans"], "expected: TASK:SET"),
+        ("--challenge hans", "expected: NAME=PATH"),
+        ("--in-domain a --covariate a", "found: a"),
+        ("--examples hans", "expected: TASK:SET"),
     ],
 )
-def test_the_command_refuses(arguments: list[str], said: str, tmp_path: Path) -> None:
-    done = run(LOGS, "--out", tmp_path / "store.h5", *arguments)
+def test_the_command_refuses(arguments: str, said: str, tmp_path: Path) -> None:
+    done = run(f"{LOGS} --out {tmp_path}/store.h5 {arguments}")
     assert isinstance(done.exception, ConfigError)
     assert said in str(done.exception)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import itertools
 import pickle
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landscape.core.errors import DataError, LandscapeError
+from landscape.core.errors import DataError
 from landscape.core.restricted_pickle import parse_pickle
 from landscape.importers.curves import POINT_COLUMNS, Curves, gather_curves
 from landscape.importers.interpolation_logs import read_interpolation_log
@@ -43,15 +42,6 @@ def test_the_files_are_what_the_script_makes(tmp_path: Path) -> None:
     for file in files:
         if file.suffix != ".pkl":  # numpy's modules change their names
             assert (DATA / file).read_bytes() == (tmp_path / file).read_bytes()
-
-
-def test_point_0_is_the_model_named_second() -> None:
-    text = made.section("7", "98", "mnli", 0.2)
-    points = read_interpolation_log(text, LOG)
-    first = points.iloc[0]
-    assert (first["dataset"], first["model_a"], first["model_b"]) == ("mnli", "7", "98")
-    assert first["t"] == 1
-    assert first["loss"] == pytest.approx(0.498)
 
 
 def test_the_other_direction_is_the_same_curve_backwards() -> None:
@@ -125,11 +115,6 @@ def test_positions_that_differ_leave_gaps() -> None:
     assert found.notes == ("2 of 10 points are missing",)
 
 
-def test_the_first_curve_that_ends_in_a_model_has_its_loss() -> None:
-    found = gather_curves(points(("a", "b", [1.0, 2]), ("a", "c", [1.5, 2])))
-    assert found.model_losses.tolist() == [1, 2, 2]
-
-
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
@@ -164,30 +149,6 @@ def test_order_direction_and_cuts_do_not_matter(data: st.DataObject, n: int, man
     assert found.models == tuple(ordered)
     np.testing.assert_array_equal(found.losses, truth)
     np.testing.assert_allclose(found.positions, np.linspace(0, 1, many), atol=1e-9)
-
-
-LINES = st.sampled_from(
-    [
-        "Interpolating between a and b on x",
-        "Interpolating between \x00 and \ud7ff on x",
-        "[0.5, 0.5]",
-        "[1e999, -1e999]",
-        "[., +e]",
-        "point_num loss accuracy",
-        "point_num loss loss",
-        "---  ---",
-        "0 1.5",
-        "1 inf 2",
-        "7 1e400 0",
-        "",
-    ]
-)
-
-
-@given(st.lists(LINES | st.text(max_size=20), max_size=25))
-def test_any_text_is_read_or_ends_in_one_kind_of_error(lines: list[str]) -> None:
-    with contextlib.suppress(LandscapeError):
-        gather_curves(read_interpolation_log("\n".join(lines), LOG))
 
 
 def test_pickles_have_their_rows_from_the_second_model() -> None:

@@ -112,7 +112,6 @@ LOGS: dict[str, str] = {
     "half a table": LOG[:200],
     "words for numbers": LOG.replace("1.2 ", "much"),
     "coefficients of 2": LOG.replace("[0.0, 1.0]", "[2.0, 1.0]"),
-    "a point number of 10^300": LOG.replace("\n1   ", "\n1e300"),
     "a loss of NaN": LOG.replace("1.2 ", "nan "),
     "a name with control characters": LOG.replace("between a", "between \x1b[2Ja"),
     "4 MB of the first line": LOG[:41] * 10**5,

@@ -16,7 +16,7 @@ from landscape.analysis.basins.number import Evidence, decide
 from landscape.analysis.basins.spectral import choose_delta, cluster, embed, two_sides
 from landscape.core.arrays import Array, Labels
 from landscape.core.errors import ConfigError
-from landscape.core.wording import basins_sentence, why_basins
+from landscape.core.sentences import basins_sentence, why_basins
 
 _MOST_BASINS = 8
 
