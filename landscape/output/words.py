@@ -25,11 +25,7 @@ _PAIR_PATHS = {
 
 def dataset_of(analysis: Analysis, column: str) -> str:
     """The data set that a column of scores was computed on."""
-    names = [
-        name
-        for name in analysis.results.datasets
-        if column == name or column.startswith(f"{name}: ")
-    ]
+    names = [n for n in analysis.results.datasets if column == n or column.startswith(f"{n}: ")]
     return max(names, key=len, default=column)
 
 
@@ -87,25 +83,19 @@ def trained_points(texts: Iterable[str]) -> list[str]:
 
 def examples_of(analysis: Analysis, column: str) -> str:
     """How many examples a data set has."""
-    dataset = analysis.results.datasets.get(dataset_of(analysis, column))
-    if dataset is None:
-        return ""
+    dataset = analysis.results.datasets[dataset_of(analysis, column)]
     return "means only" if dataset.aggregated else count(len(dataset.labels), "example")
 
 
 def points_on_a_path(analysis: Analysis) -> str:
     """``11 points``, or ``up to 11 points`` where some were not evaluated."""
-    if not analysis.results.evaluated.any():
-        return "no points"
     some = "" if analysis.results.evaluated.all() else "up to "
     return some + count(len(analysis.positions), "point")
 
 
 def pairs_measured(analysis: Analysis) -> str:
     """``45 pairs``, or ``44 of 45 pairs`` where one was not measured."""
-    total = finite = len(analysis.pairs)
-    if analysis.results.given_gaps is None:
-        finite = int(analysis.curves[analysis.dataset].measured.sum())
+    total, finite = len(analysis.pairs), len(ranked_pairs(analysis))
     of = f" of {total:,}" if finite < total else ""
     return f"{finite:,}{of} {'pair' if total == 1 else 'pairs'}"
 
@@ -117,6 +107,17 @@ def ranked_pairs(analysis: Analysis) -> np.ndarray:
     return measured[np.argsort(-gaps[measured], kind="stable")]
 
 
+def has_intervals(analysis: Analysis) -> bool:
+    """Whether losses of single examples are known, and so what noise does to the gaps."""
+    return bool(np.isfinite(analysis.gaps.low[tuple(analysis.pairs.T)]).any())
+
+
+def has_contributions(analysis: Analysis) -> bool:
+    """Whether it is known which examples make the gaps."""
+    contributions = analysis.contributions
+    return contributions is not None and contributions.concentration.n_half > 0
+
+
 def relation_row(analysis: Analysis, column: str) -> pd.Series | None:
     """The relation table's row of a group."""
     table = analysis.relation.table
@@ -124,38 +125,30 @@ def relation_row(analysis: Analysis, column: str) -> pd.Series | None:
     return rows.iloc[0] if len(rows) else None
 
 
-def delta_words(rule: str) -> str:
-    """Where the affinity's scale comes from."""
-    return {"median": "the median gap", "given": "as given"}.get(rule, rule)
-
-
 def coverage(analysis: Analysis) -> list[str]:
     """Which points were evaluated and what that does to the gaps, in sentences.
 
-    None where every point was evaluated in one format, or no losses are known: there is nothing to
-    say.
+    None where every point was evaluated in one format, or no losses are known.
     """
     results, formats = analysis.results, analysis.results.points_by_format
     total, done, exact = results.formats.size, sum(formats.values()), int(results.exact.sum())
     if not done or (done == total and len(formats) == 1):
         return []
     how = ", ".join(f"{n:,} in {name}" for name, n in formats.items())
-    part = f"{done:,} of " if done < total else "All "
     where = f"points of the {pair_path(analysis)}s"
-    which = f", in {next(iter(formats))}" if len(formats) == 1 else f": {how}"
-    sentences = [f"{part}{total:,} {where} were evaluated{which}."]
-    if exact < total:
-        over = f"Gaps are those of the {exact:,} in full precision; on" if exact < done else "On"
-        more = (
-            f"no gap would be larger by more than {analysis.tolerance:.2g} nats"
-            if np.isfinite(analysis.tolerance)
-            else "gaps may be larger by an amount that is not known, for the points were chosen by "
-            "another rule or data set"
+    sentences = [f"{done:,} of {total:,} {where} were evaluated: {how}."]
+    if exact < total and np.isfinite(analysis.tolerance):
+        stay = "stay the same" if analysis.settled else "would differ"
+        sentences.append(
+            f"Gaps are those of the {exact:,} in full precision; on the whole grid no gap would be "
+            f"larger by more than {analysis.tolerance:.2g} nats, and with gaps as large as that "
+            f"the basins {stay}."
         )
-        sentences.append(f"{over} the whole grid {more}.")
-        if np.isfinite(analysis.tolerance):
-            stay = "stay the same" if analysis.settled else "would differ"
-            sentences.append(f"The basins {stay} when every gap is as large as that allows.")
+    elif exact < total:
+        sentences.append(
+            f"Gaps are those of the {exact:,} in full precision; on the whole grid they may be "
+            "larger, for the points were chosen by another rule or data set."
+        )
     if np.isfinite(analysis.difference):
         sentences.append(
             "Between the formats, the loss of one example differs by at most "

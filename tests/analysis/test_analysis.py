@@ -6,16 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 from scipy.interpolate import interp1d
 
 from landscape.analysis.analysis import Analysis, analyze
 from landscape.analysis.barriers import RULES, bootstrap_gaps
 from landscape.analysis.basins import find_basins
 from landscape.core.errors import ConfigError
-from landscape.output.plots import caption, plot_loss_curves
+from landscape.output.plots import FIGURES, caption
 from landscape.output.words import coverage
 from landscape.records import Results
 from tests.analyses import FOCUS, TWO, make_analysis, make_results, thin_out
@@ -39,11 +37,6 @@ def two() -> Analysis:
 @pytest.fixture(scope="module")
 def analysis() -> Analysis:
     return make_analysis(TWO, thin=True)
-
-
-@pytest.fixture
-def ax() -> Axes:
-    return Figure(figsize=(4, 4), layout="constrained").subplots()
 
 
 def convexity_gap(curve: list[float], t: list[float]) -> float:
@@ -181,9 +174,9 @@ def test_points_that_do_not_fit_are_refused() -> None:
 
 
 def test_lines_go_through_the_evaluated_points_and_straight_over_the_others(
-    analysis: Analysis, ax: Axes
+    analysis: Analysis,
 ) -> None:
-    plot_loss_curves(analysis, ax=ax, dataset=FOCUS)
+    ax = FIGURES["loss_curves"].draw(analysis).axes[1]
     score, curve = analysis.scores[FOCUS], analysis.curves[FOCUS]
     expected: dict[str, list[np.ndarray]] = {}
     for k, ((i, j), kind) in enumerate(zip(analysis.pairs, analysis.kinds, strict=True)):
@@ -203,9 +196,9 @@ def test_lines_go_through_the_evaluated_points_and_straight_over_the_others(
     assert all(line.get_marker() == "None" for line in ax.lines)
 
 
-def test_band_of_a_lone_pair_goes_over_missing_points(ax: Axes) -> None:
+def test_band_of_a_lone_pair_goes_over_missing_points() -> None:
     analysis = make_analysis((0.0, 1.0), thin=True)
-    plot_loss_curves(analysis, ax=ax)
+    ax = FIGURES["loss_curves"].draw(analysis).axes[0]
     curve = analysis.curves[analysis.dataset]
     (band,) = [item for item in ax.collections if not isinstance(item, LineCollection)]
     corners = band.get_paths()[0].vertices
@@ -224,8 +217,8 @@ def test_captions_say_what_was_evaluated_where_not_all_was(
         assert (
             f"{exact + screened} of 495 points of the lines were evaluated: {exact} in fp32, "
             f"{screened} in bf16. Gaps are those of the {exact} in full precision; on the whole "
-            f"grid no gap would be larger by more than {analysis.tolerance:.2g} nats. The basins "
-            "stay the same when every gap is as large as that allows. Between the formats, the "
+            f"grid no gap would be larger by more than {analysis.tolerance:.2g} nats, and with "
+            "gaps as large as that the basins stay the same. Between the formats, the "
             f"loss of one example differs by at most {analysis.difference:.2g} nats, "
             f"a mean loss by at most {analysis.mean_difference:.2g}." in text
         )
@@ -245,24 +238,25 @@ def test_captions_say_what_was_evaluated_where_not_all_was(
             [[1, 1, 0, 1]],
             "fp32",
             [
-                "3 of 4 points of the lines were evaluated, in fp32.",
-                "On the whole grid no gap would be larger by more than 0.25 nats.",
-                "The basins stay the same when every gap is as large as that allows.",
+                "3 of 4 points of the lines were evaluated: 3 in fp32.",
+                "Gaps are those of the 3 in full precision; on the whole grid no gap would be "
+                "larger by more than 0.25 nats, and with gaps as large as that the basins stay "
+                "the same.",
             ],
         ),
         (
             [[1, 4, 1, 1]],
             "fp32",
-            ["All 4 points of the lines were evaluated: 3 in fp32, 1 in fp64."],
+            ["4 of 4 points of the lines were evaluated: 3 in fp32, 1 in fp64."],
         ),
         (
             [[1, 1, 3, 1]],
             "auto",
             [
-                "All 4 points of the lines were evaluated: 3 in fp32, 1 in bf16.",
+                "4 of 4 points of the lines were evaluated: 3 in fp32, 1 in bf16.",
                 "Gaps are those of the 3 in full precision; on the whole grid no gap would be "
-                "larger by more than 0.25 nats.",
-                "The basins stay the same when every gap is as large as that allows.",
+                "larger by more than 0.25 nats, and with gaps as large as that the basins stay "
+                "the same.",
             ],
         ),
     ],

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from landscape.analysis.analysis import Analysis, analysis_options, analyze
+from landscape.output.plots import FIGURES
 from landscape.records import read_store
 from tests.analyses import ONE, THREE, TWO, make_analysis, many
 
@@ -40,6 +40,6 @@ def two() -> Analysis:
     return analysis_of("two")
 
 
-@pytest.fixture
-def ax() -> Axes:
-    return Figure(figsize=(4, 4), layout="constrained").subplots()
+def drawn(name: str, analysis: Analysis) -> list[Axes]:
+    """The axes of a figure."""
+    return FIGURES[name].draw(analysis).axes

@@ -7,34 +7,20 @@ from collections import Counter
 from dataclasses import replace
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 from scipy import stats
-from scipy.cluster.hierarchy import dendrogram, linkage
+from scipy.cluster.hierarchy import dendrogram
 
 from landscape.analysis.analysis import Analysis
-from landscape.core.errors import ConfigError
-from landscape.output.plots import (
-    caption,
-    plot_basin_histogram,
-    plot_centroid_distance,
-    plot_gap_matrix,
-    plot_loss_curves,
-)
+from landscape.output.plots import figures_of
 from landscape.output.plots.centroid_distance import fit_line
-from landscape.output.plots.gap_matrix import matrix_order
-from landscape.output.plots.loss_curves import mean_curve
-from landscape.output.plots.tree import agrees, branches, contiguous_order
+from landscape.output.plots.gap_matrix import tree_order
+from landscape.output.plots.loss_curves import mean_interval
 from tests.analyses import FOCUS
-from tests.output.conftest import analysis_of
-
-PLOTS = (plot_loss_curves, plot_gap_matrix, plot_centroid_distance, plot_basin_histogram)
+from tests.output.conftest import analysis_of, drawn
 
 
 def _without_pair(analysis: Analysis, pair: int) -> Analysis:
@@ -60,22 +46,20 @@ def _lines(ax: Axes) -> dict[str, np.ndarray]:
     return {line.get_label(): np.asarray(line.get_ydata()) for line in ax.lines}
 
 
-def test_mean_curves_are_means_of_pairs_that_start_at_the_generalising_model(
-    two: Analysis, ax: Axes
-) -> None:
-    plot_loss_curves(two, ax=ax, dataset=FOCUS)
+def test_mean_curves_are_means_of_pairs_that_start_at_the_generalising_model(two: Analysis) -> None:
+    ax = drawn("loss_curves", two)[1]
     score = two.scores[FOCUS]
     expected: dict[str, list[np.ndarray]] = {}
     for (i, j), kind, losses in zip(two.pairs, two.kinds, two.curves[FOCUS].losses, strict=True):
         if kind:
             turned = kind == "generalising-heuristic" and score.iloc[j] > score.iloc[i]
             expected.setdefault(kind, []).append(losses[::-1] if turned else losses)
-    drawn = _lines(ax)
-    assert drawn.keys() == {
+    lines = _lines(ax)
+    assert lines.keys() == {
         f"{kind.replace('-', ' – ')} ({len(rows)} pair{'s' * (len(rows) > 1)})"
         for kind, rows in expected.items()
     }
-    for label, values in drawn.items():
+    for label, values in lines.items():
         rows = expected[label.rsplit(" (", 1)[0].replace(" – ", "-")]
         np.testing.assert_allclose(values, np.mean(rows, axis=0), rtol=1e-12)
     thin = [
@@ -85,13 +69,11 @@ def test_mean_curves_are_means_of_pairs_that_start_at_the_generalising_model(
         for line in item.get_segments()
     ]
     assert len(thin) == sum(map(len, expected.values()))
-    rising = next(values for label, values in drawn.items() if "generalising – heuristic" in label)
+    rising = next(values for label, values in lines.items() if "generalising – heuristic" in label)
     assert rising[-1] > 2 * rising[0]
 
 
-def test_a_turned_curve_on_an_uneven_grid_is_read_at_the_mirrored_positions(
-    two: Analysis, ax: Axes
-) -> None:
+def test_a_turned_curve_on_an_uneven_grid_is_read_at_the_mirrored_positions(two: Analysis) -> None:
     t = np.array([0.0, 0.1, 0.5, 1.0])
     losses = np.tile(t, (len(two.pairs), 1))
     pair = next(
@@ -105,7 +87,7 @@ def test_a_turned_curve_on_an_uneven_grid_is_read_at_the_mirrored_positions(
     curve = replace(two.curves[two.dataset], positions=t, evaluated=known, **arrays)
     kinds = np.where(np.arange(len(two.pairs)) == pair, two.kinds, "")
     only = replace(two, curves={two.dataset: curve}, kinds=kinds)
-    plot_loss_curves(only, ax=ax)
+    ax = drawn("loss_curves", replace(only, focus=""))[0]
     np.testing.assert_allclose(ax.lines[0].get_ydata(), 1 - t, atol=1e-12)
 
 
@@ -113,20 +95,19 @@ def test_interval_of_a_mean_curve_is_that_of_all_resamples_of_models() -> None:
     pairs = np.array([(0, 1), (0, 2), (1, 2)])
     losses = np.array([[1.0, 5.0], [2.0, 3.0], [4.0, 0.0]])
     means = []
-    for drawn in itertools.product(range(3), repeat=3):
-        count = Counter(drawn)
+    for drawing in itertools.product(range(3), repeat=3):
+        count = Counter(drawing)
         weights = [count[i] * count[j] for i, j in pairs]
         if sum(weights):
             means.append(np.average(losses, axis=0, weights=weights))
     exact = np.quantile(means, [0.05, 0.95], axis=0, method="inverted_cdf")
-    found = mean_curve(losses, pairs, 0.9, np.random.default_rng(0), n_resamples=20_000)
-    np.testing.assert_allclose(found.mean, losses.mean(axis=0))
-    np.testing.assert_allclose([found.low, found.high], exact, atol=1e-9)
+    band = mean_interval(losses, pairs, 0.9, np.random.default_rng(0), n_resamples=20_000)
+    np.testing.assert_allclose(band, exact, atol=1e-9)
 
 
-def test_a_lone_pair_has_its_own_interval(ax: Axes) -> None:
+def test_a_lone_pair_has_its_own_interval() -> None:
     analysis = analysis_of("pair")
-    plot_loss_curves(analysis, ax=ax)
+    ax = drawn("loss_curves", analysis)[0]
     curve = analysis.curves[analysis.dataset]
     (band,) = [item for item in ax.collections if not isinstance(item, LineCollection)]
     corners = band.get_paths()[0].vertices
@@ -134,9 +115,9 @@ def test_a_lone_pair_has_its_own_interval(ax: Axes) -> None:
     assert corners[:, 1].max() == pytest.approx(curve.high.max())
 
 
-def test_without_a_challenge_set_pairs_are_told_apart_by_basin(ax: Axes) -> None:
+def test_without_a_challenge_set_pairs_are_told_apart_by_basin() -> None:
     analysis = analysis_of("in-domain")
-    plot_loss_curves(analysis, ax=ax)
+    ax = drawn("loss_curves", analysis)[0]
     labels = analysis.basins.labels[analysis.pairs]
     same = int((labels[:, 0] == labels[:, 1]).sum())
     other = len(labels) - same
@@ -144,110 +125,83 @@ def test_without_a_challenge_set_pairs_are_told_apart_by_basin(ax: Axes) -> None
 
 
 @pytest.mark.parametrize("case", ["two", "one", "three", "pair", "in-domain", "many", "thin"])
-def test_matrix_shows_every_gap_at_its_models(case: str, ax: Axes) -> None:
+def test_matrix_shows_every_gap_at_its_models(case: str) -> None:
     analysis = analysis_of(case)
-    plot_gap_matrix(analysis, ax=ax)
+    ax = drawn("gap_matrix", analysis)[0]
     place = {name.get_text(): row for row, name in enumerate(ax.get_yticklabels())}
-    drawn = ax.images[0].get_array()
+    shown = ax.images[0].get_array()
     for i, j in analysis.pairs:
         row, column = place[analysis.models[i]], place[analysis.models[j]]
-        assert drawn[row, column] == drawn[column, row] == analysis.gaps.estimate[i, j]
+        assert shown[row, column] == shown[column, row] == analysis.gaps.estimate[i, j]
     assert [name.get_text() for name in ax.get_xticklabels()] == list(place)
     numbers = [text for text in ax.texts if text.get_text()]
     assert len(numbers) == (0 if case == "many" else len(place) * (len(place) - 1))
 
 
 @pytest.mark.parametrize("case", ["two", "one", "three", "pair", "many"])
-def test_tree_stands_over_the_rows_it_joins(case: str, ax: Axes) -> None:
+def test_tree_stands_over_the_rows_it_joins(case: str) -> None:
     analysis = analysis_of(case)
-    plot_gap_matrix(analysis, ax=ax)
-    order, whole = matrix_order(analysis)
-    tree = analysis.basins.merge_tree
-    assert agrees(order, tree)
-    assert whole
+    ax = drawn("gap_matrix", analysis)[0]
+    tree, order = analysis.basins.merge_tree, tree_order(analysis)
+    assert _is_turned(order, tree)
+    labels = analysis.basins.labels[order].tolist()
+    assert len(list(itertools.groupby(labels))) == len(set(labels))
     names = [text.get_text() for text in ax.get_xticklabels()]
     assert names == [analysis.models[model] for model in order]
     (axes,) = [child for child in ax.child_axes if child.get_label() == "merge tree"]
-    drawn = np.array(axes.collections[0].get_segments())
+    shapes = np.array(axes.collections[0].get_segments())
     expected = np.array(dendrogram(tree, no_plot=True)["dcoord"])[:, [1, 2]].max(axis=1)
-    np.testing.assert_allclose(np.sort(drawn[:, 1, 1]), np.sort(expected))
+    np.testing.assert_allclose(np.sort(shapes[:, 1, 1]), np.sort(expected))
     # the foot of every leaf's stem lies on its model's column
-    feet = {x for shape in drawn for x, y in (shape[0], shape[3]) if y == 0}
+    feet = {x for shape in shapes for x, y in (shape[0], shape[3]) if y == 0}
     assert feet >= set(range(len(order)))
 
 
-def test_unmeasured_pair_is_hatched_and_counted(two: Analysis, ax: Axes) -> None:
-    plot_gap_matrix(_without_pair(two, 3), ax=ax)
+def test_unmeasured_pair_is_hatched_and_counted(two: Analysis) -> None:
+    ax = drawn("gap_matrix", _without_pair(two, 3))[0]
     assert ax.images[0].get_array().mask.sum() == 2
     assert ax.patch.get_hatch()
     assert "not measured (1)" in [text.get_text() for text in ax.get_legend().get_texts()]
-    curves = Figure().subplots()
-    plot_loss_curves(_without_pair(two, 3), ax=curves)
-    assert all(np.isfinite(values).all() for values in _lines(curves).values())
+    for panel in drawn("loss_curves", _without_pair(two, 3)):
+        assert all(np.isfinite(values).all() for values in _lines(panel).values())
 
 
-def test_heavy_tailed_gaps_have_a_square_root_scale_that_says_so(ax: Axes) -> None:
-    plot_gap_matrix(analysis_of("three"), ax=ax)
+def test_heavy_tailed_gaps_have_a_square_root_scale_that_says_so() -> None:
+    ax = drawn("gap_matrix", analysis_of("three"))[0]
     assert ax.child_axes[-1].get_ylabel() == "convexity gap (nats), square-root scale"
     norm = ax.images[0].norm
     assert norm(norm.vmax / 4) == pytest.approx(0.5)
 
 
-@st.composite
-def trees(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    n = draw(st.integers(2, 7))
-    heights = st.lists(st.integers(1, 50), min_size=n * (n - 1) // 2, max_size=n * (n - 1) // 2)
-    labels = draw(st.lists(st.integers(0, 3), min_size=n, max_size=n))
-    return linkage(np.array(draw(heights), dtype=float), "single"), np.array(labels)
+def _is_turned(order: np.ndarray, tree: np.ndarray) -> bool:
+    """Whether the order is the tree's, some of its branches turned: every node is one run."""
+    nodes, place = [[leaf] for leaf in range(len(order))], np.argsort(order)
+    for a, b in tree[:, :2].astype(int):
+        nodes.append(nodes[a] + nodes[b])
+    return all(np.ptp(place[node]) == len(node) - 1 for node in nodes)
 
 
-@given(trees())
-def test_contiguous_order_is_found_exactly_where_brute_force_finds_one(
-    case: tuple[np.ndarray, np.ndarray],
-) -> None:
-    tree, labels = case
-    n = len(labels)
-
-    def runs(order: list[int]) -> bool:
-        return len(list(itertools.groupby(labels[order]))) == len(set(labels.tolist()))
-
-    orders = []
-    for turns in itertools.product((False, True), repeat=n - 1):
-        nodes = [[leaf] for leaf in range(n)]
-        for (a, b), turn in zip(tree[:, :2].astype(int), turns, strict=True):
-            nodes.append(nodes[b] + nodes[a] if turn else nodes[a] + nodes[b])
-        orders.append(nodes[-1])
-    found = contiguous_order(tree, labels)
-    assert (found is not None) == any(map(runs, orders))
-    if found is not None:
-        assert found.tolist() in orders
-        assert runs(found.tolist())
-        assert agrees(found, tree)
-        assert branches(tree, found)[:, 1, 1].tolist() == tree[:, 2].tolist()
-
-
-def test_where_basins_cannot_be_runs_the_tree_keeps_its_order(two: Analysis, ax: Axes) -> None:
+def test_where_basins_cannot_be_runs_the_tree_keeps_its_order(two: Analysis) -> None:
     # neighbours in the tree alternate between two basins
     labels = np.empty(len(two.models), dtype=int)
     labels[dendrogram(two.basins.merge_tree, no_plot=True)["leaves"]] = np.arange(10) % 2
     mixed = replace(two, basins=replace(two.basins, labels=labels))
-    order, whole = matrix_order(mixed)
-    assert not whole
-    assert agrees(order, two.basins.merge_tree)
-    plot_gap_matrix(mixed, ax=ax)
-    (strip,) = [child for child in ax.child_axes if child.get_label() == "strip"]
+    order = tree_order(mixed)
+    assert _is_turned(order, two.basins.merge_tree)
+    ax = drawn("gap_matrix", mixed)[0]
+    assert not ax.lines
+    strip = ax.child_axes[0]
     assert strip.images[0].get_array()[0].tolist() == labels[order].tolist()
-    assert "not single runs" in caption(mixed, "gap_matrix")
 
 
-def test_points_line_and_correlations_are_those_of_the_analysis(two: Analysis, ax: Axes) -> None:
-    plot_centroid_distance(two, ax=ax)
+def test_points_line_and_correlations_are_those_of_the_analysis(two: Analysis) -> None:
+    (ax,) = drawn("centroid_distance", two)
     x, y = two.basins.centroid_distance, two.scores[FOCUS].to_numpy()
     markers = [line for line in ax.lines if line.get_marker() != "None"]
-    drawn = {
+    points = {
         (float(a), float(b)) for line in markers for a, b in zip(*line.get_data(), strict=True)
     }
-    assert drawn == set(zip(x.tolist(), y.tolist(), strict=True))
+    assert points == set(zip(x.tolist(), y.tolist(), strict=True))
     for basin, line in enumerate(markers):
         members = two.basins.labels == basin
         assert sorted(line.get_xdata()) == sorted(x[members])
@@ -265,16 +219,17 @@ def test_points_line_and_correlations_are_those_of_the_analysis(two: Analysis, a
 
 def test_band_of_the_line_is_that_of_all_resamples_of_models() -> None:
     x, y = np.array([0.0, 1.0, 2.5, 4.0]), np.array([1.0, 0.2, 3.0, 2.0])
-    fit = fit_line(x, y, 0.9, np.random.default_rng(0), n_resamples=40_000, n_grid=3)
-    assert fit is not None
+    band = fit_line(x, y, 0.9, np.random.default_rng(0), n_resamples=40_000)
+    assert band is not None
+    at, _, low, high = (part[::50] for part in band)
     lines = []
-    for drawn in itertools.product(range(4), repeat=4):
-        rows = list(drawn)
+    for drawing in itertools.product(range(4), repeat=4):
+        rows = list(drawing)
         if len(set(rows)) > 1:
             line = stats.linregress(x[rows], y[rows])
-            lines.append(line.intercept + line.slope * fit.x)
+            lines.append(line.intercept + line.slope * at)
     exact = np.quantile(lines, [0.05, 0.95], axis=0, method="inverted_cdf")
-    np.testing.assert_allclose([fit.low, fit.high], exact, atol=1e-9)
+    np.testing.assert_allclose([low, high], exact, atol=1e-9)
 
 
 def test_no_line_through_points_above_each_other() -> None:
@@ -284,10 +239,11 @@ def test_no_line_through_points_above_each_other() -> None:
 
 
 @pytest.mark.parametrize("case", ["two", "three", "many"])
-def test_histogram_counts_each_basin_and_marks_its_mean(case: str, ax: Axes) -> None:
+def test_histogram_counts_each_basin_and_marks_its_mean(case: str) -> None:
     analysis = analysis_of(case)
-    edges = np.linspace(0, 1, 6)
-    plot_basin_histogram(analysis, ax=ax, bins=edges)
+    (ax,) = drawn("basin_histogram", analysis)
+    bars = ax.containers[0]
+    edges = [bar.get_x() for bar in bars] + [bars[-1].get_x() + bars[-1].get_width()]
     score = analysis.scores[FOCUS].to_numpy()
     row = analysis.relation.table.set_index("group").loc[FOCUS]
     means = {float(line.get_xdata()[0]) for line in ax.lines if line.get_label() == "_mean"}
@@ -302,40 +258,26 @@ def test_histogram_counts_each_basin_and_marks_its_mean(case: str, ax: Axes) -> 
 def test_one_basin_is_shown_as_a_forced_split() -> None:
     analysis = analysis_of("one")
     assert analysis.basins.n_basins == 1
-    for plot in (plot_centroid_distance, plot_basin_histogram):
-        ax_of_histogram = plot(analysis, ax=Figure().subplots())
-        legend = ax_of_histogram.get_legend()
+    for name in ("centroid_distance", "basin_histogram"):
+        (ax,) = drawn(name, analysis)
+        legend = ax.get_legend()
         assert legend.get_title().get_text() == "forced two-way split"
         assert all(text.get_text().startswith("side") for text in legend.get_texts())
-    (mean,) = [line for line in ax_of_histogram.lines if line.get_label() == "_mean"]
+    (mean,) = [line for line in ax.lines if line.get_label() == "_mean"]
     assert mean.get_xdata()[0] == pytest.approx(analysis.scores[FOCUS].mean())
-    ax = plot_gap_matrix(analysis, ax=Figure().subplots())
+    ax = drawn("gap_matrix", analysis)[0]
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["basin 0 (6)"]
 
 
 def test_default_bins_hold_every_model() -> None:
     for analysis in map(analysis_of, ("two", "one", "three", "pair", "many", "thin")):
-        ax = plot_basin_histogram(analysis, ax=Figure().subplots())
+        (ax,) = drawn("basin_histogram", analysis)
         total = sum(bar.get_height() for bars in ax.containers for bar in bars)
         assert total == len(analysis.models)
 
 
-def test_unknown_names_are_answered_with_the_known_ones(two: Analysis) -> None:
-    with pytest.raises(ConfigError, match=r"no loss curve of 'mnli_def'[^$]*'mnli_dev'") as error:
-        plot_loss_curves(two, dataset="mnli_def")
-    assert "did you mean 'mnli_dev'?" in str(error.value)
-    for plot in (plot_centroid_distance, plot_basin_histogram):
-        with pytest.raises(ConfigError, match="There is no score group 'hans: nothing'"):
-            plot(two, group="hans: nothing")
-
-
-def test_axes_are_the_callers_and_settings_stay(two: Analysis) -> None:
+def test_settings_stay(two: Analysis) -> None:
     before = dict(mpl.rcParams)
-    for plot in PLOTS:
-        figure, ax = plt.subplots()
-        assert plot(two, ax=ax) is ax
-        own = plot(two)
-        assert own.get_figure() is not figure
-        plt.close(own.get_figure())
-        plt.close(figure)
+    for kind in figures_of(two):
+        kind.draw(two)
     assert dict(mpl.rcParams) == before

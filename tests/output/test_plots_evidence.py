@@ -6,24 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from landscape.analysis.analysis import Analysis
 from landscape.analysis.barriers.contributions import population_contributions
-from landscape.output.plots import (
-    caption,
-    plot_contributions,
-    plot_eigenvalues,
-    plot_gap_histogram,
-    plot_silhouettes,
-)
-from landscape.output.plots.contributions import cumulated
-from landscape.output.plots.evidence import _root_ticks
-from tests.output.conftest import analysis_of
+from landscape.output.plots import caption
+from tests.output.conftest import analysis_of, drawn
 
 
 def _by_label(ax: Axes) -> dict[str, np.ndarray]:
@@ -31,41 +21,39 @@ def _by_label(ax: Axes) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("case", ["two", "one", "many"])
-def test_silhouettes_stand_beside_what_they_must_exceed(case: str, ax: Axes) -> None:
+def test_silhouettes_stand_beside_what_they_must_exceed(case: str) -> None:
     analysis = analysis_of(case)
     evidence = analysis.basins.evidence
-    plot_silhouettes(analysis, ax=ax)
-    drawn = _by_label(ax)
+    shown = _by_label(drawn("evidence", analysis)[0])
     null = np.column_stack([evidence.candidates, evidence.null_quantiles])
-    np.testing.assert_array_equal(drawn["one basin, 95% of draws"], null)
+    np.testing.assert_array_equal(shown["one basin, 95% of draws"], null)
     found = np.column_stack([evidence.candidates, evidence.silhouettes])
-    np.testing.assert_array_equal(drawn["_line"], found)
+    np.testing.assert_array_equal(shown["_line"], found)
     taken = evidence.candidates == analysis.basins.n_basins
-    np.testing.assert_array_equal(drawn["found"], found[~taken])
-    assert ("found, taken" in drawn) == taken.any()
+    np.testing.assert_array_equal(shown["found"], found[~taken])
+    assert ("found, taken" in shown) == taken.any()
     if taken.any():
-        np.testing.assert_array_equal(drawn["found, taken"], found[taken])
+        np.testing.assert_array_equal(shown["found, taken"], found[taken])
 
 
 @pytest.mark.parametrize(("case", "n"), [("two", 10), ("pair", 2), ("many", 12)])
-def test_eigenvalues_rise_most_after_the_eigengap(case: str, n: int, ax: Axes) -> None:
+def test_eigenvalues_rise_most_after_the_eigengap(case: str, n: int) -> None:
     analysis = analysis_of(case)
     evidence = analysis.basins.evidence
-    plot_eigenvalues(analysis, ax=ax)
-    drawn = _by_label(ax)
-    np.testing.assert_array_equal(drawn["eigenvalues"][:, 1], evidence.eigenvalues[:n])
-    np.testing.assert_array_equal(drawn["eigenvalues"][:, 0], np.arange(1, n + 1))
+    shown = _by_label(drawn("evidence", analysis)[1])
+    np.testing.assert_array_equal(shown["eigenvalues"][:, 1], evidence.eigenvalues[:n])
+    np.testing.assert_array_equal(shown["eigenvalues"][:, 0], np.arange(1, n + 1))
     k = evidence.eigengap
-    rise = drawn[f"largest rise, after {k}"]
+    rise = shown[f"largest rise, after {k}"]
     assert rise[:, 0].tolist() == [k, k + 1]
     assert rise[:, 1].tolist() == evidence.eigenvalues[k - 1 : k + 1].tolist()
 
 
 @pytest.mark.parametrize("case", ["two", "one", "pair", "many"])
-def test_every_gap_is_in_a_bar(case: str, ax: Axes) -> None:
+def test_every_gap_is_in_a_bar(case: str) -> None:
     analysis = analysis_of(case)
     evidence = analysis.basins.evidence
-    plot_gap_histogram(analysis, ax=ax)
+    ax = drawn("evidence", analysis)[2]
     heights = {str(bars.get_label()): [bar.get_height() for bar in bars] for bars in ax.containers}
     n_pairs = len(analysis.pairs)
     assert sum(map(sum, heights.values())) == pytest.approx(n_pairs)
@@ -92,8 +80,8 @@ def test_every_gap_is_in_a_bar(case: str, ax: Axes) -> None:
     )
 
 
-def test_gaps_lie_in_the_bar_of_their_size(two: Analysis, ax: Axes) -> None:
-    plot_gap_histogram(two, ax=ax)
+def test_gaps_lie_in_the_bar_of_their_size(two: Analysis) -> None:
+    ax = drawn("evidence", two)[2]
     gaps = two.gaps.estimate[tuple(two.pairs.T)]
     total = np.sum([[bar.get_height() for bar in bars] for bars in ax.containers], axis=0)
     edges = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.containers[0]]
@@ -104,36 +92,27 @@ def test_gaps_lie_in_the_bar_of_their_size(two: Analysis, ax: Axes) -> None:
     np.testing.assert_allclose(roots, roots.mean())
 
 
-def test_without_intervals_no_noise_is_drawn(two: Analysis, ax: Axes) -> None:
+def test_without_intervals_no_noise_is_drawn(two: Analysis) -> None:
     unknown = np.full_like(two.gaps.estimate, np.nan)
     bare = replace(two, gaps=replace(two.gaps, null_bias=unknown))
-    plot_gap_histogram(bare, ax=ax)
+    ax = drawn("evidence", bare)[2]
     assert not any("noise" in text.get_text() for text in ax.get_legend().get_texts())
     assert "noise" not in caption(bare, "evidence")
     assert "noise alone" in caption(two, "evidence")
 
 
-@given(st.floats(1e-6, 1e3))
-def test_ticks_are_round_and_inside(top: float) -> None:
-    ticks = _root_ticks(top)
-    assert ticks[0] == 0
-    assert len(ticks) >= 3
-    assert all(0 <= tick <= top for tick in ticks)
-    assert ticks == pytest.approx([float(f"{tick:.1e}") for tick in ticks])
-
-
-def test_contributions_are_summed_up_from_the_largest_on(two: Analysis, ax: Axes) -> None:
+def test_contributions_are_summed_up_from_the_largest_on(two: Analysis) -> None:
     found = population_contributions(two.results, two.dataset)
-    plot_contributions(found, ax=ax)
-    drawn = _by_label(ax)
-    curve = drawn["examples, largest first"]
+    (ax,) = drawn("contributions", two)
+    shown = _by_label(ax)
+    curve = shown["examples, largest first"]
     n, positive = len(found.mean), np.maximum(found.mean, 0)
     order = sorted(positive, reverse=True)
     assert len(curve) == n + 1
     for k in (0, 1, 7, n):
         expected = (k / n, sum(order[:k]) / sum(order))
         assert tuple(curve[k]) == pytest.approx(expected)
-    np.testing.assert_array_equal(drawn["the top 12"], curve[1:13])
+    np.testing.assert_array_equal(shown["the top 12"], curve[1:13])
     spread = found.concentration
     texts = {text.get_text(): text.xy for text in ax.texts}
     assert texts == {
@@ -146,17 +125,8 @@ def test_contributions_are_summed_up_from_the_largest_on(two: Analysis, ax: Axes
         assert np.interp(x, *curve.T) == pytest.approx(y)
 
 
-@given(st.lists(st.floats(-1, 1), min_size=1, max_size=30).filter(lambda v: max(v) > 1e-3))
-def test_cumulated_shares_rise_ever_slower_to_1(values: list[float]) -> None:
-    share, held = cumulated(np.array(values))
-    assert (share[0], held[0], share[-1]) == (0, 0, 1)
-    assert held[-1] == pytest.approx(1)
-    assert (np.diff(held) >= 0).all()
-    assert (np.diff(held, 2) <= 1e-12).all()
-
-
-def test_kinds_of_gaps_are_told_apart_without_colour(two: Analysis, ax: Axes) -> None:
-    plot_gap_histogram(two, ax=ax)
+def test_kinds_of_gaps_are_told_apart_without_colour(two: Analysis) -> None:
+    ax = drawn("evidence", two)[2]
     lower, higher = (bars[0] for bars in ax.containers)
     assert to_hex(lower.get_facecolor()) != to_hex(higher.get_facecolor())
     assert not lower.get_hatch()

@@ -14,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from landscape.core.errors import ConfigError, require_known
 from landscape.output.words import metric_of, role_of
 
 if TYPE_CHECKING:
@@ -56,13 +55,6 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def axes_or_new(ax: Axes | None, figsize: tuple[float, float]) -> Axes:
-    """The caller's axes, or those of a new figure."""
-    if ax is not None:
-        return ax
-    return plt.subplots(figsize=figsize, layout="constrained")[1]
-
-
 def basin_color(basin: int) -> str:
     """The colour that a basin has in every figure, as #rrggbb."""
     return _BASIN_COLORS[basin % len(_BASIN_COLORS)]
@@ -71,6 +63,22 @@ def basin_color(basin: int) -> str:
 def basin_marker(basin: int) -> str:
     """The marker that a basin has in every figure."""
     return _BASIN_MARKERS[basin % len(_BASIN_MARKERS)]
+
+
+def basin_points(basin: int) -> dict[str, Any]:
+    """How matplotlib's ``plot`` draws models of a basin."""
+    return points(basin_color(basin), basin_marker(basin))
+
+
+def points(color: str, marker: str) -> dict[str, Any]:
+    """Options of matplotlib's ``plot`` for points with a thin white edge."""
+    edge = {"markeredgecolor": "white", "markeredgewidth": 0.5}
+    return {"linestyle": "none", "color": color, "marker": marker, **edge}
+
+
+def is_dark(colors: np.ndarray) -> np.ndarray:
+    """(n,) whether light text can be read on colours (n, 4)."""
+    return np.asarray(np.asarray(colors)[..., :3] @ (0.299, 0.587, 0.114) < 0.5)
 
 
 def plain(text: object) -> str:
@@ -101,28 +109,22 @@ def shown_columns(analysis: Analysis) -> list[str]:
     return list(dict.fromkeys(filter(None, (analysis.dataset, analysis.focus))))
 
 
+def score_column(analysis: Analysis) -> str:
+    """The column of scores to draw: the focus, else the first."""
+    return analysis.focus or str(analysis.scores.columns[0])
+
+
+def legend_over(ax: Axes, **options: Any) -> None:
+    """A legend above the axes, flush with their left side."""
+    place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "alignment": "left"}
+    ax.legend(**{**place, **options})
+
+
 def legend_above(figure: Figure, ax: Axes, **options: Any) -> None:
     """One legend for all panels, of what one of them shows."""
     handles, labels = ax.get_legend_handles_labels()
     if handles:
         figure.legend(handles, labels, loc="outside upper left", **options)
-
-
-def find_group(analysis: Analysis, group: str | None) -> str:
-    """The column of scores to draw: ``group``, else the focus, else the first in-domain column.
-
-    Raises:
-        ConfigError: There is no such column.
-    """
-    columns = list(analysis.scores.columns)
-    if group is None:
-        if analysis.focus in columns:
-            return analysis.focus
-        if analysis.in_domain_columns:
-            return analysis.in_domain_columns[0]
-        raise ConfigError("There are no scores to draw.", expected="at least one data set")
-    require_known("score group", group, columns, where="group")
-    return group
 
 
 def panel_title(analysis: Analysis, column: str) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from landscape.core.errors import require_known
-from landscape.core.wording import count, percent, verb
+from landscape.core.wording import count, percent
 from landscape.output import words
 from landscape.output.plots import common
 from landscape.output.plots.registry import figure
@@ -19,148 +17,36 @@ from landscape.output.plots.registry import figure
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
 
+_MIXED = "generalising-heuristic"
 _KINDS = {
-    "generalising-generalising": ("generalising – generalising", common.GENERALISING, "-"),
-    "generalising-heuristic": ("generalising – heuristic", common.MIXED, (0, (5, 1.5))),
-    "heuristic-heuristic": ("heuristic – heuristic", common.HEURISTIC, (0, (4, 1.2, 1, 1.2))),
+    "generalising-generalising": (common.GENERALISING, "-"),
+    _MIXED: (common.MIXED, (0, (5, 1.5))),
+    "heuristic-heuristic": (common.HEURISTIC, (0, (4, 1.2, 1, 1.2))),
 }
 
 
-@dataclass(frozen=True)
-class MeanCurve:
-    """The mean of several pairs' curves.
-
-    Attributes:
-        mean: (n_points,) nats.
-        low: (n_points,) lower end of the interval.
-        high: (n_points,) upper end of the interval.
-    """
-
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Family:
-    label: str
-    color: object
-    dashes: object
-    members: np.ndarray  # numbers of pairs
-    flipped: np.ndarray  # which of them are read from their second model to their first
-
-
-@common.styled
-def plot_loss_curves(
-    analysis: Analysis, *, ax: Axes | None = None, dataset: str | None = None, legend: bool = True
-) -> Axes:
-    """Draw the loss along every measured line, and its mean by kind of pair.
-
-    A pair's line joins the points that were evaluated; the mean reads the others off such lines.
-    A mixed pair starts at its generalising model. The band is the interval of the mean under
-    resampled models; a kind of one pair has none. Where only one pair is drawn at all, the band is
-    the interval of its loss over examples.
-    Without kinds (no challenge set) pairs are told apart by whether they share a basin.
-
-    Args:
-        analysis: The numbers.
-        ax: Where to draw; a new figure when absent.
-        dataset: A key of ``analysis.curves``; the data set of the gaps when absent.
-        legend: Whether to draw a legend on these axes.
-
-    Returns:
-        The axes.
-
-    Raises:
-        ConfigError: There are no curves of ``dataset``.
-    """
-    name = analysis.dataset if dataset is None else dataset
-    require_known("loss curve of", name, analysis.curves, where="dataset")
-    ax = common.axes_or_new(ax, (common.COLUMN_WIDTH, 2.3))
-    curves = analysis.curves[name]
-    families = _families(analysis, curves.measured)
-    positions = np.asarray(curves.positions)
-    filled = curves.filled
-    rng = np.random.default_rng(0)
-    for family in families:
-        losses = _oriented(filled.losses[family.members], family.flipped, positions)
-        # of a lone pair, this is over examples
-        low, high = (
-            _oriented(array[family.members], family.flipped, positions)[0]
-            for array in (filled.low, filled.high)
-        )
-        n = len(family.members)
-        thin = LineCollection(
-            [np.column_stack([positions, line]) for line in losses],
-            colors=[family.color],
-            linewidths=0.5,
-            alpha=float(np.clip(3 / n, 0.05, 0.4)),
-            zorder=2,
-        )
-        ax.add_collection(thin, autolim=True)
-        if n > 1:
-            ends = analysis.pairs[family.members]
-            mean = mean_curve(losses, ends, analysis.gaps.confidence, rng)
-            low, high = mean.low, mean.high
-        if n > 1 or len(families) == 1:
-            ax.fill_between(
-                positions, low, high, color=family.color, alpha=0.28, linewidth=0, zorder=3
-            )
-        ax.plot(
-            positions,
-            losses.mean(axis=0),
-            color=family.color,
-            linestyle=family.dashes,
-            linewidth=1.6,
-            zorder=4,
-            label=f"{family.label} ({count(n, 'pair')})",
-        )
-    ax.set(xlim=(positions[0], positions[-1]), xlabel="position t", ylabel="loss (nats)")
-    ax.set_title(common.panel_title(analysis, name))
-    if not families:
-        ax.text(0.5, 0.5, "no measured pair", transform=ax.transAxes, ha="center", va="center")
-    ax.autoscale_view(scalex=False)
-    if legend and families:
-        ax.legend(loc="best")
-    return ax
-
-
 def _caption(analysis: Analysis) -> list[str]:
-    focus = analysis.focus if analysis.focus in analysis.curves else ""
-    path = words.pair_path(analysis)
+    path, focus = words.pair_path(analysis), analysis.focus
+    below = f" and, below, on {focus}" if len(common.shown_columns(analysis)) > 1 else ""
     sentences = [
         f"Mean loss (cross-entropy, nats) at {words.points_on_a_path(analysis)} of the "
         f"{path} between two models, on {analysis.dataset} "
-        f"({words.examples_of(analysis, analysis.dataset)})"
-        + (f" and, below, on {focus}" if focus and focus != analysis.dataset else "")
-        + f"; {count(len(analysis.models), 'model')}, {words.pairs_measured(analysis)} measured.",
+        f"({words.examples_of(analysis, analysis.dataset)}){below}; "
+        f"{count(len(analysis.models), 'model')}, {words.pairs_measured(analysis)} measured.",
         *(words.trained_points([path]) if words.pair_path_is_trained(analysis) else []),
         "Thin lines are pairs, bold lines their mean.",
-        (
-            "The band is the pair's 95% interval over examples."
-            if len(analysis.pairs) == 1
-            else f"Bands are {percent(analysis.gaps.confidence)} percentile intervals of the mean "
-            "under resampled models; a kind with one pair has none."
-        ),
+        f"Bands are {percent(analysis.gaps.confidence)} percentile intervals of the mean under "
+        "resampled models; that of a lone pair is over examples.",
         *words.coverage(analysis),
     ]
-    if not analysis.results.evaluated.all():
-        sentences.append(
-            "Thin lines join the points evaluated; means and bands read the others off such lines."
-        )
     kinds = np.asarray(analysis.kinds)
     if (kinds != "").any():
+        left = int((kinds == "").sum())
+        rest = f"; {count(left, 'pair')} with a model of the middle third not drawn" if left else ""
         sentences.append(
-            f"A model generalises if it is in the top third by {focus or analysis.focus} and is "
-            "heuristic if in the bottom third; a mixed pair starts at its generalising model."
+            f"A model generalises if it is in the top third by {focus} and is heuristic if in the "
+            f"bottom third; a mixed pair starts at its generalising model{rest}."
         )
-        if left := int((kinds == "").sum()):
-            sentences.append(
-                f"{count(left, 'pair')} that {verb(left, 'has', 'have')} a model of the middle "
-                f"third {verb(left, 'is', 'are')} not drawn."
-            )
-    elif analysis.basins.n_basins > 1:
-        sentences.append("Pairs are told apart by whether both models are in one basin.")
     return sentences
 
 
@@ -177,21 +63,57 @@ def draw(analysis: Analysis) -> Figure:
     figure = common.new_figure(common.COLUMN_WIDTH, 0.75 + 1.6 * len(panels))
     axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for ax, name in zip(axes, panels, strict=True):
-        plot_loss_curves(analysis, ax=ax, dataset=name, legend=False)
+        _draw_panel(ax, analysis, name)
         ax.label_outer()
     common.legend_above(figure, axes[0], handlelength=3.2)
     figure.align_ylabels()
     return figure
 
 
-def mean_curve(
+def _draw_panel(ax: Axes, analysis: Analysis, column: str) -> None:
+    """The loss along every measured path, and its mean by kind of pair."""
+    curves, rng = analysis.curves[column], np.random.default_rng(0)
+    t, filled = np.asarray(curves.positions), curves.filled
+    families = _families(analysis, curves.measured)
+    for label, (color, dashes), members, turned in families:
+        losses, low, high = (
+            _oriented(array[members], turned, t)
+            for array in (filled.losses, filled.low, filled.high)
+        )
+        n, lines = len(members), [np.column_stack([t, line]) for line in losses]
+        alpha = float(np.clip(3 / n, 0.05, 0.4))
+        ax.add_collection(
+            LineCollection(lines, colors=color, linewidths=0.5, alpha=alpha, zorder=2)
+        )
+        if n > 1:
+            ends = analysis.pairs[members]
+            low, high = mean_interval(losses, ends, analysis.gaps.confidence, rng)
+        else:
+            low, high = low[0], high[0]
+        if n > 1 or len(families) == 1:
+            ax.fill_between(t, low, high, color=color, alpha=0.28, linewidth=0, zorder=3)
+        ax.plot(
+            t,
+            losses.mean(axis=0),
+            color=color,
+            linestyle=dashes,
+            linewidth=1.6,
+            zorder=4,
+            label=f"{label} ({count(n, 'pair')})",
+        )
+    ax.set(xlim=(t[0], t[-1]), xlabel="position t", ylabel="loss (nats)")
+    ax.set_title(common.panel_title(analysis, column))
+    ax.autoscale_view(scalex=False)
+
+
+def mean_interval(
     losses: np.ndarray,
     pairs: np.ndarray,
     confidence: float,
     rng: np.random.Generator,
     n_resamples: int = 2000,
-) -> MeanCurve:
-    """The mean curve of several pairs and its percentile interval under resampled models.
+) -> np.ndarray:
+    """(2, n_points) percentile interval of the mean of several pairs' curves, over models.
 
     Pairs share models and so are not independent: models are resampled, and a pair counts as
     often as the product of its ends' counts.
@@ -210,42 +132,39 @@ def mean_curve(
     total = weights.sum(axis=1)
     usable = total > 0
     means = weights[usable] @ losses / total[usable, None]
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    low, high = np.quantile(means, tails, axis=0)
-    return MeanCurve(losses.mean(axis=0), low, high)
+    return np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
 
 
-def _families(analysis: Analysis, measured: np.ndarray) -> list[_Family]:
-    """The kinds of pairs that have a measured pair; by basin where no kinds are known."""
+def _families(
+    analysis: Analysis, measured: np.ndarray
+) -> list[tuple[str, tuple[Any, Any], np.ndarray, np.ndarray]]:
+    """Kinds of pairs: name, colour and dashes, numbers of pairs, which start at their second model.
+
+    By basin where no kinds are known.
+    """
     kinds = np.asarray(analysis.kinds)
-    forward = np.zeros(len(kinds), dtype=bool)
+    turned = np.zeros(len(kinds), dtype=bool)
+    first, second = np.asarray(analysis.basins.labels)[analysis.pairs].T
+    rows = [
+        ("same basin", _KINDS["generalising-generalising"], first == second),
+        ("different basins", _KINDS[_MIXED], first != second),
+    ]
     if (kinds != "").any():
-        score = analysis.scores[common.find_group(analysis, None)].to_numpy(dtype=float)
-        first, second = score[analysis.pairs].T
-        rows = [
-            (*look, kinds == kind, (second > first) & (kind == "generalising-heuristic"))
-            for kind, look in _KINDS.items()
-        ]
-    elif analysis.basins.n_basins == 1:
-        rows = [("all pairs", common.GENERALISING, "-", np.ones_like(forward), forward)]
-    else:
-        first, second = np.asarray(analysis.basins.labels)[analysis.pairs].T
-        rows = [
-            ("same basin", common.GENERALISING, "-", first == second, forward),
-            ("different basins", common.MIXED, (0, (5, 1.5)), first != second, forward),
-        ]
+        score = analysis.scores[common.score_column(analysis)].to_numpy(dtype=float)
+        turned = (score[analysis.pairs[:, 1]] > score[analysis.pairs[:, 0]]) & (kinds == _MIXED)
+        rows = [(kind.replace("-", " – "), _KINDS[kind], kinds == kind) for kind in _KINDS]
     families = []
-    for label, color, dashes, chosen, flipped in rows:
-        members = np.flatnonzero(chosen & measured)
-        if len(members):
-            families.append(_Family(label, color, dashes, members, flipped[members]))
+    for name, look, chosen in rows:
+        pairs = np.flatnonzero(chosen & measured)
+        if len(pairs):
+            families.append((name, look, pairs, turned[pairs]))
     return families
 
 
-def _oriented(curves: np.ndarray, flipped: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Curves at ``positions``, some of them walked from their other end."""
+def _oriented(curves: np.ndarray, turned: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Curves at ``positions``, some of them read from their other end."""
     out = np.array(curves, dtype=float)
-    for row in np.flatnonzero(flipped):
+    for row in np.flatnonzero(turned):
         # an uneven grid does not mirror onto itself
         out[row] = np.interp(positions, 1 - positions[::-1], curves[row][::-1])
     return out

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.analysis.profiles import PathProfile, path_profile, paths_between
-from landscape.core.errors import ConfigError
 from landscape.output.plots import common
 from landscape.output.plots.registry import figure
 from landscape.output.words import path_text, trained_points
@@ -27,70 +25,6 @@ _OTHER = (common.basin_color(2), (0, (3, 1)), "v")
 _MOST_PAIRS = 2  # of models, side by side
 
 
-@common.styled
-def plot_paths(
-    analysis: Analysis,
-    *,
-    ax: Axes | None = None,
-    column: str | None = None,
-    models: tuple[str, ...] | None = None,
-    legend: bool = True,
-) -> Axes:
-    """Draw the loss along every path between two models, against the share of its length.
-
-    Args:
-        analysis: Of a store that holds paths beside those of its pairs.
-        ax: Where to draw; a new figure when absent.
-        column: A data set or group; the data set of the gaps when absent.
-        models: The two ends; the first ones that paths were measured between when absent.
-        legend: Whether to draw one on these axes.
-
-    Returns:
-        The axes.
-
-    Raises:
-        ConfigError: There are no such paths.
-    """
-    between, column = paths_between(analysis.results), column or analysis.dataset
-    pair = models or next(iter(between), None)
-    if pair is None or pair not in between:
-        raise ConfigError(
-            "The store holds no paths between these models.",
-            where=analysis.results.path,
-            expected=", ".join(" and ".join(ends) for ends in between) or "none at all",
-            found=models,
-            fix="name them in the experiment, and run it again",
-        )
-    ax = common.axes_or_new(ax, (common.COLUMN_WIDTH, 2.3))
-    for path in between[pair]:
-        profile = path_profile(analysis.results, path, column)
-        color, dashes, marker = _STYLES.get(path.kind, _OTHER)
-        ax.plot(
-            profile.shares,
-            profile.losses,
-            color=color,
-            linestyle=dashes,
-            marker=marker,
-            markevery=max(1, len(profile.losses) // 5),
-            markersize=3.2,
-            label=_label(profile),
-        )
-    ax.set(xlim=(0, 1), xlabel="share of the path's length", ylabel="loss (nats)")
-    ax.set_title(common.panel_title(analysis, column))
-    if legend:
-        ax.legend()
-    return ax
-
-
-def _label(profile: PathProfile) -> str:
-    path = profile.path
-    name = path_text(path)
-    if path.name != path.kind:
-        name = f"{path.name} ({name})"
-    longer = f", {profile.detour:.2f} times as long" if profile.detour > 1.0005 else ""
-    return common.plain(f"{name}{longer}")
-
-
 def _caption(analysis: Analysis) -> list[str]:
     pair, paths = next(iter(paths_between(analysis.results).items()))
     points = max(len(path.positions) for path in paths)
@@ -100,11 +34,6 @@ def _caption(analysis: Analysis) -> list[str]:
         f"{dataset}{''.join(f' and, below, on {name}' for name in focus)}, against the share of "
         "its length.",
         *trained_points(path_text(path) for path in paths if path.notes.get("n_controls")),
-        *(
-            f"{path.name}: the training loss still fell at the end."
-            for path in paths
-            if path.notes.get("converged") is False
-        ),
     ]
 
 
@@ -118,17 +47,40 @@ def _caption(analysis: Analysis) -> list[str]:
 def draw(analysis: Analysis) -> Figure:
     """Every path between two models, on the data set of the gaps and below on the focus."""
     columns = common.shown_columns(analysis)
-    pairs = list(paths_between(analysis.results))[:_MOST_PAIRS]
-    width = common.COLUMN_WIDTH if len(pairs) == 1 else common.TEXT_WIDTH
+    between = list(paths_between(analysis.results).items())[:_MOST_PAIRS]
+    width = common.COLUMN_WIDTH if len(between) == 1 else common.TEXT_WIDTH
     figure = common.new_figure(width, 0.75 + 1.6 * len(columns))
-    grid = figure.subplots(len(columns), len(pairs), sharex=True, sharey="row", squeeze=False)
+    grid = figure.subplots(len(columns), len(between), sharex=True, sharey="row", squeeze=False)
     for row, column in zip(grid, columns, strict=True):
-        for ax, pair in zip(row, pairs, strict=True):
-            plot_paths(analysis, ax=ax, column=column, models=pair, legend=False)
-            if len(pairs) > 1:
-                ends = common.plain(" to ".join(common.shorten(name, 20) for name in pair))
-                ax.set_title(f"{ax.get_title(loc='left')}\n{ends}")
+        for ax, (pair, paths) in zip(row, between, strict=True):
+            for path in paths:
+                profile = path_profile(analysis.results, path, column)
+                color, dashes, marker = _STYLES.get(path.kind, _OTHER)
+                ax.plot(
+                    profile.shares,
+                    profile.losses,
+                    color=color,
+                    linestyle=dashes,
+                    marker=marker,
+                    markevery=max(1, len(profile.losses) // 5),
+                    markersize=3.2,
+                    label=_label(profile),
+                )
+            ax.set(xlim=(0, 1), xlabel="share of the path's length", ylabel="loss (nats)")
+            title = common.panel_title(analysis, column)
+            if len(between) > 1:
+                title += "\n" + common.plain(" to ".join(common.shorten(name, 20) for name in pair))
+            ax.set_title(title)
             ax.label_outer()
     common.legend_above(figure, grid[0, 0], handlelength=3.2)
     figure.align_ylabels()
     return figure
+
+
+def _label(profile: PathProfile) -> str:
+    path = profile.path
+    name = path_text(path)
+    if path.name != path.kind:
+        name = f"{path.name} ({name})"
+    longer = f", {profile.detour:.2f} times as long" if profile.detour > 1.0005 else ""
+    return common.plain(f"{name}{longer}")

@@ -50,13 +50,7 @@ def figure(
     """Declare a figure: the decorated function draws it, in the package's style.
 
     Any module may do so: once it is imported, ``write_figures`` and the report have the figure.
-
-    Args:
-        name: Of its files; that of another figure replaces it.
-        title: Over it in the report.
-        caption: From an analysis to sentences.
-        needs: Whether it can be drawn of an analysis; always, when absent.
-        place: Where it stands; those of the package have 10, 20 and so on.
+    The arguments are the attributes of ``FigureKind``; a name that is there is replaced.
     """
 
     def register(draw: Callable[[Analysis], Figure]) -> Callable[[Analysis], Figure]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landscape.core.errors import ConfigError
+from landscape.core.errors import ConfigError, require_known
 from landscape.core.files import replacing
 from landscape.output.plots.common import styled
 from landscape.output.plots.registry import FIGURES, figures_of
-from landscape.output.plots.surfaces import surfaces_of
+from landscape.output.plots.surface import surfaces_of
 from landscape.output.plots.vtp import write_vtp
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def render(analysis: Analysis, name: str, format: str) -> bytes:
 
 
 def write_figures(
-    analysis: Analysis, out: Path, formats: Iterable[str] = ("pdf", "png")
+    analysis: Analysis, out: Path, formats: Sequence[str] = ("pdf", "png")
 ) -> list[Path]:
     """Write every figure of ``FIGURES`` that can be drawn of the analysis, in every format.
 
@@ -50,26 +50,17 @@ def write_figures(
     Raises:
         ConfigError: A format that is not known, or ``out`` is a file.
     """
-    formats = [formats] if isinstance(formats, str) else list(formats)
     for format in formats:
-        if format not in _METADATA:
-            raise ConfigError(
-                f"Figures cannot be written as '{format}'.",
-                where="formats",
-                expected=f"some of {', '.join(_METADATA)}",
-                found=format,
-            )
-    out = Path(out)
-    if out.exists() and not out.is_dir():
+        require_known("figure format", format, _METADATA)
+    if out.is_file():
         raise ConfigError("The folder for the figures is a file.", where=out, fix="choose another")
     out.mkdir(parents=True, exist_ok=True)
     paths = []
     for kind in figures_of(analysis):
         for format in formats:
-            content = render(analysis, kind.name, format)
             paths.append(out / f"{kind.name}.{format}")
             with replacing(paths[-1]) as file:
-                file.write(content)
+                file.write(render(analysis, kind.name, format))
     return paths
 
 
@@ -92,4 +83,4 @@ def write_surfaces(analysis: Analysis, out: Path) -> list[Path]:
         )
     out.mkdir(parents=True, exist_ok=True)
     labels = {name: data.labels for name, data in analysis.results.datasets.items()}
-    return [write_vtp(path, out / f"{path.name}.vtp", labels=labels) for path in surfaces]
+    return [write_vtp(path, out / f"{path.name}.vtp", labels) for path in surfaces]

@@ -7,26 +7,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landscape.core.wording import capital, count, equals, listed, number, share, verb
+from landscape.core.wording import count, equals, listed, number, share, verb
 from landscape.output.report.registry import Body, Source, Term, section
 from landscape.output.report.tables import (
-    FOLD_FROM,
-    SHORT,
     Cell,
+    Row,
     Table,
     count_cell,
     make_table,
     number_cell,
 )
-from landscape.output.words import delta_words, rule_name
+from landscape.output.words import rule_name
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
     from landscape.analysis.basins import Mixture
     from landscape.analysis.diagnostics import Diagnostics
 
-_SENTENCES = 5  # about models between basins; more are listed by name
-_SURE = 0.95
 _TINY = 2  # models; a basin of so few has no spread to speak of
 _JUNEJA = Source("Juneja et al. 2023", "2205.12411")
 VERDICTS = {
@@ -35,24 +32,70 @@ VERDICTS = {
     "no groups": "gaps, but no groups of models stand apart",
     "groups": "groups of models stand apart",
 }
+_TERMS = (
+    Term(
+        "basin",
+        "A set of models with small gaps between them: a cluster of the affinity "
+        "exp(\N{MINUS SIGN}gap\u00b2 / 2 delta\u00b2) by spectral clustering. One basin is a "
+        "possible answer: more are reported only where the gaps exceed what noise gives.",
+        (_JUNEJA,),
+    ),
+    Term(
+        "number of basins",
+        "The mean silhouette of a grouping says how much nearer models are to their own group "
+        "than to the next, from 0 (no nearer) to 1. Several basins are reported where having "
+        "no barrier parts the models into groups by itself, or where the silhouette exceeds "
+        "what populations of one basin give in 95% of draws and the gaps between groups exceed "
+        "the tolerance beyond noise.",
+        (Source("Rousseeuw 1987"),),
+    ),
+    Term(
+        "centroid distance",
+        "A model's distance to the first centroid less its distance to the second, in the "
+        "spectral embedding: a graded membership. Below 0 it is nearer the first. It is "
+        "always that of a two-way split.",
+        (_JUNEJA,),
+    ),
+    Term("separation", "The smallest median gap between the models of two basins, in nats."),
+    Term(
+        "eigengap",
+        "The number of basins after which the eigenvalues of the affinity's normalised "
+        "Laplacian, in ascending order, rise most.",
+        (Source("von Luxburg 2007", "0711.0189"),),
+    ),
+    Term(
+        "mixture (kinds of gaps)",
+        "Whether one normal distribution or two describe the square roots of the gaps better, "
+        "by the Bayesian information criterion (BIC); gaps depend on each other, so that it "
+        "ranks the two and tests nothing.",
+        (Source("Schwarz 1978"),),
+    ),
+    Term(
+        "stability",
+        "The mean adjusted Rand index of a grouping with those that average linkage finds "
+        "on resampled gaps: 1 where other examples would give the same groups.",
+        (Source("von Luxburg 2010", "1007.1075"),),
+    ),
+    Term(
+        "between basins",
+        "A model lies between two basins if no barrier beyond noise parts it from the "
+        "median model of either, or if it is nearest to its own in fewer than 95% of the "
+        "resamples.",
+    ),
+)
 
 
 @section("basins", title="Basins", place=10)
 def basins(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """How many basins, why, and who is in them."""
-    answer = analysis.basins
-    text = (
-        f"{answer.evidence.reason} The affinity's scale is delta = {answer.delta:.4g} nats "
-        f"({delta_words(answer.delta_rule)})."
-    )
     tables = [_members(analysis), _evidence(analysis)]
-    if answer.n_basins > 1:
+    if analysis.basins.n_basins > 1:
         tables.append(_membership(analysis))
     return Body(
-        (text, *_between(analysis)),
+        (analysis.basins.evidence.reason,),
         _facts(analysis),
         tuple(tables),
-        terms=_terms(analysis),
+        terms=_TERMS,
         warnings=tuple(_warnings(analysis)),
     )
 
@@ -73,9 +116,9 @@ def _warnings(analysis: Analysis) -> list[str]:
             "One basin was found. Centroid distance still needs two centroids: it, and the two "
             "sides in the figures, come from a split that was forced and need not mean anything.",
         ]
-    if names := [analysis.models[model] for model in models_between(analysis)]:
-        who = f"Model {names[0]} lies" if len(names) == 1 else f"Models {listed(names, 5)} lie"
-        warnings.append(f"{who} between two basins: see the section on basins.")
+    if names := [analysis.models[k] for k in np.flatnonzero(answer.membership.between)]:
+        lie = verb(len(names), "lies", "lie")
+        warnings.append(f"{listed(names, 5)} {lie} between two basins: see the section on basins.")
     sizes = np.bincount(answer.labels, minlength=answer.n_basins)
     for basin in np.flatnonzero(sizes <= _TINY):
         warnings.append(
@@ -85,45 +128,38 @@ def _warnings(analysis: Analysis) -> list[str]:
     return warnings
 
 
-def models_between(analysis: Analysis) -> list[int]:
-    """Models that lie between two basins."""
-    return np.flatnonzero(analysis.basins.membership.between).tolist()
-
-
 def _members(analysis: Analysis) -> Table:
     gaps, rule = np.asarray(analysis.gaps.estimate), rule_name(analysis)
-    rows: list[dict[str, Cell | str]] = []
+    rows: list[Row] = []
     for basin in range(analysis.basins.n_basins):
         members = np.flatnonzero(np.asarray(analysis.basins.labels) == basin)
         inside = gaps[np.ix_(members, members)][np.triu_indices(len(members), 1)]
         inside = inside[np.isfinite(inside)]
-        names = ", ".join(analysis.models[model] for model in members)
+        median = np.median(inside) if inside.size else np.nan
         rows.append(
             {
                 "basin": Cell(f"basin {basin}", basin=basin),
                 "models": count_cell(len(members)),
-                f"median {rule} (nats)": number_cell(
-                    np.median(inside) if inside.size else np.nan, 3
-                ),
+                f"median {rule} (nats)": number_cell(median, 3),
                 f"largest {rule} (nats)": number_cell(inside.max(initial=-np.inf), 3),
-                "members": Cell(names, long=len(names) > SHORT),
+                "members": ", ".join(analysis.models[model] for model in members),
             }
         )
-    return make_table("Every basin and the gaps between its own models.", rows, sortable=False)
+    return make_table("Every basin and the gaps between its own models.", rows)
 
 
 def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     """What speaks for one number of basins or another, in a few words each."""
-    evidence = analysis.basins.evidence
+    answer, evidence = analysis.basins, analysis.basins.evidence
     # all of them count: where some were not measured, the evidence is of a completed matrix
-    n_pairs = comb(len(analysis.models), 2)
+    n_pairs = count(comb(len(analysis.models), 2), "gap")
     noisy = isfinite(evidence.noise)
+    beyond = " beyond example noise" if noisy else ""
     facts = [
         ("verdict", VERDICTS[evidence.verdict]),
         (
             "barriers",
-            f"{evidence.n_barriers:,} of {count(n_pairs, 'gap')} above {evidence.tolerance:g} nats"
-            + (" beyond example noise" if noisy else ""),
+            f"{evidence.n_barriers:,} of {n_pairs} above {evidence.tolerance:g} nats{beyond}",
         ),
         (
             "sharp",
@@ -133,6 +169,7 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
         ),
         ("eigengap", f"{count(evidence.eigengap, 'basin')}"),
         ("kinds of gaps", _kinds(evidence.mixture)),
+        ("affinity's scale delta", f"{answer.delta:.4g} nats ({answer.delta_rule})"),
     ]
     if isfinite(evidence.p_value):
         facts.append(("against one basin", f"p {equals(evidence.p_value)}"))
@@ -145,29 +182,29 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
 def _kinds(mixture: Mixture | None) -> str:
     if mixture is None:
         return "too few gaps, or all alike"
+    better = f"by {number(abs(mixture.preference), 1)} BIC"
     if mixture.n_kinds == 1:
-        return f"one (two are worse by {number(-mixture.preference, 1)} BIC)"
+        return f"one (better than two {better})"
     low, high = (number(mean, 3) for mean in mixture.means)
-    parted = (
-        f", parted at {number(mixture.threshold, 3)} nats" if isfinite(mixture.threshold) else ""
-    )
     return (
-        f"two, {share(mixture.share, 0)} around {low} and the others around {high} nats{parted} "
-        f"(better than one by {number(mixture.preference, 1)} BIC)"
+        f"two, {share(mixture.share, 0)} around {low} and the others around {high} nats, parted at "
+        f"{number(mixture.threshold, 3)} nats (better than one {better})"
     )
 
 
 def _evidence(analysis: Analysis) -> Table:
     evidence = analysis.basins.evidence
-    noisy = isfinite(evidence.noise)
     columns = {
         "mean silhouette": evidence.silhouettes,
         "one basin gives": evidence.null_quantiles,
         "smallest separation (nats)": evidence.separations,
-        "noise gives (nats)": np.where(noisy, evidence.noise_quantiles, np.nan),
+        "noise gives (nats)": evidence.noise_quantiles,
         "stability": evidence.stabilities,
     }
-    rows: list[dict[str, Cell | str]] = [
+    noisy = isfinite(evidence.noise)
+    if not noisy:
+        columns["noise gives (nats)"] = np.full(len(evidence.candidates), np.nan)
+    rows: list[Row] = [
         {"basins": str(k), **{head: number_cell(of[at], 3) for head, of in columns.items()}}
         for at, k in enumerate(evidence.candidates)
     ]
@@ -178,29 +215,23 @@ def _evidence(analysis: Analysis) -> Table:
         f"{evidence.tolerance:g} nats.",
         rows,
         strong=np.flatnonzero(evidence.candidates == analysis.basins.n_basins).tolist(),
-        sortable=False,
     )
 
 
 def _membership(analysis: Analysis) -> Table:
     answer, membership = analysis.basins, analysis.basins.membership
-    rows: list[dict[str, Cell | str]] = []
+    rows: list[Row] = []
     for model, name in enumerate(analysis.models):
         label = int(answer.labels[model])
-        means = {
-            f"mean gap to basin {basin} (nats)": number_cell(value, 3)
-            for basin, value in enumerate(membership.distance[model])
+        row: Row = {
+            "model": Cell(name, basin=label),
+            "basin": count_cell(label),
+            "probability": number_cell(membership.probability[model, label], 2),
+            "second nearest": count_cell(membership.second[model]),
         }
-        rows.append(
-            {
-                "model": Cell(name, basin=label),
-                "basin": count_cell(label),
-                "probability": number_cell(membership.probability[model, label], 2),
-                "second nearest": count_cell(membership.second[model]),
-                **means,
-                "place": "between" if membership.between[model] else "",
-            }
-        )
+        for basin, value in enumerate(membership.distance[model]):
+            row[f"mean gap to basin {basin} (nats)"] = number_cell(value, 3)
+        rows.append(row | {"place": "between" if membership.between[model] else ""})
     noise = (
         "the share of resamples of the examples in which it is the nearest"
         if isfinite(answer.evidence.noise)
@@ -210,102 +241,6 @@ def _membership(analysis: Analysis) -> Table:
         f"How sure each model's basin is: its probability, {noise}, and the model's mean gap to "
         "the other models of each basin.",
         rows,
-        strong=models_between(analysis),
-        folded="How sure each model's basin is" if len(rows) >= FOLD_FROM else "",
+        strong=np.flatnonzero(membership.between).tolist(),
+        folded="How sure each model's basin is",
     )
-
-
-def _between(analysis: Analysis) -> list[str]:
-    """A sentence on each model that lies between two basins, or on the rest of them together."""
-    between = models_between(analysis)
-    sentences = [_lies_between(analysis, model) for model in between[:_SENTENCES]]
-    if rest := [analysis.models[model] for model in between[_SENTENCES:]]:
-        who = f"Model {rest[0]} lies" if len(rest) == 1 else f"Models {listed(rest)} lie"
-        sentences.append(f"{who} between basins, too.")
-    return sentences
-
-
-def _lies_between(analysis: Analysis, model: int) -> str:
-    answer, membership = analysis.basins, analysis.basins.membership
-    first, second = int(answer.labels[model]), int(membership.second[model])
-    to_first, to_second = (number(membership.distance[model, b], 3) for b in (first, second))
-    probability = float(membership.probability[model, first])
-    noisy = isfinite(answer.evidence.noise)
-    if probability < _SURE and not noisy:
-        why = "that is nearer, though the model was grouped with the first"
-    elif probability < _SURE:
-        why = f"it is nearest to basin {first} in only {share(probability, 0)} of resamples"
-    else:
-        barrier = "no barrier beyond noise" if noisy else "no barrier"
-        why = f"{barrier} parts it from the median model of basin {second}"
-    low, high = sorted((first, second))
-    return capital(
-        f"model {analysis.models[model]} lies between basins {low} and {high}: its mean gap is "
-        f"{to_first} nats to basin {first}, its own, and {to_second} nats to basin {second}; {why}."
-    )
-
-
-def _terms(analysis: Analysis) -> tuple[Term, ...]:
-    terms = [
-        Term(
-            "basin",
-            "A set of models with small gaps between them: a cluster of the affinity "
-            "exp(\N{MINUS SIGN}gap\u00b2 / 2 delta\u00b2) by spectral clustering. One basin is a "
-            "possible answer: more are reported only where the gaps exceed what noise gives.",
-            (_JUNEJA,),
-        ),
-        Term(
-            "number of basins",
-            "The mean silhouette of a grouping says how much nearer models are to their own group "
-            "than to the next, from 0 (no nearer) to 1. Several basins are reported where having "
-            "no barrier parts the models into groups by itself, or where the silhouette exceeds "
-            "what populations of one basin give in 95% of draws and the gaps between groups exceed "
-            "the tolerance beyond noise.",
-            (Source("Rousseeuw 1987"),),
-        ),
-        Term(
-            "centroid distance",
-            "A model's distance to the first centroid less its distance to the second, in the "
-            "spectral embedding: a graded membership. Below 0 it is nearer the first. It is "
-            "always that of a two-way split.",
-            (_JUNEJA,),
-        ),
-        Term(
-            "merge tree",
-            "Single linkage of the gaps: two groups of models merge at the smallest gap between "
-            "them.",
-        ),
-        Term("separation", "The smallest median gap between the models of two basins, in nats."),
-        Term(
-            "eigengap",
-            "The number of basins after which the eigenvalues of the affinity's normalised "
-            "Laplacian, in ascending order, rise most.",
-            (Source("von Luxburg 2007", "0711.0189"),),
-        ),
-        Term(
-            "mixture (kinds of gaps)",
-            "Whether one normal distribution or two describe the square roots of the gaps better, "
-            "by the Bayesian information criterion (BIC); gaps depend on each other, so that it "
-            "ranks the two and tests nothing.",
-            (Source("Schwarz 1978"),),
-        ),
-    ]
-    if isfinite(analysis.basins.evidence.noise):
-        terms.append(
-            Term(
-                "stability",
-                "The mean adjusted Rand index of a grouping with those that average linkage finds "
-                "on resampled gaps: 1 where other examples would give the same groups.",
-                (Source("von Luxburg 2010", "1007.1075"),),
-            )
-        )
-    if analysis.basins.n_basins > 1:
-        terms.append(
-            Term(
-                "between basins",
-                "A model lies between two basins if no barrier beyond noise parts it from the "
-                "median model of either, or if it is nearest to its own in fewer than 95% of the "
-                "resamples.",
-            )
-        )
-    return tuple(terms)

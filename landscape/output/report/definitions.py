@@ -18,26 +18,23 @@ if TYPE_CHECKING:
 def general_terms(analysis: Analysis) -> list[Term]:
     """Those that no section brings along."""
     rule, path = RULES[analysis.rule], words.pair_path(analysis)
-    points = "The points (1 \N{MINUS SIGN} t) a + t b of weight space between models a and b, for"
-    if path != "line":
-        points = f"The points of the {path} from model a to model b, for"
+    points = f"The points of the {path} from model a, t = 0, to model b, t = 1."
+    if path == "line":
+        points = "The points (1 \N{MINUS SIGN} t) a + t b of weight space between models a and b."
     terms = [
-        Term(f"{path}, position t", f"{points} t from 0 to 1."),
+        Term(f"{path}, position t", points),
         Term("loss", "The mean cross-entropy over a data set's examples, in nats."),
     ]
     if covered := words.coverage(analysis):
-        terms.append(
-            Term(
-                "points evaluated",
-                f"{' '.join(covered)} The ends are counted in every pair. A point is left out, or "
-                "only screened in a fast format, where the bounds of the run leave it no more than "
-                "the tolerance to add to a gap. Lines and means in the figures go straight over "
-                "points that are left out.",
-            )
+        text = (
+            f"{' '.join(covered)} A point is left out, or only screened in a fast format, where it "
+            "can add no more than the tolerance to a gap. Lines and means in the figures go "
+            "straight over points that are left out."
         )
+        terms.append(Term("points evaluated", text))
     sources = tuple(Source(*paper) for paper in rule.sources)
     terms.append(Term(words.rule_name(analysis), rule.text, sources))
-    if np.isfinite(analysis.gaps.low[tuple(analysis.pairs.T)]).any():
+    if words.has_intervals(analysis):
         terms.append(
             Term(
                 "interval of a gap, corrected gap",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +10,15 @@ import pandas as pd
 from landscape.core.wording import count, number, share
 from landscape.output.report.registry import Body, Source, Term, section
 from landscape.output.report.tables import (
-    FOLD_FROM,
     Cell,
+    Row,
     Table,
     count_cell,
     make_table,
     number_cell,
     share_cell,
 )
+from landscape.output.words import has_contributions
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
@@ -43,33 +43,32 @@ _TERMS = (
 )
 
 
-def _needs(analysis: Analysis, diagnostics: Diagnostics) -> bool:
-    contributions = analysis.contributions
-    return contributions is not None and contributions.concentration.n_half > 0
-
-
-@section("examples", title="Examples that make the gaps", needs=_needs, place=50)
+@section(
+    "examples",
+    title="Examples that make the gaps",
+    needs=lambda analysis, diagnostics: has_contributions(analysis),
+    place=50,
+)
 def examples(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Which examples make the gaps."""
     contributions = analysis.contributions
     assert contributions is not None  # that is needed
-    paragraphs = [contributions.sentence]
-    if not _prefixed(contributions.examples, "text: "):
-        paragraphs.append(
-            "The store holds no texts of the examples: they are named by their rows in the data "
-            "set, counted from 0."
-        )
     tables = [_examples(contributions)]
     if len(contributions.groups) > 1:
         tables.append(_groups(contributions))
-    return Body(tuple(paragraphs), _facts(contributions), tuple(tables), terms=_TERMS)
+    return Body((contributions.sentence,), _facts(contributions), tuple(tables), terms=_TERMS)
 
 
 def _facts(contributions: PopulationContributions) -> tuple[tuple[str, str], ...]:
     spread, gap = contributions.concentration, float(contributions.gaps.mean())
-    positive = f"{share(spread.share_positive)} raise the gap"
-    facts = [
-        ("examples", f"{len(contributions.mean):,} of {contributions.dataset}, {positive}"),
+    known = contributions.stability[np.isfinite(contributions.stability)]
+    agree = float(np.median(known)) if len(known) else np.nan
+    return (
+        (
+            "examples",
+            f"{len(contributions.mean):,} of {contributions.dataset}, "
+            f"{share(spread.share_positive)} raise the gap",
+        ),
         (
             "most contributing",
             f"1% hold {share(spread.top_1)}, 5% hold {share(spread.top_5)}, "
@@ -79,26 +78,21 @@ def _facts(contributions: PopulationContributions) -> tuple[tuple[str, str], ...
         ("effective number", f"{number(spread.effective_number, 1)} examples"),
         ("Gini coefficient", number(spread.gini, 3)),
         ("mean gap", f"{number(gap, 4)} nats over {count(len(contributions.gaps), 'pair')}"),
-    ]
-    if isfinite(contributions.gap_without_top):
-        without = (
+        (
+            "mean gap without",
             f"the top example {number(contributions.gap_without_top, 4)} nats, the top 1% "
-            f"{number(contributions.gap_without_top_1, 4)} nats"
-        )
-        facts.append(("mean gap without", without))
-    known = contributions.stability[np.isfinite(contributions.stability)]
-    if len(known):
-        agree = f"Spearman \u03c1 {number(float(np.median(known)), 2)} (median)"
-        facts.append(("pairs agree", agree))
-    return tuple(facts)
+            f"{number(contributions.gap_without_top_1, 4)} nats",
+        ),
+        ("pairs agree", f"Spearman \u03c1 {number(agree, 2)} (median)"),
+    )
 
 
 def _examples(contributions: PopulationContributions) -> Table:
     table, n = contributions.examples, len(contributions.gaps)
     texts, groups = _prefixed(table, "text: "), _prefixed(table, "group: ")
-    rows: list[dict[str, Cell | str]] = [
+    rows: list[Row] = [
         {
-            "row": Cell(f"{example}", number=True, key=f"{example}"),
+            "row": count_cell(int(str(example))),
             **{name: _text_cell(str(row[column])) for name, column in texts.items()},
             "label": str(row["label"]),
             **{name: str(row[column]) for name, column in groups.items()},
@@ -111,15 +105,15 @@ def _examples(contributions: PopulationContributions) -> Table:
         for example, row in table.head(EXAMPLES_SHOWN).iterrows()
     ]
     return make_table(
-        f"The {count(len(rows), 'example')} that contribute most, averaged over "
-        f"{count(n, 'pair')}; the share is of all contributions above 0, losses are those at "
-        "the highest point of the rise and on the line between its ends.",
+        f"The {count(len(rows), 'example')} that contribute most, by row of the data set from 0, "
+        f"averaged over {count(n, 'pair')}; the share is of all contributions above 0, losses are "
+        "those at the highest point of the rise and on the line between its ends.",
         rows,
     )
 
 
 def _groups(contributions: PopulationContributions) -> Table:
-    rows: list[dict[str, Cell | str]] = [
+    rows: list[Row] = [
         {
             "group": str(row["group"]),
             "examples": count_cell(row["examples"]),
@@ -132,14 +126,14 @@ def _groups(contributions: PopulationContributions) -> Table:
         "Contributions by group and label: the mean over a group's examples, and the group's share "
         "of the sum, which is negative where a group lowers the gap.",
         rows,
-        folded=f"Contributions of {len(rows)} groups" if len(rows) >= FOLD_FROM else "",
+        folded=f"Contributions of {len(rows)} groups",
     )
 
 
 def _text_cell(text: str) -> Cell:
     if len(text) <= _CLIP:
-        return Cell(text, long=True)
-    return Cell(f"{text[: _CLIP - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}", long=True, whole=text)
+        return Cell(text)
+    return Cell(f"{text[: _CLIP - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}", whole=text)
 
 
 def _prefixed(table: pd.DataFrame, prefix: str) -> dict[str, str]:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from landscape.analysis.statistics import explanation_sentence
-from landscape.core.wording import count, percent
+from landscape.core.wording import count, number, percent
 from landscape.output.report.registry import Body, Source, Term, section
 from landscape.output.report.tables import (
-    FOLD_FROM,
-    Cell,
+    Row,
     Table,
     make_table,
     number_cell,
@@ -26,37 +25,44 @@ if TYPE_CHECKING:
     from landscape.analysis.diagnostics import Diagnostics
     from landscape.analysis.statistics import Explanation
 
-
-@section(
-    "explanation",
-    title="What explains the scores",
-    needs=lambda analysis, diagnostics: (
-        not (diagnostics.explanation is None and diagnostics.pair_explanation is None)
+_TERMS = (
+    Term(
+        "gain",
+        "R\u00b2 of a regression with a predictor less that without it; its p permutes what the "
+        "others leave of the score.",
+        (Source("Freedman and Lane 1983"),),
     ),
-    place=40,
+    Term(
+        "partial correlation",
+        "The correlation of a predictor with a score after what the other predictors say of either "
+        "is taken away.",
+        (Source("Fisher 1924"),),
+    ),
 )
+
+
+def _needs(analysis: Analysis, diagnostics: Diagnostics) -> bool:
+    return diagnostics.explanation is not None or diagnostics.pair_explanation is not None
+
+
+@section("explanation", title="What explains the scores", needs=_needs, place=40)
 def explanation(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Whether the basin says more than other predictors."""
     paragraphs: list[str] = []
     tables: list[Table] = []
-    explained = diagnostics.explanation
-    if explained is not None:
+    if (explained := diagnostics.explanation) is not None:
         if (explained.table["group"] == analysis.focus).any():
             paragraphs.append(explanation_sentence(explained, analysis.focus))
         tables.append(_scores(analysis, explained))
     if diagnostics.pair_explanation is not None:
         tables.append(_pairs(analysis, diagnostics.pair_explanation))
-    terms = () if explained is None else _terms(explained.target)
-    return Body(tuple(paragraphs), tables=tuple(tables), terms=terms)
+    return Body(tuple(paragraphs), tables=tuple(tables), terms=_TERMS)
 
 
 def _scores(analysis: Analysis, explained: Explanation) -> Table:
     target, table = explained.target, explained.table
-    notes = table["note"].astype(str)
-    same = notes.nunique() == 1
-    rows: list[dict[str, Cell | str]] = []
-    for _, row in table.iterrows():
-        cells: dict[str, Cell | str] = {
+    rows: list[Row] = [
+        {
             "group": str(row["group"]),
             **{f"{name} alone": number_cell(row[f"{name}_cv_r2"], 2) for name in explained.sets},
             f"all but {target}": number_cell(row["reduced_cv_r2"], 2),
@@ -66,27 +72,26 @@ def _scores(analysis: Analysis, explained: Explanation) -> Table:
             "p": p_cell(row["p_value"]),
             "q": p_cell(row["q_value"]),
             f"partial r of {target}": ranged_cell(row, "partial_pearson", 2),
+            "note": str(row["note"]),
         }
-        if not same:
-            cells["note"] = Cell(str(row["note"]), long=bool(row["note"]))
-        rows.append(cells)
+        for _, row in table.iterrows()
+    ]
     drawn = "all there are" if explained.exact else "drawn at random"
     return make_table(
         f"R\u00b2 of regressions of each score on sets of predictors, {target} in question: "
         "cross-validated (below 0 the mean of the other models predicts better) of each set alone, "
-        f"of all but {target}, and of all. The gain of {target} is given cross-validated and "
-        f"in-sample; p is of the second, of {count(explained.n_permutations, 'permutation')} "
-        f"({drawn}); the partial correlation is given the other sets, with "
-        f"{percent(explained.confidence)} intervals."
-        + (f" In every row: {notes.iloc[0]}." if same and notes.iloc[0] else ""),
+        f"of all but {target}, and of all. The gain of {target} is cross-validated and in-sample; "
+        f"p is of the second, of {count(explained.n_permutations, 'permutation')} ({drawn}); the "
+        f"partial correlation is given the other sets, with {percent(explained.confidence)} "
+        "intervals.",
         rows,
         strong=np.flatnonzero((table["group"] == analysis.focus).to_numpy()).tolist(),
-        folded=f"Explanations of all {len(rows)} scores" if len(rows) >= FOLD_FROM else "",
+        folded=f"Explanations of all {len(rows)} scores",
     )
 
 
 def _pairs(analysis: Analysis, table: pd.DataFrame) -> Table:
-    rows: list[dict[str, Cell | str]] = [
+    rows: list[Row] = [
         {
             "between two models": str(row["predictor"]),
             "coefficient": number_cell(row["coefficient"], 2),
@@ -97,28 +102,9 @@ def _pairs(analysis: Analysis, table: pd.DataFrame) -> Table:
         for _, row in table.iterrows()
     ]
     first = table.iloc[0]
-    together = f" Together: R\u00b2 = {first['r2']:.2f}." if np.isfinite(first["r2"]) else ""
     return make_table(
         f"Do gaps explain how differently two models score on {analysis.focus}? A regression over "
         f"{count(int(first['n_pairs']), 'pair')}, its coefficients standardised, p by permuting "
-        f"models.{together}",
+        f"models. Together: R\u00b2 = {number(first['r2'], 2)}.",
         rows,
-        sortable=False,
-    )
-
-
-def _terms(target: str) -> tuple[Term, ...]:
-    return (
-        Term(
-            "gain",
-            f"R\u00b2 of a regression with {target} among the predictors less that without it; its "
-            "p permutes what the others leave of the score.",
-            (Source("Freedman and Lane 1983"),),
-        ),
-        Term(
-            "partial correlation",
-            f"The correlation of {target} with a score after what the other predictors say of "
-            "either is taken away.",
-            (Source("Fisher 1924"),),
-        ),
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from landscape.analysis.indicator_profiles import indicator_profiles
 from landscape.output.report.registry import Body, section
-from landscape.output.report.tables import Cell, make_table, number_cell
+from landscape.output.report.tables import Row, make_table, number_cell
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 def indicators(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Each quantity at the models, and its farthest departure between them."""
     labels = np.asarray(analysis.basins.labels)
-    rows: list[dict[str, Cell | str]] = []
+    rows: list[Row] = []
     for profile in indicator_profiles(analysis.results):
-        row: dict[str, Cell | str] = {
+        row: Row = {
             "indicator": profile.indicator,
             "quantity": profile.quantity,
             "unit": profile.unit,

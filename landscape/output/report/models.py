@@ -8,7 +8,7 @@ import numpy as np
 
 from landscape.core.wording import DASH
 from landscape.output.report.registry import Body, section
-from landscape.output.report.tables import Cell, count_cell, make_table, number_cell, text_of
+from landscape.output.report.tables import Cell, Row, count_cell, make_table, number_cell
 from landscape.output.words import metric_of
 
 if TYPE_CHECKING:
@@ -19,37 +19,33 @@ if TYPE_CHECKING:
 @section("models", title="Models", place=60)
 def models(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Every model."""
-    brief = [c for c in analysis.scores.columns if c in analysis.results.datasets]
-    if analysis.focus and analysis.focus not in brief:
-        brief.append(analysis.focus)
-    losses = analysis.results.datasets[analysis.dataset].model_losses.mean(1, dtype=np.float64)
+    results = analysis.results
+    brief = [c for c in analysis.scores.columns if c in results.datasets or c == analysis.focus]
+    losses = results.datasets[analysis.dataset].model_losses.mean(1, dtype=np.float64)
     heads = {c: f"{c}: {metric_of(analysis, c)}" for c in map(str, analysis.scores.columns)}
-    rows: list[dict[str, Cell | str]] = []
-    every: list[dict[str, Cell | str]] = []
+    checkpoints = results.checkpoints.reindex(columns=["ref", "revision", "sha256", "seed", "step"])
+    rows: list[Row] = []
+    every: list[Row] = []
     for model, name in enumerate(analysis.models):
         label = int(analysis.basins.labels[model])
         scores = {c: number_cell(analysis.scores.iloc[model][c], 3) for c in heads}
-        checkpoint = analysis.results.checkpoints.iloc[model]
-        revision = text_of(checkpoint, "revision")
-        first = {"model": Cell(name, basin=label)}
+        seed, step = checkpoints.iloc[model][["seed", "step"]]
+        texts = checkpoints.iloc[model][["ref", "revision", "sha256"]].fillna("").astype(str)
+        first = Cell(name, basin=label)
         rows.append(
             {
-                **first,
+                "model": first,
                 "basin": count_cell(label),
                 "centroid distance": number_cell(analysis.basins.centroid_distance[model], 3),
                 f"{analysis.dataset}: loss (nats)": number_cell(losses[model], 4),
                 **{heads[c]: scores[c] for c in brief},
-                "seed": count_cell(float(checkpoint.get("seed", np.nan))),
-                "step": count_cell(float(checkpoint.get("step", np.nan))),
-                "reference": Cell(
-                    text_of(checkpoint, "ref") or DASH,
-                    code=True,
-                    note=f"@ {revision[:12]}" if revision else "",
-                ),
-                "content (sha256)": Cell(text_of(checkpoint, "sha256")[:12] or DASH, code=True),
+                "seed": count_cell(float(seed)),
+                "step": count_cell(float(step)),
+                "reference": Cell(texts["ref"] or DASH, code=True, note=texts["revision"][:12]),
+                "content (sha256)": Cell(texts["sha256"][:12] or DASH, code=True),
             }
         )
-        every.append({**first, **{heads[c]: scores[c] for c in heads}})
+        every.append({"model": first, **{heads[c]: scores[c] for c in heads}})
     tables = [
         make_table(
             "Every model: its basin, its loss and scores (accuracy and other metrics are shares "
@@ -58,7 +54,5 @@ def models(analysis: Analysis, diagnostics: Diagnostics) -> Body:
         )
     ]
     if len(heads) > len(brief):
-        folded = f"All {len(heads)} scores of every model"
-        caption = "Every model's score on every data set and group."
-        tables.append(make_table(caption, every, folded=folded))
+        tables.append(make_table("Every model's score on every data set and group.", every))
     return Body(tables=tuple(tables))

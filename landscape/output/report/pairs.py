@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landscape.core.wording import DASH, count, percent
+from landscape.core.wording import DASH, percent
 from landscape.output.report.registry import Body, section
-from landscape.output.report.tables import Cell, interval_note, make_table, number_cell
-from landscape.output.words import ranked_pairs, rule_name
+from landscape.output.report.tables import Cell, Row, interval_note, make_table, number_cell
+from landscape.output.words import has_intervals, ranked_pairs, rule_name
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
@@ -32,7 +32,7 @@ def pairs(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     exact = np.where(analysis.results.exact, losses, -np.inf)
     highest = np.where(np.isfinite(exact).any(1), exact.max(1), np.nan)
     where = np.where(np.isfinite(highest), analysis.positions[exact.argmax(1)], np.nan)
-    rows: list[dict[str, Cell | str]] = []
+    rows: list[Row] = []
     for pair in ranked[:PAIRS_SHOWN]:
         i, j = (int(model) for model in analysis.pairs[pair])
         interval = interval_note(gaps.low[i, j], gaps.high[i, j], 4)
@@ -47,12 +47,11 @@ def pairs(analysis: Analysis, diagnostics: Diagnostics) -> Body:
                 "kind of pair": str(analysis.kinds[pair]) or DASH,
             }
         )
-    which = f"The {len(rows)} pairs with the largest {rule}" if len(ranked) > 1 else f"The {rule}"
-    known = bool(np.isfinite(gaps.low[tuple(analysis.pairs[ranked].T)]).any())
     rest = (
         f"also less the bias that noise gives, with {percent(gaps.confidence)} intervals under "
-        f"resampled examples ({count(gaps.n_resamples, 'resample')})."
-        if known
+        "resampled examples."
+        if has_intervals(analysis)
         else "without intervals: losses of single examples are not known."
     )
-    return Body(tables=(make_table(f"{which} on {analysis.dataset}, {rest}", rows),))
+    caption = f"The pairs with the largest {rule} on {analysis.dataset}, {rest}"
+    return Body(tables=(make_table(caption, rows),))

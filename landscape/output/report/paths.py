@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from landscape.analysis.profiles import layer_paths, path_profile, paths_between
-from landscape.core.wording import interval, listed, verb
+from landscape.analysis.profiles import path_profile, paths_between
+from landscape.core.wording import interval, listed
 from landscape.output.report.registry import Body, section
-from landscape.output.report.tables import Cell, make_table, number_cell
+from landscape.output.report.tables import Row, make_table, number_cell
 from landscape.output.words import path_text
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def paths(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """What every path came to on every data set."""
     results = analysis.results
     measured = [path for between in paths_between(results).values() for path in between]
-    rows: list[dict[str, Cell | str]] = []
+    rows: list[Row] = []
     for column in results.datasets:
         for path in measured:
             profile = path_profile(results, path, column)
@@ -50,9 +50,6 @@ def paths(analysis: Analysis, diagnostics: Diagnostics) -> Body:
         "the two ends, by share of length."
     ]
     if unfinished := [path.name for path in measured if path.notes.get("converged") is False]:
-        loss = verb(len(unfinished), "loss", "losses")
-        paragraphs.append(f"The training {loss} of {listed(unfinished)} still fell at the end.")
-    if layer_paths(results):
-        paragraphs.append("Paths along single groups of layers are in the figure.")
+        paragraphs.append(f"Training was not at its end: {listed(unfinished)}.")
     caption = "Every path on every data set, with 95% intervals of the barrier over examples."
     return Body((" ".join(paragraphs),), tables=(make_table(caption, rows),))

@@ -85,13 +85,8 @@ def section(
 ) -> Callable[[Write], Write]:
     """Declare a section: the decorated function writes its body.
 
-    Any module may do so: once it is imported, the report has the section.
-
-    Args:
-        name: Its anchor; that of another section replaces it.
-        title: Its heading.
-        needs: Whether there is anything to say; always, when absent.
-        place: Where it stands; those of the package have 10, 20 and so on.
+    Any module may do so: once it is imported, the report has the section. The arguments are the
+    attributes of ``SectionKind``; a name that is there is replaced.
     """
 
     def register(write: Write) -> Write:

@@ -9,23 +9,42 @@ import numpy as np
 
 from landscape.core.wording import count, listed, percent, verb
 from landscape.output.report.registry import Body, Term, section
-from landscape.output.report.tables import Cell, make_table, number_cell, p_cell, ranged_cell
+from landscape.output.report.tables import Row, make_table, number_cell, p_cell, ranged_cell
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
     from landscape.analysis.diagnostics import Diagnostics
 
 _LEVEL = 0.05  # of false discoveries
+_TERMS = (
+    Term(
+        "difference, AUC, Hedges g",
+        "The difference of two basins' mean scores; the chance that a model of the first "
+        "scores higher than one of the second (ties count half); and the difference in units "
+        "of the pooled standard deviation, corrected for small samples. With more than two "
+        "basins, those of the largest two.",
+    ),
+    Term(
+        "intervals over models",
+        "Of a basin's mean, percentile bootstrap over its models; of a difference, Welch's; of "
+        "a correlation, by Fisher's z. They say what other seeds might have given.",
+    ),
+    Term(
+        "p and q",
+        "The p of a permutation test of scores over all basins of two or more models, and "
+        "that p after Benjamini and Hochberg's control of the false discovery rate over all "
+        "groups.",
+    ),
+)
 
 
 @section("relation", title="Basins and generalisation", place=80)
 def relation(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Every group of scores by basin."""
     table = analysis.relation.table
-    level = percent(analysis.relation.confidence)
     basins = [b for b in range(len(analysis.models)) if f"basin_{b}_mean" in table.columns]
     significant = (table["q_value"] < _LEVEL).to_numpy()
-    rows: list[dict[str, Cell | str]] = [
+    rows: list[Row] = [
         {
             "group": str(row["group"]),
             **{f"mean in basin {b}": ranged_cell(row, f"basin_{b}", 3, "_mean") for b in basins},
@@ -46,70 +65,26 @@ def relation(analysis: Analysis, diagnostics: Diagnostics) -> Body:
             f"{n} of {count(tested, 'group')} {verb(n, 'differs', 'differ')} between basins at a "
             f"false discovery rate of {percent(_LEVEL)}."
         )
-    focus = " The focus is highlighted." if analysis.focus else ""
-    caption = f"Every score by basin, with {level} intervals in brackets.{focus}"
+    caption = f"Every score by basin, with {percent(analysis.relation.confidence)} intervals."
     strong = np.flatnonzero((table["group"] == analysis.focus).to_numpy()).tolist()
     return Body(
-        paragraphs=(text, *_left_out(analysis)),
+        paragraphs=(text,),
         tables=(make_table(caption, rows, strong=strong),) if rows else (),
-        terms=_terms(analysis),
+        terms=_TERMS,
         warnings=_warnings(analysis),
     )
 
 
-def _left_out(analysis: Analysis) -> list[str]:
-    """Basins of one model, and what these are left out of."""
-    labels = np.asarray(analysis.basins.labels)
-    return [
-        f"Basin {basin} holds one model, {analysis.models[np.flatnonzero(labels == basin)[0]]}: "
-        "it is left out of the permutation test and has no interval of its own."
-        for basin in np.flatnonzero(np.bincount(labels) == 1)
-    ]
-
-
 def _warnings(analysis: Analysis) -> tuple[str, ...]:
-    if analysis.basins.n_basins == 1:
-        return ()
-    sizes = np.bincount(analysis.basins.labels, minlength=analysis.basins.n_basins)
-    smallest = smallest_p(sizes)
-    if smallest <= _LEVEL:
-        return ()
-    return (
-        f"With basins of {listed(sizes.tolist())} models the permutation test can give no p below "
-        f"{smallest:.2g}: no difference can be significant before there are more models.",
-    )
-
-
-def smallest_p(sizes: np.ndarray) -> float:
-    """What an exact permutation test gives the most extreme grouping into such basins."""
+    """What an exact permutation test gives the most extreme grouping, where that is no small p."""
     # a basin of one model is left out of the test; exchanging equal basins changes nothing
-    tested = [int(size) for size in sizes if size > 1]
-    if len(tested) < 2:
-        return 1.0
+    sizes = np.bincount(analysis.basins.labels).tolist()
+    tested = [size for size in sizes if size > 1]
     same = prod(factorial(tested.count(size)) for size in set(tested))
-    return same * prod(map(factorial, tested)) / factorial(sum(tested))
-
-
-def _terms(analysis: Analysis) -> tuple[Term, ...]:
-    known = bool(np.isfinite(analysis.gaps.low[tuple(analysis.pairs.T)]).any())
-    other = ", while the interval of a gap says what other examples might have." if known else "."
+    smallest = same * prod(map(factorial, tested)) / factorial(sum(tested))
+    if len(sizes) == 1 or smallest <= _LEVEL:
+        return ()
     return (
-        Term(
-            "difference, AUC, Hedges g",
-            "The difference of two basins' mean scores; the chance that a model of the first "
-            "scores higher than one of the second (ties count half); and the difference in units "
-            "of the pooled standard deviation, corrected for small samples. With more than two "
-            "basins, those of the largest two.",
-        ),
-        Term(
-            "intervals over models",
-            "Of a basin's mean, percentile bootstrap over its models; of a difference, Welch's; of "
-            f"a correlation, by Fisher's z. They say what other seeds might have given{other}",
-        ),
-        Term(
-            "p and q",
-            "The p of a permutation test of scores over all basins of two or more models, and "
-            "that p after Benjamini and Hochberg's control of the false discovery rate over all "
-            "groups.",
-        ),
+        f"With basins of {listed(sizes)} models the permutation test can give no p below "
+        f"{smallest:.2g}: no difference can be significant before there are more models.",
     )

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landscape.core.wording import DASH, equals
+from landscape.core.wording import equals
 from landscape.output.report.registry import Body, Source, Term, section
-from landscape.output.report.tables import Cell, count_cell, make_table, number_cell
+from landscape.output.report.tables import Row, count_cell, make_table, number_cell
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from landscape.analysis import sources
     from landscape.analysis.analysis import Analysis
     from landscape.analysis.diagnostics import Diagnostics
 
@@ -47,28 +46,26 @@ _TERMS = (
 )
 def other_sources(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Every source, its basins, and how alike these are to those of the analysis."""
+    sources = diagnostics.sources
     # its own gaps, or the first source where its rule is not among them
-    places = [
-        place
-        for place, source in enumerate(diagnostics.sources)
-        if (source.kind, source.dataset) == (analysis.rule, analysis.dataset)
-    ]
-    base = places[0] if places else 0
-    name = diagnostics.sources[base].name
-    rows: list[dict[str, Cell | str]] = []
-    for source in diagnostics.sources:
+    own = [(s.kind, s.dataset) == (analysis.rule, analysis.dataset) for s in sources]
+    base = own.index(True) if any(own) else 0
+    name = sources[base].name
+    rows: list[Row] = []
+    for source in sources:
         basins = _compared(diagnostics.partitions, name, source.name)
         matrices = _compared(diagnostics.matrices, name, source.name)
+        sizes = np.bincount(source.labels).tolist() if source.n_basins else []
+        note = f"({', '.join(map(str, sizes))})" if sizes else ""
+        variation = basins.get("variation_of_information", np.nan)
         rows.append(
             {
                 "source": source.name,
-                "basins (models)": _basins(source),
+                "basins (models)": count_cell(source.n_basins or np.nan, note=note),
                 "adjusted Rand index": number_cell(
                     basins.get("adjusted_rand", np.nan), 2, note=_p(basins)
                 ),
-                "variation of information": number_cell(
-                    basins.get("variation_of_information", np.nan), 2
-                ),
+                "variation of information": number_cell(variation, 2),
                 "Spearman \u03c1 of distances": number_cell(
                     matrices.get("spearman", np.nan), 2, note=_p(matrices)
                 ),
@@ -94,14 +91,6 @@ def _compared(table: pd.DataFrame, first: str, second: str) -> dict[str, float]:
         if {row["first"], row["second"]} == {first, second}:
             return {str(name): value for name, value in row.items()}
     return {}
-
-
-def _basins(source: sources.Source) -> Cell:
-    """Their number and sizes; a dash where a missing pair leaves none."""
-    if not source.n_basins:
-        return Cell(DASH, number=True, key="")
-    sizes = np.bincount(source.labels, minlength=source.n_basins).tolist()
-    return count_cell(source.n_basins, note=f"({', '.join(map(str, sizes))})")
 
 
 def _p(row: dict[str, float]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,14 +9,42 @@ import numpy as np
 from landscape.analysis.basins.structure import structure_sentence
 from landscape.core.wording import count, number, verb
 from landscape.output.report.registry import Body, Source, Term, section
-from landscape.output.report.tables import Cell, Table, interval_note, make_table, number_cell
-from landscape.output.words import pair_path
+from landscape.output.report.tables import Cell, Row, Table, interval_note, make_table, number_cell
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
     from landscape.analysis.diagnostics import Diagnostics
 
 _ONE_WAY_SHOWN = 12
+_TERMS = (
+    Term(
+        "intransitive triple",
+        "Three models of which two pairs have no barrier and the third has one, which no "
+        "partition can describe; transitivity is the share of two joined pairs that are closed "
+        "by a third.",
+        (
+            Source("Newman 2003", "cond-mat/0303516"),
+            Source("Juneja et al. 2023", "2205.12411"),
+        ),
+    ),
+    Term(
+        "clustering coefficient",
+        "How strongly the neighbours of a model are tied to each other, weighted by affinity: "
+        "the mean over its triangles of the geometric mean of their affinities (Onnela), or of "
+        "the affinity across, weighted by the two others (Zhang and Horvath).",
+        (
+            Source("Onnela et al. 2005", "cond-mat/0408629"),
+            Source("Zhang and Horvath 2005"),
+        ),
+    ),
+    Term(
+        "climb, one-way pair",
+        "The climb is the highest loss on the path between two models less the loss of the "
+        "model where it starts; a pair is one-way where that is within the tolerance from one "
+        "end only, and reciprocity is the share of such links that go both ways.",
+        (Source("Garlaschelli and Loffredo 2004", "cond-mat/0404521"),),
+    ),
+)
 
 
 @section(
@@ -44,7 +71,7 @@ def structure(analysis: Analysis, diagnostics: Diagnostics) -> Body:
         paragraphs=(structure_sentence(triangles, analysis.models),),
         facts=_facts(diagnostics),
         tables=tuple(tables),
-        terms=_terms(analysis),
+        terms=_TERMS,
         warnings=tuple(warnings),
     )
 
@@ -52,41 +79,40 @@ def structure(analysis: Analysis, diagnostics: Diagnostics) -> Body:
 def _facts(diagnostics: Diagnostics) -> tuple[tuple[str, str], ...]:
     triangles, climbs = diagnostics.triangles, diagnostics.climbs
     limit = f"{triangles.tolerance:g} nats"
-    open_triples = f"{triangles.n_intransitive:,}"
-    if triangles.with_intervals:
-        open_triples += f", {triangles.n_certain:,} beyond noise"
+    beyond = f", {triangles.n_certain:,} beyond noise" if triangles.with_intervals else ""
     broken = f"{triangles.n_violations:,}"
     if triangles.n_violations:
         broken += (
             f", by {number(triangles.mean_violation, 3)} nats on average and "
             f"{number(triangles.largest_violation, 3)} at most"
         )
-    links = (
-        f"{count(climbs.n_links, 'link')} from one model to another without a climb above {limit}, "
-        f"{len(climbs.one_way):,} of them one-way"
-    )
-    if isfinite(climbs.reciprocity):
-        links += f" (reciprocity {number(climbs.reciprocity, 2)})"
-    return (
+    facts = [
         ("triples of models", f"{triangles.n_triples:,}"),
-        ("intransitive", open_triples),
+        ("intransitive", f"{triangles.n_intransitive:,}{beyond}"),
         ("closed", f"{triangles.n_closed:,}, all three within {limit}"),
         ("break the triangle inequality", broken),
-        *([("directed", links)] if np.isfinite(climbs.climbs).sum() > len(climbs.climbs) else []),
-    )
+    ]
+    if np.isfinite(climbs.climbs).sum() > len(climbs.climbs):
+        links = (
+            f"{count(climbs.n_links, 'link')} from one model to another without a climb above "
+            f"{limit}, {len(climbs.one_way):,} of them one-way (reciprocity "
+            f"{number(climbs.reciprocity, 2)})"
+        )
+        facts.append(("directed", links))
+    return tuple(facts)
 
 
 def _coefficients(diagnostics: Diagnostics) -> Table:
-    clustering = diagnostics.clustering
+    found = diagnostics.clustering
     values = {
-        "transitivity": (clustering.transitivity, clustering.transitivity_null),
-        "clustering coefficient (Onnela)": (clustering.onnela_mean, clustering.onnela_null),
+        "transitivity": (found.transitivity, found.transitivity_null),
+        "clustering coefficient (Onnela)": (found.onnela_mean, found.onnela_null),
         "clustering coefficient (Zhang and Horvath)": (
-            clustering.zhang_horvath_mean,
-            clustering.zhang_horvath_null,
+            found.zhang_horvath_mean,
+            found.zhang_horvath_null,
         ),
     }
-    rows: list[dict[str, Cell | str]] = [
+    rows: list[Row] = [
         {
             "over all models": name,
             "found": number_cell(value, 3),
@@ -96,16 +122,15 @@ def _coefficients(diagnostics: Diagnostics) -> Table:
     ]
     return make_table(
         "Do gaps hang together more than when they stand at permuted pairs? Means of "
-        f"{count(clustering.n_draws, 'permutation')}, 95% of them in brackets.",
+        f"{count(found.n_draws, 'permutation')}, 95% of them in brackets.",
         rows,
-        sortable=False,
     )
 
 
 def _intransitive(analysis: Analysis, diagnostics: Diagnostics) -> Table:
     triangles = diagnostics.triangles
     beyond = "beyond noise" if triangles.with_intervals else "for certain"
-    rows: list[dict[str, Cell | str]] = []
+    rows: list[Row] = []
     for triple in triangles.worst:
         first, middle, last = (analysis.models[model] for model in triple.models)
         rows.append(
@@ -123,13 +148,12 @@ def _intransitive(analysis: Analysis, diagnostics: Diagnostics) -> Table:
         "The intransitive triples with the highest barriers: the first and the second model join, "
         "so do the second and the third, the first and the third do not.",
         rows,
-        folded=f"{count(len(rows), 'intransitive triple')}",
     )
 
 
 def _one_way(analysis: Analysis, diagnostics: Diagnostics) -> Table:
     climbs = diagnostics.climbs
-    rows: list[dict[str, Cell | str]] = [
+    rows: list[Row] = [
         {
             "from": Cell(analysis.models[i], basin=int(analysis.basins.labels[i])),
             "to": Cell(analysis.models[j], basin=int(analysis.basins.labels[j])),
@@ -138,44 +162,9 @@ def _one_way(analysis: Analysis, diagnostics: Diagnostics) -> Table:
         }
         for i, j in climbs.one_way[:_ONE_WAY_SHOWN].tolist()
     ]
-    n = len(climbs.one_way)
-    which = f"The {len(rows)} of {n} with the largest climb back" if len(rows) < n else "All"
     return make_table(
-        f"One-way pairs: on the {pair_path(analysis)} from the first model to the second the loss "
-        f"does not rise above the first's by more than {climbs.tolerance:g} nats, on the way back "
-        f"it does. {which}.",
+        f"The {len(rows)} of {count(len(climbs.one_way), 'one-way pair')} with the largest climb "
+        "back: from the first model to the second the loss does not rise above the first's by more "
+        f"than {climbs.tolerance:g} nats, back again it rises above the second's.",
         rows,
-        folded=f"{count(n, 'one-way pair')}",
-    )
-
-
-def _terms(analysis: Analysis) -> tuple[Term, ...]:
-    return (
-        Term(
-            "intransitive triple",
-            "Three models of which two pairs have no barrier and the third has one, which no "
-            "partition can describe; transitivity is the share of two joined pairs that are closed "
-            "by a third.",
-            (
-                Source("Newman 2003", "cond-mat/0303516"),
-                Source("Juneja et al. 2023", "2205.12411"),
-            ),
-        ),
-        Term(
-            "clustering coefficient",
-            "How strongly the neighbours of a model are tied to each other, weighted by affinity: "
-            "the mean over its triangles of the geometric mean of their affinities (Onnela), or of "
-            "the affinity across, weighted by the two others (Zhang and Horvath).",
-            (
-                Source("Onnela et al. 2005", "cond-mat/0408629"),
-                Source("Zhang and Horvath 2005"),
-            ),
-        ),
-        Term(
-            "climb, one-way pair",
-            f"The climb is the highest loss on the {pair_path(analysis)} less the loss of the "
-            "model where it starts; a pair is one-way where that is within the tolerance from one "
-            "end only, and reciprocity is the share of such links that go both ways.",
-            (Source("Garlaschelli and Loffredo 2004", "cond-mat/0404521"),),
-        ),
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
 from landscape.core.wording import DASH, number, p_value, share
 
-SHORT = 60  # characters that need no second line
-FOLD_FROM = 13  # rows; a longer table starts folded where it is not what the section is about
+_SHORT = 60  # characters that need no second line
+_FOLD_FROM = 13  # rows; a longer table starts folded where it is not what the section is about
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,6 @@ class Cell:
         basin: The basin whose colour stands before the text.
         note: Words in a softer colour behind it.
         code: Whether it is set in a typewriter face.
-        long: Whether it may go over several lines.
         whole: The whole text where ``text`` is cut short.
     """
 
@@ -35,8 +34,15 @@ class Cell:
     basin: int | None = None
     note: str = ""
     code: bool = False
-    long: bool = False
     whole: str = ""
+
+    @property
+    def long(self) -> bool:
+        """Whether it may go over several lines."""
+        return len(self.text) > _SHORT and not self.code
+
+
+Row: TypeAlias = dict[str, Cell | str]
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,6 @@ class Table:
         rows: Of cells, the first of each its heading.
         strong: Numbers of the rows that are highlighted.
         folded: The text to click on where it starts folded.
-        sortable: Whether a click on a heading sorts it.
     """
 
     caption: str
@@ -57,7 +62,6 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     strong: frozenset[int] = frozenset()
     folded: str = ""
-    sortable: bool = True
 
 
 def make_table(
@@ -66,48 +70,41 @@ def make_table(
     *,
     strong: Iterable[int] = (),
     folded: str = "",
-    sortable: bool = True,
 ) -> Table:
-    """A table of rows that all have the same columns.
+    """A table of rows, at least one, that all have the same columns.
 
     Args:
         caption: Over it.
-        rows: At least one, each from headings to cells or plain texts.
+        rows: From headings to cells or plain texts.
         strong: Numbers of the rows that are highlighted.
-        folded: The text to click on where it starts folded.
-        sortable: Whether a click on a heading sorts it.
+        folded: The text to click on where it starts folded, as it does where it is long.
     """
     cells = tuple(
         tuple(Cell(cell) if isinstance(cell, str) else cell for cell in row.values())
         for row in rows
     )
     head = {name: cell.number for name, cell in zip(rows[0], cells[0], strict=True)}
-    return Table(caption, head, cells, frozenset(strong), folded, sortable)
+    return Table(caption, head, cells, frozenset(strong), folded if len(rows) >= _FOLD_FROM else "")
 
 
 def number_cell(value: float, digits: int, note: str = "") -> Cell:
     """A number; a dash where there is none."""
-    value = float(value)
-    return Cell(number(value, digits), number=True, key=_key(value), note=note)
+    return _numeric(value, number(float(value), digits), note)
 
 
 def count_cell(value: float, note: str = "") -> Cell:
     """A whole number; a dash where there is none."""
-    if not isfinite(value):
-        return Cell(DASH, number=True, key="")
-    return Cell(f"{int(value):,}", number=True, key=str(int(value)), note=note)
+    return _numeric(value, f"{int(value):,}" if isfinite(value) else DASH, note)
 
 
 def p_cell(value: float, note: str = "") -> Cell:
     """A p-value or q-value."""
-    value = float(value)
-    return Cell(p_value(value), number=True, key=_key(value), note=note)
+    return _numeric(value, p_value(float(value)), note)
 
 
 def share_cell(value: float, digits: int = 1) -> Cell:
     """A share in percent."""
-    value = float(value)
-    return Cell(share(value, digits), number=True, key=_key(value))
+    return _numeric(value, share(float(value), digits))
 
 
 def interval_note(low: float, high: float, digits: int) -> str:
@@ -125,11 +122,6 @@ def ranged_cell(
     return number_cell(row[f"{name}{value}"], digits, note=note)
 
 
-def text_of(row: pd.Series, column: str) -> str:
-    """A text of a table, "" where there is none."""
-    value = row.get(column, "")
-    return "" if pd.isna(value) else str(value)
-
-
-def _key(value: float) -> str:
-    return f"{value!r}" if isfinite(value) else ""
+def _numeric(value: float, text: str, note: str = "") -> Cell:
+    key = f"{float(value)!r}" if isfinite(value) else ""
+    return Cell(text, number=True, key=key, note=note)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from math import comb
 from typing import TYPE_CHECKING
 
-from landscape.core.wording import count, verb
+from landscape.core.wording import count, listed, verb
 from landscape.output.words import ranked_pairs
 
 if TYPE_CHECKING:
@@ -18,42 +19,27 @@ def general_warnings(analysis: Analysis) -> list[str]:
     results, warnings = analysis.results, []
     aggregated = results.datasets[analysis.dataset].aggregated
     if n := len(analysis.pairs) - len(ranked_pairs(analysis)):
-        why = (
-            f"{verb(n, 'has', 'have')} no losses in the files that were read."
-            if aggregated
-            else f"{verb(n, 'was', 'were')} not measured; run the experiment again to fill the "
-            "store."
-        )
-        warnings.append(f"{count(n, 'pair')} of {len(analysis.pairs):,} {why}")
+        was = verb(n, "was", "were")
+        warnings.append(f"{count(n, 'pair')} of {len(analysis.pairs):,} {was} not measured.")
     elif str(results.attributes.get("finished", "yes")) != "yes":
-        warnings.append(
-            "The store is not marked as finished: a run was interrupted or still goes on."
-        )
+        warnings.append("The store is not marked as finished: a run was interrupted or goes on.")
     if lines := analysis.not_finite:
-        shown = "; ".join(lines[:_NAMED])
-        if len(lines) > _NAMED:
-            shown += f" and {len(lines) - _NAMED} more"
         warnings.append(
             f"{count(len(lines), 'pair')} {verb(len(lines), 'has', 'have')} losses that are not "
-            f"finite on {analysis.dataset}, and so no gap: {shown}. What depends on all gaps rests "
-            "on the others."
+            f"finite on {analysis.dataset}, and so no gap: {listed(lines, _NAMED)}. What depends "
+            "on all gaps rests on the others."
         )
     if n := results.never_measured - len(analysis.not_finite):
-        models = len(analysis.models)
-        chose = results.chosen == "active" and not aggregated
+        by_run = results.chosen == "active" and not aggregated
+        chose = ": the run chose those that decide something" if by_run else ""
         warnings.append(
-            f"{count(n, 'pair')} of {models * (models - 1) // 2:,} {verb(n, 'was', 'were')} never "
-            f"measured{': the run chose those that decide something' if chose else ''}. What "
-            "depends on all gaps rests on the measured ones."
+            f"{count(n, 'pair')} of {comb(len(analysis.models), 2):,} {verb(n, 'was', 'were')} "
+            f"never measured{chose}. What depends on all gaps rests on the measured ones."
         )
-    if results.given_gaps is not None:
+    if results.given_gaps is not None or aggregated:
+        known = "gaps" if results.given_gaps is not None else "mean losses"
         warnings.append(
-            f"Of {analysis.dataset} only gaps are known, not the losses that they are of: gaps "
-            "have no intervals, and there are no curves to draw."
-        )
-    elif aggregated:
-        warnings.append(
-            f"Of {analysis.dataset} only mean losses are known, not those of single examples: gaps "
+            f"Of {analysis.dataset} only {known} are known, not losses of single examples: gaps "
             "have no intervals, and nothing says which of them are noise."
         )
     if not analysis.focus:
