@@ -91,7 +91,7 @@ def test_commands_reach_no_network_and_are_offline_by_default(
     tmp_path: Path, watched: Watched, populations: dict[str, Path], task_file: Path
 ) -> None:
     config = write_experiment(
-        tmp_path / "tiny.yaml", populations["bert"], task_file, path={"points": 3}, examples=8
+        tmp_path / "tiny.yaml", populations["bert"], task_file, paths={"points": 3}, examples=8
     )
     for command in ("check", "run"):
         data = ("--data-root", task_file.parent)
