@@ -22,7 +22,7 @@ def test_a_node_is_killed_and_no_pair_is_lost_or_done_twice(
 ) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
     population = save_population(tmp_path / "p", "bert", 10)
-    config = write_experiment(tmp_path / "c.yaml", population, task_file, path={"points": 21})
+    config = write_experiment(tmp_path / "c.yaml", population, task_file, paths={"points": 21})
     options = ["--data-root", task_file.parent, "--out", tmp_path / "out"]
     done = subprocess.run(
         [sys.executable, "experiments/clusters/two_nodes.py", config, *options],
