@@ -207,7 +207,7 @@ def _experiment(module: ModuleType, notes: Notes) -> None:
 
 def _training(module: ModuleType, notes: Notes) -> None:
     module.SAVE_SECONDS = 0  # type: ignore[attr-defined]
-    around(module, "save", lambda *_: notes.event("trains"))
+    around(module, "write_torch_file", lambda *_: notes.event("trains"))
 
 
 def _writes(module: ModuleType, notes: Notes) -> None:

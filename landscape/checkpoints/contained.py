@@ -36,11 +36,7 @@ def refuse_links_out(folder: Path) -> None:
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        CheckpointError: No such file, too large a one, or no JSON object.
-    """
+    """A JSON object; anything else is a CheckpointError."""
     if path.exists() and not path.is_file():  # reading a pipe would wait for its writer
         raise CheckpointError("This is no file.", where=path)
     try:

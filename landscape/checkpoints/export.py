@@ -54,11 +54,9 @@ def export_point(
             member by default.
 
     Raises:
-        ConfigError: Coefficients that do not fit the members, or no ``like`` where the first member
-            is a mapping.
-        CheckpointError: ``out`` is not empty or cannot be written; a tensor is missing, has another
-            shape, or holds NaN or infinite values at this point; members whose labels stand in
-            different orders.
+        ConfigError: Coefficients that do not fit the members, or no ``like``.
+        CheckpointError: ``out`` is not empty or cannot be written; tensors or labels that do not
+            fit, or values that are not finite.
     """
     out = Path(out)
     row = np.asarray(coefficients, dtype=np.float64)

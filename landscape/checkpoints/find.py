@@ -36,13 +36,9 @@ class Source:
 def resolve(ref: str, base: Path | None = None) -> Source:
     """Find the local directory behind one reference.
 
-    Args:
-        ref: A directory, a hub id with an optional ``@revision`` (from the local cache: nothing
-            here reaches the network), or ``package:NAME/FOLDER`` of an installed Python package.
-        base: The folder that relative paths start from, before the current one.
-
-    Raises:
-        CheckpointError: Nothing is there.
+    It is a directory, a hub id with an optional ``@revision`` (from the local cache: nothing here
+    reaches the network), or ``package:NAME/FOLDER`` of an installed Python package. Relative paths
+    start from ``base``, then from the current folder.
     """
     if ref.startswith("package:"):
         return _in_package(ref)

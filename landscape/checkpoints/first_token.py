@@ -22,12 +22,8 @@ _TOLERANCE = 1e-4
 def read_first_token_only(model: nn.Module, params: Mapping[str, Tensor]) -> bool:
     """Let a classifier compute its last layer at the first token only, where that changes nothing.
 
-    Args:
-        model: A Hugging Face classifier; its last layer's ``forward`` is replaced.
-        params: Weights to verify it with: logits of two short sequences must stay the same.
-
-    Returns:
-        Whether it was done; False for architectures that are not known to pool the first token.
+    Its last layer's ``forward`` is replaced if, with these weights, the logits of two short
+    sequences stay the same. Returns whether it was done.
     """
     config: Any = model.config
     base = getattr(model, str(model.base_model_prefix), None)

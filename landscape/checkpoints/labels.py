@@ -19,11 +19,7 @@ def match_labels(
 ) -> tuple[int, ...]:
     """For each of the task's labels, the row of the checkpoint's head that speaks for it.
 
-    Args:
-        names: The checkpoint's label names, one a row of its head.
-        task_labels: The task's.
-        label_map: From the checkpoint's names to the task's, where they differ.
-        where: The checkpoint, for the error.
+    ``label_map`` goes from the checkpoint's names to the task's, where they differ.
 
     Raises:
         CheckpointError: The names do not lead to the task's labels one to one.

@@ -65,11 +65,7 @@ class Mixer:
         self._scratch = torch.empty(largest, dtype=self.mix_dtype, device=device)
 
     def load(self, anchors: Sequence[Anchor]) -> list[dict[str, Tensor]]:
-        """The anchors' tensors on the device, checked.
-
-        Raises:
-            ConfigError: No anchors, a parameter missing or of another shape.
-        """
+        """The anchors' tensors on the device, checked."""
         if not anchors:
             raise ConfigError("There are no anchors to evaluate.", where="evaluate(anchors)")
         states = [_state(anchor) for anchor in anchors]
@@ -96,8 +92,6 @@ class Mixer:
                 self._combine(
                     name, self.weights[name][place], [(c, anchor[name]) for c, anchor in terms]
                 )
-        if len(matrix) == self.n_points:
-            return self.weights
         return {name: tensor[: len(matrix)] for name, tensor in self.weights.items()}
 
     def _combine(self, name: str, out: Tensor, terms: list[tuple[float, Tensor]]) -> None:

@@ -216,20 +216,15 @@ def _shards(index: Path) -> list[Path]:
         raise CheckpointError("The index names no shards.", where=index, expected="a weight_map")
     shards = []
     for name in dict.fromkeys(v if isinstance(v, str) else "" for v in weight_map.values()):
-        if not name or Path(name).name != name:  # an index must not lead out of its folder
+        path, is_there = index.parent / name, False
+        with suppress(OSError):  # a name that is too long
+            is_there = Path(name).name == name and path.is_file()  # not out of its folder
+        if not is_there:
             raise CheckpointError(
-                "The index names a file outside its folder, or none.",
+                "A shard is missing, or outside its folder.",
                 where=index,
                 expected="from a tensor's name to a file in the same folder",
                 found=reprlib.repr(name),
-            )
-        path = index.parent / name
-        is_there = False
-        with suppress(OSError):  # a name that is too long
-            is_there = path.is_file()
-        if not is_there:
-            raise CheckpointError(
-                "A shard is missing.", where=index, found=f"no file {reprlib.repr(name)}"
             )
         shards.append(path)
     return sorted(shards)

@@ -100,12 +100,7 @@ def modern_name(name: str) -> str:
 
 
 def match_names(checkpoint: Checkpoint, expected: Skeleton) -> Weights:
-    """The checkpoint's tensors under the architecture's names.
-
-    Raises:
-        CheckpointError: A tensor is missing (the classification head first of all, which
-            transformers would draw at random) or has another shape.
-    """
+    """The checkpoint's tensors under the architecture's names, all there and of its shapes."""
     params = checkpoint.params
     modern = {modern_name(name): name for name in params}
     for group in expected.tied:

@@ -51,16 +51,12 @@ def read_torch_file(path: Path) -> Any:
 
 
 def write_torch_file(content: Any, path: Path) -> None:
-    """Put what ``torch.save`` makes of something in a file's place, at once or not at all.
-
-    Raises:
-        OSError: The disk is full, or fails; torch alone would call it an internal error.
-    """
+    """Put what ``torch.save`` makes of something in a file's place, at once or not at all."""
     with replacing(path) as file:
         try:
             torch.save(content, file)
         except RuntimeError as error:
-            if isinstance(error.__context__, OSError):
+            if isinstance(error.__context__, OSError):  # torch calls a full disk an internal error
                 raise error.__context__ from None
             raise
 

@@ -18,7 +18,6 @@ class Geometry(Protocol):
 
     def coefficients(self) -> np.ndarray:
         """(n_points, n_anchors): one row a point of weight space."""
-        ...
 
 
 def as_coefficients(coefficients: Geometry | ArrayLike, n_anchors: int) -> np.ndarray:

@@ -114,8 +114,7 @@ def make_batches(
     Args:
         encoded: The examples; equal sequences are computed once.
         token_budget: Examples x longest of one batch; a longer sequence gets a batch of its own.
-        batch_cost: What one more batch costs, in tokens' time: the larger, the fewer and the more
-            padded the batches are. An eighth of the budget by default.
+        batch_cost: What one more batch costs, in tokens' time: an eighth of the budget by default.
     """
     if batch_cost is None:
         batch_cost = token_budget // 8

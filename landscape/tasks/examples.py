@@ -70,11 +70,8 @@ def load_examples(
 ) -> Examples:
     """Read one of a task's data sets (``train`` too), whole.
 
-    Args:
-        task: The task.
-        name: The data set's name in it, or ``train``.
-        root: The data root; relative files are looked for below it, then below ``base``.
-        base: The folder of the configuration that named the file.
+    Relative files are looked for below the data root, then below ``base``, the configuration's
+    folder.
 
     Raises:
         DataError: A missing file or column, an unknown label, an empty set.

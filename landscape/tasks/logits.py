@@ -12,16 +12,11 @@ from torch import Tensor
 def collapse(
     classes: Sequence[Sequence[int]], how: Literal["max", "logsumexp"] = "max"
 ) -> Callable[[Tensor], Tensor]:
-    """A function that joins the logits of labels which are one class of a data set.
+    """A function from logits (..., n_labels) to those of a data set's classes (..., n_classes).
 
-    Args:
-        classes: For each class, the label indices that it stands for: HANS with entailment first
-            is ``[[0], [1, 2]]``.
-        how: ``max`` (Juneja et al. 2023, arXiv 2205.12411), or ``logsumexp``, which keeps the
-            summed probability.
-
-    Returns:
-        Logits (..., n_labels) -> (..., n_classes).
+    ``classes`` are the label indices that each stands for: HANS with entailment first is
+    ``[[0], [1, 2]]``. They are joined by ``max`` (Juneja et al. 2023, arXiv 2205.12411), or by
+    ``logsumexp``, which keeps the summed probability.
     """
 
     def join(logits: Tensor) -> Tensor:

@@ -152,29 +152,28 @@ def _read_json(path: Path, columns: Sequence[str], texts: Sequence[str]) -> pd.D
     cells: dict[str, list[str | None]] = {name: [] for name in columns}
     seen: dict[str, None] = {}  # the first columns, for the error that names them
     n = 0
-    for number, row in _json_rows(path):
-        if not isinstance(row, dict):
-            raise ValueError(f"line {number} is no JSON object")
+    for row in _json_rows(path):
         n += 1
         if len(seen) < 100:
             seen |= dict.fromkeys(row)
         for name, column in cells.items():
-            is_there = name in row and not (row[name] is None and name in texts)
-            column.append(_as_text(row[name]) if is_there else None)
+            value = row.get(name)
+            is_there = name in row and not (value is None and name in texts)
+            text = value if isinstance(value, str) else json.dumps(value)
+            column.append(text if is_there else None)
     missing = [None] * n
     return pd.DataFrame({name: cells.get(name, missing) for name in seen}, dtype=object)
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, Any]]:
+def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
     with _open(path) as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
-                yield number, json.loads(line)
+                row = json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise ValueError(f"line {number}: {error}") from None
-
-
-def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+            if not isinstance(row, dict):
+                raise ValueError(f"line {number} is no JSON object")
+            yield row

@@ -61,17 +61,13 @@ class Neb:
     precision: Literal["fp32", "bf16", "fp64"] = "fp32"
 
     def __post_init__(self) -> None:
-        if not self.cycles or not 1 <= self.pivots <= self.max_pivots:
+        are_right = all(steps >= 1 and rate > 0 for steps, rate in self.cycles)
+        if not self.cycles or not are_right or not 1 <= self.pivots <= self.max_pivots:
             raise ConfigError(
-                "AutoNEB needs a cycle, and between one and max_pivots pivots.",
-                found=f"{len(self.cycles)} cycles, {self.pivots} of {self.max_pivots} pivots",
+                "AutoNEB needs cycles of at least one step and a learning rate above 0, and "
+                "between one and max_pivots pivots.",
+                found=f"cycles {self.cycles}, {self.pivots} of {self.max_pivots} pivots",
             )
-        for steps, learning_rate in self.cycles:
-            if steps < 1 or not learning_rate > 0:
-                raise ConfigError(
-                    "A cycle has at least one step and a learning rate above 0.",
-                    found=(steps, learning_rate),
-                )
 
 
 @dataclass(frozen=True)

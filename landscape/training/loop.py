@@ -36,11 +36,9 @@ class Stateful(Protocol):
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values."""
-        ...
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
         """Go on from it."""
-        ...
 
 
 class InPlace:

@@ -132,9 +132,3 @@ def test_angles_are_those_of_scipy(size: float, length: float) -> None:
     exact = {"rel": 1e-9} if length == 1 else {"abs": 1e-9}
     assert weight_angle(*tensors) == pytest.approx(expected, **exact)
     assert weight_angle(tensors[1], tensors[0]) == pytest.approx(expected, **exact)
-
-
-def test_angles_ignore_what_holds_no_floats() -> None:
-    one = {"w": torch.tensor([1.0, 0.0]), "ids": torch.arange(5)}
-    two = {"w": torch.tensor([0.0, 3.0]), "ids": torch.arange(5)}
-    assert weight_angle(one, two) == pytest.approx(math.pi / 2)

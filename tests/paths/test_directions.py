@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -104,29 +104,6 @@ def test_the_numbers_are_standard_normal() -> None:
     assert abs(numbers.var() - 1) < 5 * np.sqrt(2 / len(numbers))
     # a uniform variable of this variance has a fourth moment of 1.8
     assert (numbers**4).mean() == pytest.approx(3, abs=0.15)
-
-
-class Lazy(Mapping[str, Tensor]):
-    """Tensors that count how often they are read."""
-
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
-        self.tensors, self.reads = tensors, dict.fromkeys(tensors, 0)
-
-    def __getitem__(self, name: str) -> Tensor:
-        self.reads[name] += 1
-        return self.tensors[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.tensors)
-
-    def __len__(self) -> int:
-        return len(self.tensors)
-
-
-def test_tensors_are_read_once() -> None:
-    lazy = Lazy(weights())
-    random_direction(lazy, generator())
-    assert set(lazy.reads.values()) == {1}
 
 
 def test_a_direction_is_read_from_a_file(tmp_path: Path) -> None:

@@ -32,21 +32,11 @@ def test_line_mixes_its_ends() -> None:
     assert coefficients[-1].tolist() == [0, 1]
 
 
-def test_line_takes_uneven_positions() -> None:
-    np.testing.assert_array_equal(landscape.Line(at=[0, 0.1, 1]).coefficients()[1], [0.9, 0.1])
-
-
 @pytest.mark.parametrize("kind", [landscape.Line, landscape.Bezier, landscape.PolyChain])
 @pytest.mark.parametrize("at", [[0, 0.5], [0.1, 1], [0, 0.6, 0.5, 1], [[0, 1]], [0, np.nan, 1]])
 def test_a_way_refuses_positions_that_do_not_ascend_from_0_to_1(kind, at) -> None:
     with pytest.raises(landscape.LandscapeError, match="ascend from 0 to 1"):
         kind(at=at)
-
-
-@pytest.mark.parametrize("kind", [landscape.Line, landscape.Bezier, landscape.PolyChain])
-def test_a_way_refuses_one_point(kind) -> None:
-    with pytest.raises(landscape.LandscapeError, match="at least two points"):
-        kind(points=1)
 
 
 def casteljau(points: np.ndarray, t: float) -> np.ndarray:

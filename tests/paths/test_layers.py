@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -131,22 +131,6 @@ def test_a_hybrid_is_what_checkpoints_give(populations: dict[str, Path]) -> None
         kept = cache.get(replace(turned[0], params=mixed))
     assert torch.equal(kept[table], a[table][[3, 1]])
     assert torch.equal(kept["classifier.weight"], b["classifier.weight"])
-
-
-def test_a_hybrid_reads_only_when_asked() -> None:
-    class Asked(dict[str, torch.Tensor]):
-        reads: list[str] = []
-
-        def __getitem__(self, name: str) -> torch.Tensor:
-            self.reads.append(name)
-            return super().__getitem__(name)
-
-    a, b = ({f"{i}": torch.full((2,), float(v)) for i in range(3)} for v in (1, 2))
-    second = Asked(b)
-    mixed = hybrid(a, second, ["1"])
-    second.reads.clear()
-    assert [float(mixed[name][0]) for name in mixed] == [1, 2, 1]
-    assert second.reads == ["1"]
 
 
 def test_hybrids_of_models_that_do_not_fit() -> None:

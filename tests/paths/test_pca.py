@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from landscape.checkpoints.gram_matrix import gram
 from landscape.core.errors import ConfigError
-from landscape.paths import Geometry, Plane, Span, pca
+from landscape.paths import Geometry, Span, pca
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -105,20 +105,6 @@ def test_the_grid_of_a_pca_holds_all_checkpoints() -> None:
     assert max(span.shape) == 15
     steps = np.concatenate([np.diff(span.x), np.diff(span.y)])
     np.testing.assert_allclose(steps, steps[0])
-
-
-def test_a_span_of_a_checkpoint_and_directions() -> None:
-    span = Span([1, 0, 0], [[0, 1, 0], [0, 0, 1]], [-1.0, 2.0], [0.5])  # type: ignore[arg-type]
-    assert span.coefficients().tolist() == [[1, -1, 0.5], [1, 2, 0.5]]
-
-
-def test_a_plane_has_the_grid_it_had() -> None:
-    # the numbers of the release before grids were shared with spans
-    plane = Plane.around([[0, 0], [4, 0], [1, 2]], points=9, margin=0.25)
-    np.testing.assert_allclose(plane.x, -1 + 0.75 * np.arange(9))
-    np.testing.assert_allclose(plane.y, 1 + 0.75 * (np.arange(5) - 2))
-    with pytest.raises(ConfigError, match=r"(?s)corners that are not on one line"):
-        Plane.around([[0, 0], [4, 0], [1, 0]])
 
 
 def test_errors_say_what_is_wrong() -> None:

@@ -165,15 +165,6 @@ def test_a_cell_that_touches_a_bend_is_split_and_one_far_away_is_not() -> None:
     assert len(measure.calls) == 3
 
 
-def test_one_data_set_that_bends_is_enough() -> None:
-    flat, bent = np.ones((9, 9)), np.ones((9, 9))
-    bent[4:, 4:] = 4.0
-    both = refine_surface(Recorder(np.stack([flat, bent], -1)), (9, 9), tolerance=0.1)
-    alone = refine_surface(Recorder(bent), (9, 9), tolerance=0.1)
-    np.testing.assert_array_equal(both.evaluated, alone.evaluated)
-    assert both.saved < refine_surface(Recorder(flat), (9, 9), tolerance=0.1).saved
-
-
 @settings(deadline=None)
 @given(seeds, sides, sides, steps, st.floats(0, 1))
 def test_a_resumed_surface_is_the_same_and_measures_only_the_rest(
@@ -194,16 +185,6 @@ def test_a_resumed_surface_is_the_same_and_measures_only_the_rest(
     nothing = Recorder(losses)
     refine_surface(nothing, (n_y, n_x), earlier=whole.values, **settings_)
     assert not nothing.calls
-
-
-def test_a_point_known_on_one_data_set_only_is_measured() -> None:
-    losses = bumpy(0, 3, 3)
-    known = losses.reshape(9, 2).copy()
-    known[4, 1] = np.nan
-    measure = Recorder(losses)
-    found = refine_surface(measure, (3, 3), tolerance=0.1, earlier=known)
-    assert measure.asked == [4]
-    np.testing.assert_array_equal(found.values, losses.reshape(9, 2))
 
 
 def test_losses_that_are_not_finite_bend_nothing_and_stay() -> None:
@@ -230,15 +211,6 @@ def test_filling_is_bilinear_between_lines(seed: int, m_y: int, m_x: int, coarse
     at = np.stack(np.meshgrid(np.arange(n_y), np.arange(n_x), indexing="ij"), -1) / coarse
     found = fill_surface(values.ravel(), (n_y, n_x), ~np.isnan(values.ravel()))
     np.testing.assert_allclose(found.reshape(n_y, n_x), exact(at), atol=1e-12)
-
-
-def test_other_quantities_are_filled_as_they_are() -> None:
-    measure = Recorder(np.ones((5, 5)))
-    found = refine_surface(measure, (5, 5), tolerance=0.1)
-    x, y = grid(5, 5)
-    shares = np.where(found.evaluated, (0.5 + 0.1 * x + 0.2 * y).ravel(), np.nan)
-    filled = fill_surface(shares, (5, 5), found.evaluated)
-    np.testing.assert_allclose(filled, (0.5 + 0.1 * x + 0.2 * y).ravel())
 
 
 @pytest.mark.parametrize("n_known", [1, 2, 3, 5, 12])

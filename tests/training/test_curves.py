@@ -209,10 +209,9 @@ def test_what_cannot_be_fitted_is_refused() -> None:
         Fit(learning_rate=0)
     with pytest.raises(ConfigError, match="no batches to train on"):
         fit_curve(Point(), ENDS, Bezier(), [], Fit(steps=1))
-    with pytest.raises(ConfigError, match="needs a cycle"):
-        Neb(cycles=())
-    with pytest.raises(ConfigError, match="at least one step"):
-        Neb(cycles=((0, 0.1),))
+    for cycles in ((), ((0, 0.1),), ((1, 0.0),)):
+        with pytest.raises(ConfigError, match="needs cycles"):
+            Neb(cycles=cycles)
     with pytest.raises(ConfigError, match="A path has two ends"):
         find_path(Point(), ENDS[:1], BATCH, BATCH)
 

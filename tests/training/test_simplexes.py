@@ -81,20 +81,6 @@ def test_the_gradient_of_the_log_volume_is_that_of_finite_differences(seed, n_ba
     assert np.linalg.norm(flat(found)) == pytest.approx(2 * scale)
 
 
-def test_the_log_volume_of_two_vertices_is_the_log_of_their_distance():
-    base = Base([point(1.0, 2.0, 2.0)])
-    vertex = point(4.0, 2.0, 6.0)
-    foot = base.foot(vertex)
-    assert foot.at.shape == (0,)
-    assert foot.log_volume == pytest.approx(math.log(5))
-    grad = point(0.0, 0.0, 0.0)
-    base.add_gradient(vertex, foot, grad, 1.0)
-    np.testing.assert_allclose(grad["theta"], np.array([3, 0, 4]) / 25)
-    whole = Complex((point(1.0, 2.0, 2.0), vertex), ((0, 1), (0,)))
-    assert whole.volumes[0] == pytest.approx(5)
-    assert whole.volumes[1] == 1
-
-
 def test_a_vertex_on_its_base_has_no_volume():
     # in numbers that are rounded
     base = Base([point(0.3, 0.1), point(0.9, 0.7)])

@@ -61,15 +61,12 @@ class Geometry(Protocol):
     @property
     def positions(self) -> np.ndarray:
         """(n_points,) or (n_points, n_dims)."""
-        ...
 
     def coefficients(self) -> np.ndarray:
         """(n_points, n_anchors)."""
-        ...
 
     def basis(self, at: Any) -> np.ndarray:
         """(n, n_anchors) at other positions."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -130,24 +127,19 @@ class Population(Protocol):
     @property
     def names(self) -> Sequence[str]:
         """Of the models."""
-        ...
 
     @property
     def base(self) -> Path:
         """The folder that relative paths start from."""
-        ...
 
     def params(self, model: int) -> Params:
         """A model's parameters."""
-        ...
 
     def largest_gap(self) -> tuple[int, int]:
         """The pair of models with the largest gap."""
-        ...
 
     def two_basins(self) -> tuple[int, int, int]:
         """The two nearest models of a basin, and the one of another that is farthest from them."""
-        ...
 
 
 class Trainer(Protocol):
@@ -155,13 +147,11 @@ class Trainer(Protocol):
 
     def fit_curve(self, ends: Sequence[Params], geometry: Any, fit: FitConfig) -> Trained:
         """The control points of a curve (arXiv:1802.10026)."""
-        ...
 
     def find_path(
         self, ends: Sequence[Params], cycles: int, max_pivots: int, fit: TrainingConfig
     ) -> Trained:
         """The pivots of AutoNEB (arXiv:1803.00885)."""
-        ...
 
     def fit_simplex(
         self,
@@ -173,7 +163,6 @@ class Trainer(Protocol):
         volume_weight: float,
     ) -> Trained:
         """Connecting vertices (arXiv:2102.13042)."""
-        ...
 
 
 class PathKind(Strict):
