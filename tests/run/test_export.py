@@ -7,6 +7,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +228,7 @@ def test_an_export_that_fails_half_way_leaves_nothing(population: Path, tmp_path
     members = members_of(population)
     before = set(tmp_path.iterdir())
     n = len(members[0].params)
-    broken = Spied(members[1].params, fails_after=n + n // 2)  # past the checks, amid the writing
+    broken = Spied(members[1].params, fails_after=n // 2)
     with pytest.raises(CheckpointError, match=r"cannot be written[\s\S]*the disk is gone"):
         export_point([members[0], broken], [0.5, 0.5], tmp_path / "out", {})
     assert broken.left < 0
@@ -235,7 +236,7 @@ def test_an_export_that_fails_half_way_leaves_nothing(population: Path, tmp_path
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(CheckpointError, match="cannot be written"):
-        export_point([members[0], Spied(members[1].params, n + 3)], [0.5, 0.5], empty, {})
+        export_point([members[0], Spied(members[1].params, 3)], [0.5, 0.5], empty, {})
     assert list(empty.iterdir()) == []
     export_point(members[:2], [0.5, 0.5], empty, {})
     assert (empty / "model.safetensors").is_file()
@@ -243,6 +244,7 @@ def test_an_export_that_fails_half_way_leaves_nothing(population: Path, tmp_path
 
 KILLED = """
 import os, signal, sys
+from dataclasses import replace
 from pathlib import Path
 from landscape.checkpoints import Weights, load_checkpoint
 from landscape.checkpoints.export import export_point
@@ -252,7 +254,7 @@ def read(name):
     if (out.parent / ".out.partial").is_dir() and "layer.1" in name:
         os.kill(os.getpid(), signal.SIGKILL)
     return member.params.read(name)
-export_point([member.with_params(Weights(member.params.shapes, read))], [0.5], out, {})
+export_point([replace(member, params=Weights(member.params.shapes, read))], [0.5], out, {})
 """
 
 
@@ -280,25 +282,25 @@ def without(params: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 MISTAKES: dict[str, tuple[Any, str]] = {
     "one coefficient too many": (
         lambda m: (m[:2], [0.2, 0.3, 0.5]),
-        r"finite coefficient for each[\s\S]*expected: shape \(2,\)[\s\S]*found: shape \(3,\)",
+        r"finite coefficient for each[\s\S]*expected: 2 of them",
     ),
     "no members": (lambda m: ([], []), "at least one member"),
     "a coefficient that is NaN": (lambda m: (m[:1], [np.nan]), r"found: \[nan\]"),
     "tensors alone": (lambda m: ([dict(m[0].params)], [1]), "no configuration and no tokenizer"),
     "a tensor is missing": (
         lambda m: ([m[0], without(m[1].params, HEAD)], [0.5, 0.5]),
-        rf"lacks the tensor '{HEAD}'[\s\S]*where: tensors in memory[\s\S]*load_population",
+        rf"lacks the tensor '{HEAD}'[\s\S]*found: no such tensor[\s\S]*load_population",
     ),
     "a tensor of another shape": (
         lambda m: ([m[0], {**m[1].params, HEAD: torch.zeros(3, 16)}], [0.5, 0.5]),
-        rf"'{HEAD}' in another shape[\s\S]*expected: \(2, 16\)[\s\S]*found: \(3, 16\)",
+        rf"'{HEAD}', or has it in another shape[\s\S]*\(2, 16\)[\s\S]*found: shape \(3, 16\)",
     ),
     "NaN": (
         lambda m: ([m[0], {**m[1].params, HEAD: torch.full((2, 16), np.nan)}], [0.5, 0.5]),
         rf"'{HEAD}' holds NaN or infinite values at this point[\s\S]*found: 32 of 32",
     ),
     "only some rows": (
-        lambda m: ([m[0].with_params(m[0].params.with_rows({HEAD: [1]}))], [1]),
+        lambda m: ([replace(m[0], params=m[0].params.with_rows({HEAD: [1]}))], [1]),
         rf"only chosen rows are there[\s\S]*{HEAD}",
     ),
 }
