@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from landscape.core.arrays import Array, Mask
 from landscape.core.errors import ConfigError
@@ -30,21 +29,18 @@ class PredictorSet:
     own_units: bool
 
 
-def read_sets(predictors: Mapping[str, Any], scores: Any) -> list[PredictorSet]:
+def read_sets(predictors: Mapping[str, Any], n_models: int) -> list[PredictorSet]:
     """The sets by their order.
 
     Args:
         predictors: From a set's name to (n_models,) or (n_models, n_columns) numbers. A data
             frame's columns have units of their own; an array's are coordinates in one space.
-        scores: The data frame whose rows are the models.
+        n_models: How many rows each has.
 
     Raises:
-        ConfigError: No sets, another number of models, an index in another order, or values that
-            are no numbers.
+        ConfigError: Another number of models.
     """
-    if not predictors:
-        raise ConfigError("There are no predictors.", where="predictors")
-    return [_read_set(str(name), values, scores) for name, values in predictors.items()]
+    return [_read_set(str(name), values, n_models) for name, values in predictors.items()]
 
 
 def share_out(ranks: Sequence[int], most: int) -> list[int]:
@@ -135,35 +131,14 @@ def _varied(chosen: PredictorSet, models: Mask, training: Mask, scale: bool) -> 
     return values / values[training].std(0) if scale else values
 
 
-def _read_set(name: str, given: ArrayLike, scores: Any) -> PredictorSet:
-    where = f"predictors['{name}']"
-    # a data frame or a series; lists have a method of that name
-    table: Any = given if hasattr(given, "index") and not callable(given.index) else None
-    if table is not None and len(table) == len(scores) and not table.index.equals(scores.index):
-        plain = list(range(len(scores)))
-        if plain not in (list(table.index), list(scores.index)):
-            raise ConfigError(
-                "The predictors name other models than the scores, or in another order.",
-                where=where,
-                expected=f"{list(scores.index[:3])} ...",
-                found=f"{list(table.index[:3])} ...",
-                fix="Select the rows by the scores' index: predictors.loc[scores.index].",
-            )
-    try:
-        if table is None:
-            values = np.array(given, dtype=np.float64)
-        else:
-            values = table.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"The predictors '{name}' are no numbers.", where=where) from error
-    if values.ndim == 1:
-        values = values[:, None]
-    if values.ndim != 2 or len(values) != len(scores) or not values.shape[1]:
+def _read_set(name: str, values: Any, n_models: int) -> PredictorSet:
+    columns = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
+    if len(columns) != n_models:
         raise ConfigError(
             "The predictors do not match the scores.",
-            where=where,
-            expected=f"({len(scores)},) or ({len(scores)}, n_columns)",
-            found=f"{np.shape(given)}",
+            where=f"predictors['{name}']",
+            expected=f"({n_models},) or ({n_models}, n_columns)",
+            found=f"{np.shape(values)}",
         )
-    values = np.where(np.isfinite(values), values, np.nan)
-    return PredictorSet(name, values, hasattr(given, "columns"))
+    columns = np.where(np.isfinite(columns), columns, np.nan)
+    return PredictorSet(name, columns, hasattr(values, "columns"))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from landscape.analysis.statistics.design import Design, side_by_side
-from landscape.analysis.statistics.permutation import VALUES_AT_ONCE
+from landscape.analysis.statistics.permutation import VALUES_AT_ONCE, center
 from landscape.analysis.statistics.predictors import independent
 from landscape.core.arrays import Array, Indices
 
@@ -18,8 +18,7 @@ _REPEATS = 10
 
 def explained(spanned: Array, values: Array) -> Array:
     """In-sample R2 (n_groups,) of scores (n, n_groups) by a ``basis``; NaN if constant."""
-    moved = values - values[0]
-    moved = moved - moved.mean(0)
+    moved = center(values)
     total = (moved**2).sum(0)
     explained_part = ((spanned[:, 1:].T @ moved) ** 2).sum(0)
     share: Array = np.where(
@@ -65,13 +64,12 @@ def cross_validated(
     return {name: np.where(varied, 1 - left / total, np.nan) for name, left in errors.items()}
 
 
-def draw_folds(n: int, n_folds: int | None, rng: np.random.Generator) -> tuple[list[Indices], int]:
-    """Models left out together, and how many folds there are: see ``explain``."""
-    n_folds = min(n_folds or (n if n < _FEW else _FOLDS), n)
-    if n_folds == n:
-        return [*np.arange(n)[:, None]], n
-    parts = [np.array_split(rng.permutation(n), n_folds) for _ in range(_REPEATS)]
-    return [fold for part in parts for fold in part], n_folds
+def draw_folds(n: int, rng: np.random.Generator) -> list[Indices]:
+    """Models left out together: see ``explain``."""
+    if n < _FEW:
+        return [*np.arange(n)[:, None]]
+    parts = [np.array_split(rng.permutation(n), _FOLDS) for _ in range(_REPEATS)]
+    return [fold for part in parts for fold in part]
 
 
 def freedman_lane(
@@ -92,8 +90,7 @@ def freedman_lane(
     Returns:
         (n_groups,) and (n_orders, n_groups), in [0, 1]; NaN where the reduced model leaves nothing.
     """
-    moved = values - values[0]
-    moved = moved - moved.mean(0)
+    moved = center(values)
     left = moved - reduced @ (reduced.T @ moved)
     size, total = np.linalg.norm(left, axis=0), np.linalg.norm(moved, axis=0)
     some = size > 1e-9 * total
