@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import resource
+import runpy
 import signal
 import sys
 import warnings
@@ -98,7 +99,7 @@ def command(
         events.clear()
         with limits():
             try:
-                main()
+                runpy.run_module("landscape.run", run_name="__main__")
                 status: Any = 0
             except SystemExit as stop:
                 status = stop.code or 0

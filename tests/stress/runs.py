@@ -1,0 +1,234 @@
+"""One run of the command line, in a child of a process that has loaded torch, or a new program."""
+
+from __future__ import annotations
+
+import errno
+import os
+import runpy
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 600.0  # seconds of one run
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+_CHANGES = {"open": 0, "os.rename": 1, "os.remove": 0, "os.mkdir": 0}  # where the path stands
+
+
+@dataclass
+class Plan:
+    """What hinders a run from within; of a child, not of a new program.
+
+    Attributes:
+        stop: It stops itself before its n-th change of a file of the output folder.
+        reading: Takes the path of a weight file that is read; may raise.
+        forward: Takes the number of a forward pass and of its examples; may raise, and gives a
+            factor of the embedded texts.
+        clock: Seconds that the clock jumps by at changes of files, by their number.
+    """
+
+    stop: int = 0
+    reading: Callable[[Path], None] | None = None
+    forward: Callable[[int, int], float] | None = None
+    clock: dict[int, float] | None = None
+
+
+class Run:
+    """A run of ``landscape ARGUMENTS``.
+
+    Args:
+        arguments: Of the command line.
+        out: Its output folder.
+        log: What it says.
+        plan: What hinders it.
+        new: Whether it is a program of its own.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], out: Path, log: Path, plan: Plan, *, new: bool
+    ) -> None:
+        self._log, self._count = log, log.with_suffix(".count")
+        self.code: int | None = None
+        self.stopped = False
+        self.pid = os.fork()
+        if not self.pid:
+            os.setsid()
+            said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(said, 1), os.dup2(said, 2)
+            if new:
+                os.environ["PYTHONPATH"] = str(ROOT)
+                os.execv(sys.executable, [sys.executable, "-m", "landscape.run", *arguments])
+            _child(arguments, out, plan, self._count)
+
+    def poll(self) -> bool:
+        """Whether it goes on, or waits; ``stopped`` says which."""
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+            if pid and os.WIFSTOPPED(status):
+                self.stopped = True
+            elif pid:
+                self.code = os.waitstatus_to_exitcode(status)
+        return self.code is None
+
+    def go_on(self) -> None:
+        """After a stop."""
+        self.stopped = False
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGCONT)
+
+    def wait(self) -> int:
+        """Its exit code; the negative number of a signal that ended it."""
+        deadline = time.monotonic() + LIMIT
+        while self.poll():
+            if time.monotonic() > deadline:
+                os.killpg(self.pid, signal.SIGKILL)
+                raise TimeoutError(f"not done after {LIMIT:.0f} s")
+            time.sleep(0.005)
+        assert self.code is not None
+        return self.code
+
+    def said(self) -> str:
+        """All that it has printed."""
+        return self._log.read_text(errors="replace")
+
+    @property
+    def changes(self) -> int:
+        """How often it changed a file of the output folder."""
+        return int(self._count.read_text()) if self._count.is_file() else 0
+
+    def workers(self) -> list[int]:
+        """The processes that it has started to evaluate."""
+        return [pid for pid in processes(self.pid) if b"spawn_main" in _command(pid)]
+
+
+def processes(session: int) -> list[int]:
+    """Of a run, which leads a session of its own."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append(int(folder.name))
+    return found
+
+
+def _command(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+_plan = Plan()  # of this process, once it is a run
+
+
+def warm() -> None:
+    """Load what runs need, with the libraries below wrapped so that they can be told to fail."""
+    import safetensors
+    import torch
+    from transformers.models.bert.modeling_bert import BertEmbeddings
+
+    class Opened:
+        """A weight file of which some readings fail."""
+
+        def __init__(self, path: Any, *args: Any, **options: Any) -> None:
+            self._path = Path(path)
+            _reading(self._path)
+            self._file = opened(path, *args, **options)
+
+        def __enter__(self) -> Opened:
+            self._file.__enter__()
+            return self
+
+        def __exit__(self, *error: Any) -> None:
+            self._file.__exit__(*error)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._file, name)
+
+        def get_tensor(self, name: str) -> Any:
+            _reading(self._path)
+            return self._file.get_tensor(name)
+
+    def embed(self: Any, *args: Any, **options: Any) -> torch.Tensor:
+        embedded: torch.Tensor = embeddings(self, *args, **options)
+        if _plan.forward is None:
+            return embedded
+        return embedded * _plan.forward(next(calls), embedded.shape[0])
+
+    opened, embeddings, calls = safetensors.safe_open, BertEmbeddings.forward, _numbers()
+    safetensors.safe_open = Opened  # type: ignore[attr-defined]
+    BertEmbeddings.forward = embed  # type: ignore[method-assign]
+    import landscape.output.report
+    from landscape.run import pipeline
+
+    torch.set_num_threads(1)
+    pipeline.draw = lambda *_, **__: None  # figures and report are made from a finished store
+
+
+def _numbers() -> Iterator[int]:
+    n = 0
+    while True:
+        n += 1
+        yield n
+
+
+def _reading(path: Path) -> None:
+    if _plan.reading is not None:
+        _plan.reading(path)
+
+
+def failing(first: int, times: int, model: str) -> Callable[[Path], None]:
+    """Readings of a model's weights, or of any, fail: so many, from a number on."""
+    seen, failed = 0, 0
+
+    def reading(path: Path) -> None:
+        nonlocal seen, failed
+        if model and path.parent.name != model:
+            return
+        seen += 1
+        if seen >= first and failed < times:
+            failed += 1
+            print("(a reading fails)", flush=True)
+            raise OSError(errno.EIO, "Input/output error", str(path))
+
+    return reading
+
+
+def _child(arguments: Sequence[str], out: Path, plan: Plan, count: Path) -> NoReturn:
+    global _plan
+    _plan, code, changes, offset = plan, 1, 0, 0.0
+    inside = f"{out}{os.sep}"
+    clock, clock_ns = time.time, time.time_ns
+    if plan.clock is not None:
+        time.time = lambda: clock() + offset
+        time.time_ns = lambda: clock_ns() + int(offset * 1e9)
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal changes, offset
+        if event not in _CHANGES or (event == "open" and not arguments[2] & _WRITES):
+            return
+        path = arguments[_CHANGES[event]]
+        if isinstance(path, str | bytes | os.PathLike) and os.fsdecode(path).startswith(inside):
+            changes += 1
+            offset += (plan.clock or {}).get(changes, 0.0)
+            if changes == plan.stop:
+                os.kill(os.getpid(), signal.SIGSTOP)
+
+    sys.addaudithook(watch)
+    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+    sys.argv = ["landscape", *arguments]
+    try:
+        runpy.run_module("landscape.run", run_name="__main__")
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+    sys.stdout.flush(), sys.stderr.flush()
+    count.write_text(str(changes))
+    os._exit(code)
