@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from tests.stress.runs import Plan, Run, failing
+from tests.stress.runs import Plan, Run, failing, workers
 from tests.stress.trial import Trial, records
 from tests.tiny import make_model
 
@@ -49,7 +49,7 @@ def _signalled(trial: Trial, number: int, code: int) -> bool:
     run = trial.strike(lambda run: os.kill(run.pid, number))
     if run is None:
         return False
-    trial.end(run, code, 0) if trial.executor == "process" else trial.end(run, code)
+    trial.end(run, code, 0)  # the last of what a run does may be over before a signal comes
     trial.check()
     trial.resume()
     return True
@@ -75,8 +75,8 @@ def _kill_workers(trial: Trial) -> bool:
     """One or both: others take their places, and the run goes on."""
     killed: list[int] = []
 
-    def kill(run: Run) -> None:
-        for pid in run.workers()[: int(trial.rng.integers(1, 3))]:
+    def kill(_: Run) -> None:
+        for pid in workers()[: int(trial.rng.integers(1, 3))]:
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
 

@@ -1,8 +1,9 @@
-"""One run of the command line, in a child of a process that has loaded torch, or a new program."""
+"""One run of the command line, in a child of a process that has loaded torch."""
 
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import runpy
 import signal
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,7 +24,7 @@ _CHANGES = {"open": 0, "os.rename": 1, "os.remove": 0, "os.mkdir": 0}  # where t
 
 @dataclass
 class Plan:
-    """What hinders a run from within; of a child, not of a new program.
+    """What hinders a run from within.
 
     Attributes:
         stop: It stops itself before its n-th change of a file of the output folder.
@@ -46,24 +48,15 @@ class Run:
         out: Its output folder.
         log: What it says.
         plan: What hinders it.
-        new: Whether it is a program of its own.
     """
 
-    def __init__(
-        self, arguments: Sequence[str], out: Path, log: Path, plan: Plan, *, new: bool
-    ) -> None:
+    def __init__(self, arguments: Sequence[str], out: Path, log: Path, plan: Plan) -> None:
         self._log, self._count = log, log.with_suffix(".count")
         self.code: int | None = None
         self.stopped = False
         self.pid = os.fork()
         if not self.pid:
-            os.setsid()
-            said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            os.dup2(said, 1), os.dup2(said, 2)
-            if new:
-                os.environ["PYTHONPATH"] = str(ROOT)
-                os.execv(sys.executable, [sys.executable, "-m", "landscape.run", *arguments])
-            _child(arguments, out, plan, self._count)
+            _child(arguments, out, log, plan, self._count)
 
     def poll(self) -> bool:
         """Whether it goes on, or waits; ``stopped`` says which."""
@@ -101,33 +94,30 @@ class Run:
         """How often it changed a file of the output folder."""
         return int(self._count.read_text()) if self._count.is_file() else 0
 
-    def workers(self) -> list[int]:
-        """The processes that it has started to evaluate."""
-        return [pid for pid in processes(self.pid) if b"spawn_main" in _command(pid)]
 
-
-def processes(session: int) -> list[int]:
-    """Of a run, which leads a session of its own."""
+def workers() -> list[int]:
+    """The processes that evaluate for runs."""
+    server: Any = forkserver._forkserver  # type: ignore[attr-defined]
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session and fields[0] != "Z":
-                found.append(int(folder.name))
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == server._forkserver_pid and state != "Z":
+                found.append(int(path.parent.name))
     return found
-
-
-def _command(pid: int) -> bytes:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
 
 
 _plan = Plan()  # of this process, once it is a run
 
 
 def warm() -> None:
-    """Load what runs need, with the libraries below wrapped so that they can be told to fail."""
+    """Load what runs need, with the libraries below wrapped so that they can be told to fail.
+
+    Workers are forked from a server that has loaded it too.
+    """
+    own = multiprocessing.get_context("forkserver")
+    own.set_forkserver_preload(["landscape.run.pipeline", "transformers.models.bert.modeling_bert"])
+    forkserver.ensure_running()
     import safetensors
     import torch
     from transformers.models.bert.modeling_bert import BertEmbeddings
@@ -163,7 +153,6 @@ def warm() -> None:
     opened, embeddings, calls = safetensors.safe_open, BertEmbeddings.forward, _numbers()
     safetensors.safe_open = Opened  # type: ignore[attr-defined]
     BertEmbeddings.forward = embed  # type: ignore[method-assign]
-    import landscape.output.report
     from landscape.run import pipeline
 
     torch.set_num_threads(1)
@@ -199,8 +188,14 @@ def failing(first: int, times: int, model: str) -> Callable[[Path], None]:
     return reading
 
 
-def _child(arguments: Sequence[str], out: Path, plan: Plan, count: Path) -> NoReturn:
+def _child(arguments: Sequence[str], out: Path, log: Path, plan: Plan, count: Path) -> NoReturn:
     global _plan
+    os.setsid()
+    stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(stream, 1), os.dup2(stream, 2)
+    own, server = multiprocessing.get_context("forkserver"), forkserver._forkserver  # type: ignore[attr-defined]
+    server.ensure_running = lambda: None  # it is no child of this process, and need not be
+    multiprocessing.get_context = lambda _=None: own  # type: ignore[assignment]
     _plan, code, changes, offset = plan, 1, 0, 0.0
     inside = f"{out}{os.sep}"
     clock, clock_ns = time.time, time.time_ns
