@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from landscape.run.commands.cli import main
 
 from landscape.run.check import check_references
 from tests.malformed.inputs import Inputs

@@ -80,7 +80,7 @@ class Inputs:
             "task": "task/task.yaml",
             "data_root": "task",
             "examples": 20,
-            "path": {"points": 3},
+            "paths": [{"kind": "line", "between": "all", "points": 3}],
             "out": str(self.out),
             "analysis": {"n_resamples": 100},
         }

@@ -327,8 +327,9 @@ def _damaged(trial: Trial, damage: Callable[[bytearray], Any]) -> bool:
         damaged |= {"store.h5"} if code else set()
     elif damaged and not store.is_file():
         run = trial.start()
-        if trial.end(run, 2) and file.name not in run.said():
+        if trial.end(run, 0, 2) and file.name not in run.said():
             trial.fail("the damaged record is not named")
+        damaged = trial.broken()  # examples are written anew
     if (trial.out / "run.json").is_file():
         repair = trial.command(["repair", str(trial.out)])
         trial.end(repair, 0)

@@ -56,13 +56,15 @@ def store_of(path: Path) -> Arrays:
 
 def differences(arrays: Arrays, reference: Arrays, loose: bool = False) -> list[str]:
     """The names of what is not the same; loosely, numbers may differ by rounding."""
-    names = arrays.keys() ^ reference.keys()
+    names = set(arrays.keys() ^ reference.keys())
     for name in arrays.keys() & reference.keys():
+        if loose and "plan" in name:
+            continue
         first, second = arrays[name], reference[name]
         same = first.shape == second.shape and first.dtype == second.dtype
         if same and loose and first.dtype.kind == "f":
             same = np.allclose(first, second, rtol=ROUNDING, atol=ROUNDING, equal_nan=True)
-        elif same and not (loose and first.dtype.kind in "uSU"):  # ties, names of plans
+        elif same and not (loose and first.dtype.kind == "u"):  # predictions of ties, names
             same = np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
         if not same:
             names |= {name}
@@ -198,10 +200,11 @@ class Trial:
             if self.end(self.start(), 0) == 0:
                 break
         after = {name: path.stat() for name, path in records(self.out).items()}
-        kept = {name for name in before.keys() - damaged if name in after}
+        sound = {name for name in before.keys() - damaged if "/examples/" not in name}
+        kept = sound & after.keys()
         again = {n for n in kept if (before[n].st_ino, before[n].st_mtime_ns)
                  != (after[n].st_ino, after[n].st_mtime_ns)}  # fmt: skip
-        self.lost += len(again) + len(before.keys() - damaged - after.keys())
+        self.lost += len(again) + len(sound - after.keys())
         self.compare()
 
     def compare(self) -> None:
@@ -209,7 +212,8 @@ class Trial:
         self.check()
         if self.lost:
             self.fail(f"{self.lost} sound records are lost")
-        if odd := files_in(self.out) ^ self.reference.files:
+        odd = files_in(self.out) ^ self.reference.files
+        if odd := {n for n in odd if not (self.loose and n.startswith("records/plans/"))}:
             self.fail(f"files: {sorted(odd)[:5]}")
         deadline = time.monotonic() + 30
         while (left := workers()) and time.monotonic() < deadline:
