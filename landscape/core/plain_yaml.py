@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable
 from typing import Any
 
@@ -18,13 +19,17 @@ class _Loader(_Safe):  # type: ignore[misc]
     """Refuses a key that stands twice, of which YAML libraries silently take the last."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in names:
-            if key != "<<" and names.count(key) > 1:
-                raise yaml.MarkedYAMLError(
-                    None, None, f"the key '{key[:80]}' stands twice", node.start_mark
-                )
+        names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        if twice := [key for key, n in names.items() if n > 1 and key != "<<"]:
+            raise yaml.MarkedYAMLError(
+                None, None, f"the key '{twice[0][:80]}' stands twice", node.start_mark
+            )
         return dict(super().construct_mapping(node, deep))
+
+    def flatten_mapping(self, node: Any) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MAX_VALUES:  # merges of merges
+            raise yaml.MarkedYAMLError(None, None, f"more than {MAX_VALUES} keys", node.start_mark)
 
 
 def parse_yaml(data: bytes) -> Any:

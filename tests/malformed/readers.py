@@ -102,7 +102,7 @@ CONFIG: dict[str, Any] = {
     "checkpoints": ["a/member-*", "lab/model@v1"],
     "task": {"name": "t", "labels": ["a", "b"], "texts": ["x"], "in_domain": {}},
     "examples": 40,
-    "surface": {"kind": "plane", "through": ["a", "b", "c"], "points": 5},
+    "paths": [{"kind": "plane", "through": ["a", "b", "c"], "points": 5}],
     "evaluate": {"device": "cpu", "precision": "auto", "memory_budget": "4GB"},
     "label_map": {"a": {"LABEL_0": "no"}},
     "datasets": ["dev"],

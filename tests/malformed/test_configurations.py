@@ -51,6 +51,7 @@ TEXTS: dict[str, tuple[str | bytes, str]] = {
     "a number that is none": ("examples: !!int x\n", "YAML"),
     "a truth that is none": ("name: !!bool maybe\n", "YAML"),
     "a number of 5,000 digits": (f"examples: {'9' * 5000}\n", "YAML"),
+    "100,000 keys": (_keys(100_000), "200000"),
     "5,000 unknown keys": (_keys(5000), "5000"),
     "an unknown key of 1 MB": (_keys(1, 300_000), "key"),
     "JSON cut short": ('{"name": "a", ', "YAML"),
@@ -75,6 +76,7 @@ def test_no_file(target: str | None, inputs: Inputs, refused: Refused) -> None:
     refused("check", path, naming="config.yaml")
 
 
+PLANE = {"kind": "plane", "through": ["member-0", "member-1", "member-2"]}
 KEYS: dict[str, tuple[dict[str, Any], str]] = {
     "a name with a path": ({"name": "../../x"}, "'name'"),
     "a name that leads up": ({"name": ".."}, "'name'"),
@@ -82,7 +84,7 @@ KEYS: dict[str, tuple[dict[str, Any], str]] = {
     "a name with a line break": ({"name": "a\n"}, "'name'"),
     "a name of 10,000 letters": ({"name": "a" * 10_000}, "'name'"),
     "a name that is a number": ({"name": 3}, "'name'"),
-    "a surface's name that leads up": ({"surface": {"name": ".."}}, "'surface.0.name'"),
+    "a surface's name that leads up": ({"paths": [PLANE | {"name": ".."}]}, "paths[0]"),
     "checkpoints that are a mapping": ({"checkpoints": {"a": "b"}}, "'checkpoints'"),
     "no checkpoints": ({"checkpoints": []}, "'checkpoints'"),
     "a negative seed": ({"seed": -1}, "'seed'"),
@@ -115,12 +117,16 @@ def test_keys(changes: dict[str, Any], piece: str, inputs: Inputs, refused: Refu
 
 @pytest.mark.parametrize("points", POINTS.values(), ids=POINTS)
 def test_points(points: object, inputs: Inputs, refused: Refused) -> None:
-    refused("check", inputs.config(path={"points": points}), naming=("config.yaml", "points'"))
+    refused(
+        "check",
+        inputs.config(paths=[{"kind": "line", "points": points}]),
+        naming=("config.yaml", "points'"),
+    )
 
 
 @pytest.mark.parametrize("tolerance", [float("inf"), float("nan"), -1.0])
 def test_tolerances(tolerance: float, inputs: Inputs, refused: Refused) -> None:
-    config = inputs.config(path={"tolerance": tolerance})
+    config = inputs.config(paths=[{"kind": "line", "adaptive": True, "tolerance": tolerance}])
     refused("check", config, naming=("config.yaml", "tolerance'"))
 
 
