@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from landscape.analysis.analysis import Analysis
-    from landscape.records import Results
 
 
 _LEVEL = 0.05
@@ -88,8 +87,9 @@ def partition_sources(
             if not data.aggregated
         ),
         *(
-            _source(analysis, "weight distance", "", matrix, seed)
-            for matrix in _weight_distances(results)
+            [_source(analysis, "weight distance", "", results.distances, seed)]
+            if not np.isnan(results.distances).any()
+            else []
         ),
     )
 
@@ -110,7 +110,7 @@ def sources_sentence(analysis: Analysis, sources: Sequence[Source], table: pd.Da
             sources without NaN.
 
     Raises:
-        ConfigError: No such source, or no such row of the table.
+        ConfigError: No such source.
     """
     datasets = analysis.results.datasets
     rule = analysis.rule if RULES[analysis.rule].is_zero_without else "convexity_gap"
@@ -158,14 +158,8 @@ def _against(
 def _in_table(base: Source, other: Source, table: pd.DataFrame) -> tuple[float, float]:
     """The adjusted Rand index of two sources, and its p-value."""
     names = {base.name, other.name}
-    for _, row in table.iterrows():
-        if {row["first"], row["second"]} == names:
-            return float(row["adjusted_rand"]), float(row["p_value"])
-    raise ConfigError(
-        "The table lacks two sources that the sentence compares.",
-        where=f"{base.name} and {other.name}",
-        fix="compare_partitions({source.name: source.labels for source in sources})",
-    )
+    row = table[table["first"].isin(names) & table["second"].isin(names)].iloc[0]
+    return float(row["adjusted_rand"]), float(row["p_value"])
 
 
 def _source(analysis: Analysis, kind: str, dataset: str, matrix: Array, seed: int) -> Source:
@@ -209,11 +203,3 @@ def _gaps(analysis: Analysis, rule: str, dataset: str) -> Array:
 
 def _distance_rules() -> list[str]:
     return [name for name, rule in RULES.items() if rule.is_zero_without]
-
-
-def _weight_distances(results: Results) -> list[Array]:
-    """The one matrix of distances, if the store has all of them."""
-    n = len(results.models)
-    stored = getattr(results, "distances", None)
-    matrix = np.empty(0) if stored is None else np.asarray(stored, dtype=np.float64)
-    return [matrix] if matrix.shape == (n, n) and not np.isnan(matrix).any() else []

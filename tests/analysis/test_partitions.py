@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations, permutations
-from typing import Any
 
 import numpy as np
 import pytest
@@ -147,14 +146,8 @@ def analysis() -> Analysis:
 @pytest.fixture(scope="module")
 def sources(analysis: Analysis) -> tuple[Source, ...]:
     distances = squareform(pdist(np.array(PLACES)[:, None]))
-    results = with_distances(analysis.results, distances)
+    results = replace(analysis.results, distances=distances)
     return partition_sources(replace(analysis, results=results))
-
-
-def with_distances(results: Any, distances: np.ndarray) -> Any:
-    results = replace(results)
-    object.__setattr__(results, "distances", distances)  # whether or not the store knows them
-    return results
 
 
 def test_every_source_of_a_store_is_there(analysis: Analysis, sources: tuple[Source, ...]) -> None:
@@ -221,7 +214,7 @@ def test_a_loss_that_is_not_finite_leaves_a_source_without_basins(analysis: Anal
         model_predictions=np.zeros_like(results.datasets["hans"].model_predictions),
     )
     datasets = {**results.datasets, "hans": few}
-    results = with_distances(replace(results, datasets=datasets), distances)
+    results = replace(results, datasets=datasets, distances=distances)
     broken = replace(broken, results=results)
     found = {source.name: source for source in partition_sources(broken)}
     assert "weight distance" not in found
@@ -313,9 +306,6 @@ def test_errors_say_what_was_expected(analysis: Analysis) -> None:
         matrix_agreement({"a": np.eye(2), "b": np.eye(3)})
     with pytest.raises(ConfigError, match=r"(?s)distances by a must be symmetric.*1 and 2"):
         matrix_agreement({"a": [[0, 1], [2, 0]]})
-    pair = [made("convexity_gap", name, [0, 0, 1]) for name in ("mnli_dev", "hans")]
-    with pytest.raises(ConfigError, match=r"(?s)table lacks.*mnli_dev and convexity gap on hans"):
-        sources_sentence(analysis, pair, compare_partitions({}))
 
 
 def pdist_of(labels: list[int]) -> np.ndarray:

@@ -288,7 +288,6 @@ def test_the_sentence_says_when_nothing_is_intransitive() -> None:
         (lambda: clustering(CHAIN, delta=0), "(?s)delta.*found: 0"),
         (lambda: clustering(CHAIN, delta="mean"), "(?s)delta.*found: 'mean'"),
         (lambda: count_triangles(CHAIN, tolerance=-0.1), "found: -0.1"),
-        (lambda: clustering(CHAIN, n_draws=-1), "found: -1"),
         (lambda: count_triangles(CHAIN, low=CHAIN), "both low and high"),
         (lambda: count_triangles(CHAIN, low=CHAIN + 1, high=CHAIN), "low, high"),
         (

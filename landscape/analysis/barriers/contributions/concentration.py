@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from landscape.core.arrays import Array
-from landscape.core.errors import ConfigError
 
 SLACK = 1e-12
 """Of the largest number: what is less is rounding."""
@@ -42,22 +41,8 @@ class Concentration:
     share_positive: float
 
 
-def concentration(values: ArrayLike) -> Concentration:
-    """How concentrated contributions are.
-
-    Args:
-        values: (n_examples,) contributions in any unit.
-
-    Raises:
-        ConfigError: No values, more than one axis, or values that are not finite.
-    """
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
-        raise ConfigError(
-            "Contributions need one finite value an example.",
-            expected="(n_examples,), n_examples > 0",
-            found=f"shape {array.shape}",
-        )
+def concentration(array: Array) -> Concentration:
+    """How concentrated contributions (n_examples,) in any unit are."""
     n = len(array)
     positive = np.sort(np.maximum(array, 0))[::-1]
     share_positive = float((array > 0).mean())

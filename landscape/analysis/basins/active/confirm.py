@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from landscape.analysis.basins.active.assign import place
 from landscape.analysis.basins.active.blocks import basin_means
 from landscape.analysis.basins.active.core import Core, others
 from landscape.analysis.basins.active.measured import MeasuredGaps
-from landscape.core.arrays import Array
+from landscape.core.arrays import Array, Labels
 
 _HOLDS = 0.8  # chance groups reached .7 of the core's silhouette in simulations, true ones .93
 _FEWEST = 5  # models outside the core, below which nothing can be said
@@ -50,18 +49,13 @@ def confirm(measured: MeasuredGaps, core: Core) -> Confirmation:
     )
 
 
-def silhouettes(gaps: ArrayLike, labels: ArrayLike, groups: ArrayLike) -> Array:
-    """(n,) silhouettes of models of basins ``own`` (n,), by their gaps (n, m) to labeled models.
+def silhouettes(gaps: Array, labels: Labels, groups: Labels) -> Array:
+    """(n,) silhouettes of models of basins ``groups`` (n,), by their gaps (n, m) to labeled models.
 
     NaN where the gap to its own basin or to any other was never measured.
     """
-    matrix, basins, of_rows = (
-        np.asarray(gaps, dtype=np.float64),
-        np.asarray(labels),
-        np.asarray(groups),
-    )
-    means = basin_means(matrix, basins, int(basins.max()) + 1)
-    at = np.arange(len(matrix)), of_rows
+    means = basin_means(gaps, labels, int(labels.max()) + 1)
+    at = np.arange(len(gaps)), groups
     within = means[at]
     means[at] = np.nan
     nearest = np.where(np.isnan(means), np.inf, means).min(1)

@@ -46,7 +46,8 @@ class MeasuredGaps:
 
     def price(self, models: ArrayLike) -> int:
         """How many of these models' pairs are not measured yet."""
-        return int(np.isnan(self._block(models)).sum()) // 2
+        chosen = np.asarray(models, dtype=np.intp)
+        return int(np.isnan(self.gaps[np.ix_(chosen, chosen)]).sum()) // 2
 
     def ask(self, pairs: ArrayLike) -> None:
         """Measure those of the pairs (m, 2) that are new, the first ones that can be paid for.
@@ -74,10 +75,6 @@ class MeasuredGaps:
         first, second = np.triu_indices(len(chosen), 1)
         self.ask(np.column_stack([chosen[first], chosen[second]]))
         return True
-
-    def _block(self, models: ArrayLike) -> Array:
-        chosen = np.asarray(models, dtype=np.intp)
-        return self.gaps[np.ix_(chosen, chosen)]
 
     def _read(self, answer: Answer, pairs: Indices) -> tuple[Array, Array]:
         """Gaps and standard errors, each (m,)."""

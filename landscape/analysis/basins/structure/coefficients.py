@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from landscape.analysis.basins.checks import check_gaps
 from landscape.analysis.basins.spectral import choose_delta
-from landscape.analysis.basins.structure.checks import around, check_numbers, ratio
 from landscape.core.arrays import Array, Indices
 from landscape.core.errors import ConfigError
 
@@ -66,10 +66,9 @@ def clustering(
         rng: A generator or a seed; seed 0 when absent.
 
     Raises:
-        ConfigError: No such matrix, no gap at all, or a number out of range.
+        ConfigError: No such matrix, no gap at all, or another delta.
     """
     matrix = check_gaps(gaps, complete=False)
-    check_numbers(tolerance, n_draws)
     first, second = np.triu_indices(len(matrix), 1)
     finite = ~np.isnan(matrix[first, second])
     first, second = first[finite], second[finite]
@@ -122,3 +121,14 @@ def _null(draws: Array) -> Array:
     if not len(finite):
         return np.full(3, np.nan)
     return np.array([finite.mean(), *np.quantile(finite, [0.025, 0.975])])
+
+
+def around(outer: Array, opposite: Array | None = None) -> Array:
+    """(n,) sums over j, k of outer_ij opposite_jk outer_ki, of symmetric matrices."""
+    between = outer if opposite is None else opposite
+    return ((outer @ between) * outer).sum(1)
+
+
+def ratio(part: Any, whole: Any) -> Any:
+    """The quotient, NaN where there is nothing to share."""
+    return np.where(whole > 0, part, np.nan) / np.where(whole > 0, whole, 1)

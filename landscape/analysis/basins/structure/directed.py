@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from landscape.analysis.basins.structure.checks import ratio
+from landscape.analysis.basins.structure.coefficients import ratio
 from landscape.core.arrays import Array, Indices
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from landscape.analysis.basins.checks import check_gaps, check_square
-from landscape.analysis.basins.structure.checks import check_numbers
 from landscape.core import sentences
 from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError
@@ -96,7 +95,8 @@ def count_triangles(
         ConfigError: No such matrices, or a number out of range.
     """
     matrix = check_gaps(gaps, complete=False)
-    check_numbers(tolerance)
+    if not tolerance >= 0:
+        raise ConfigError("The tolerance must not be negative.", found=tolerance)
     states = _states(matrix, low, high, tolerance)
     n = len(matrix)
     n_triples = n_open = n_certain = n_closed = n_violations = 0
