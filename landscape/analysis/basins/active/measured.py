@@ -67,14 +67,11 @@ class MeasuredGaps:
             matrix[new[:, 1], new[:, 0]] = values
         self.left -= len(new)
 
-    def ask_all(self, models: ArrayLike) -> bool:
-        """Measure every pair of these models; False, and nothing is asked, beyond the budget."""
+    def ask_all(self, models: ArrayLike) -> None:
+        """Measure every pair of these models."""
         chosen = np.asarray(models, dtype=np.intp)
-        if self.price(chosen) > self.left:
-            return False
         first, second = np.triu_indices(len(chosen), 1)
         self.ask(np.column_stack([chosen[first], chosen[second]]))
-        return True
 
     def _read(self, answer: Answer, pairs: Indices) -> tuple[Array, Array]:
         """Gaps and standard errors, each (m,)."""

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from landscape.core.arrays import Array
+from landscape.core.arrays import Array, Labels
 
 
 def nystrom_embedding(
-    gaps: ArrayLike,
-    landmarks: ArrayLike,
-    *,
-    delta: float,
-    weights: ArrayLike | None = None,
-    n_components: int = 2,
+    gaps: Array, landmarks: Labels, *, delta: float, weights: Array, n_components: int
 ) -> Array:
     """Eigenvectors of the random walk on exp(-gap^2 / 2 delta^2), extended from the landmarks.
 
@@ -28,25 +22,23 @@ def nystrom_embedding(
         gaps: (n_models, n_landmarks) nats.
         landmarks: (n_landmarks,) models.
         delta: The affinity's scale, nats.
-        weights: (n_landmarks,) models for which each landmark stands; equal when absent.
+        weights: (n_landmarks,) models for which each landmark stands.
         n_components: How many; zero beyond what the landmarks span.
 
     Returns:
         (n_models, n_components), the constant first component kept; the mean square over the
         population is 1, and each component's largest value is positive.
     """
-    block, chosen = np.asarray(gaps, dtype=np.float64), np.asarray(landmarks, dtype=np.intp)
-    share = np.ones(len(chosen)) if weights is None else np.asarray(weights, dtype=np.float64)
     # the floor keeps a model that is far from every landmark connected
-    affinity = np.maximum(np.exp(-0.5 * (block / delta) ** 2), 1e-6) * share
+    affinity = np.maximum(np.exp(-0.5 * (gaps / delta) ** 2), 1e-6) * weights
     walk = affinity / affinity.sum(1, keepdims=True)
-    degrees = affinity[chosen].sum(1)
-    scale = np.sqrt(degrees * share)
+    degrees = affinity[landmarks].sum(1)
+    scale = np.sqrt(degrees * weights)
     # similar to the walk between landmarks, symmetric: sqrt(w_l / d_l) S_lm sqrt(w_m / d_m)
-    symmetric = walk[chosen] * scale[:, None] / scale
+    symmetric = walk[landmarks] * scale[:, None] / scale
     values, vectors = np.linalg.eigh((symmetric + symmetric.T) / 2)
     leading = [c for c in np.argsort(-values)[:n_components] if values[c] > 1e-9]
-    embedding = np.zeros((len(block), n_components))
+    embedding = np.zeros((len(gaps), n_components))
     extended = walk @ (vectors[:, leading] / scale[:, None]) / values[leading]
     extended /= np.sqrt((extended**2).mean(0))
     extended *= np.sign(extended[np.abs(extended).argmax(0), np.arange(len(leading))])
