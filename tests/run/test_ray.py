@@ -38,7 +38,7 @@ def test_a_node_is_killed_and_no_pair_is_lost_or_done_twice(
     assert re.search(r"worker \d was lost", said), said
     assert "a node is added" in said
     assert "45 of 45 pairs measured" in said
-    assert "pairs written more than once: 0" in said
+    assert "records written more than once: 0" in said
     assert "arrays that differ from those of one process: none" in said
 
 
