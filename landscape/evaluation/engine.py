@@ -85,7 +85,7 @@ class Evaluator:
         n_points: int = 1,
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._model, self._rows, self._n_points = model, rows, n_points
+        self._model, self.rows, self._n_points = model, rows, n_points
         self._n_parameters = sum(parameter.numel() for parameter in model.parameters())
         self._strategy, self._chunk = strategy, chunk
         self._is_single = not isinstance(batches, Mapping)
@@ -148,9 +148,9 @@ class Evaluator:
         """Measure a plan, and remember it for this model and machine."""
         dtype = _DTYPES[precision]
         with _number_format(precision, self.device):
-            loaded = Mixer(self._model, dtype, self.device, 1, self._rows).load(anchors)
+            loaded = Mixer(self._model, dtype, self.device, 1, self.rows).load(anchors)
             plan = fastest_plan(
-                self._model, loaded, self._inputs, dtype=dtype, device=self.device, rows=self._rows
+                self._model, loaded, self._inputs, dtype=dtype, device=self.device, rows=self.rows
             )
         remember(self._key(precision), plan)
         self._plans[precision] = plan
@@ -208,7 +208,7 @@ class Evaluator:
     ) -> list[Tensor]:
         mixer = self._mixers.get(dtype)
         if mixer is None or mixer.n_points != plan.chunk:
-            mixer = Mixer(self._model, dtype, self.device, plan.chunk, self._rows)
+            mixer = Mixer(self._model, dtype, self.device, plan.chunk, self.rows)
             self._mixers[dtype] = mixer
         forwards = Forwards(self._model, mixer, plan, dtype)
         outputs = forwards.run(mixer.load(anchors), matrix, inputs)

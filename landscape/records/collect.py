@@ -93,8 +93,8 @@ def _pairs(records: Iterable[Record], wanted: list[list[int]] | None) -> np.ndar
 
 
 def _stacked(records: Sequence[Record], ids: dict[str, int], plans: list[str]) -> Measured | None:
-    """One table of all records, in the order of the paths."""
-    records = [record for record in records if len(record.point)]
+    """One table, in the order of the paths, of all records whose losses are there."""
+    records = [record for record in records if len(record.point) and record.paths[0] in ids]
     if not records:
         return None
     number = [np.array([ids[name] for name in record.paths]) for record in records]

@@ -10,13 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from landscape.checkpoints import (
-    Population,
-    build_model,
-    load_checkpoint,
-    load_population,
-    load_tokenizer,
-)
+from landscape.checkpoints import Population, expand, load_checkpoint, load_population
 from landscape.checkpoints.labels import suspect_labels
 from landscape.core.errors import ConfigError
 from landscape.core.progress import Track, silent
@@ -35,8 +29,6 @@ def check_references(refs: Sequence[str], track: Track[Any] = silent) -> list[st
     Raises:
         CheckpointError: The first obstacle.
     """
-    from landscape.checkpoints import expand
-
     first = load_checkpoint(expand(refs)[0])
     population = load_population(refs, first.label_names, track=track)
     return _about(population)
@@ -60,14 +52,7 @@ def check_config(
         lines.append(
             f"data: {data.name} ({role}), {len(data)} examples, {groups} groups, {data.metric}"
         )
-    config = experiment.config
-    population = load_population(
-        config.checkpoints,
-        experiment.task.labels,
-        label_map=config.label_map,
-        base=experiment.base,
-        track=track,
-    )
+    population = experiment.population(track=track)
     refuse_unknown(experiment, population)
     lines += _about(population)
     lines += _answers(experiment, population, track)
@@ -87,37 +72,25 @@ def _about(population: Population) -> list[str]:
 
 def _answers(experiment: Experiment, population: Population, track: Track[Any]) -> list[str]:
     """Let every model answer some in-domain examples: wrong label maps, and the time it takes."""
-    from landscape.evaluation import evaluate
     from landscape.tasks import sample_examples
-    from landscape.tasks.batches import make_batches, tokenize
-    from landscape.tasks.logits import collapse
 
     config = experiment.config
     data = next(data for role, data in experiment.examples if role == "in_domain")
     some = sample_examples(data, _PROBE, np.random.default_rng(config.seed))
-    tokenizer = load_tokenizer(population.checkpoints[0])
-    encoded = tokenize(tokenizer, some, config.evaluate.max_length)
-    batches = make_batches(encoded, config.evaluate.token_budget or 2048)
-    model = build_model(population.checkpoints[0], logits_only=True)
+    evaluator = experiment.evaluator(population.checkpoints[0], [some])
     precision = config.evaluate.precision
+    exact = "fp32" if precision == "auto" else precision
     lines, seconds, accuracies = [], [], []
     members = list(zip(population.names, population.checkpoints, strict=True))
     for name, checkpoint in track(members, "answer"):
         began = time.monotonic()
-        result = evaluate(
-            model,
-            [checkpoint],
-            np.ones((1, 1)),
-            batches,
-            device=config.evaluate.device,
-            precision="fp32" if precision == "auto" else precision,
-            transform=collapse(some.classes, experiment.task.collapse),
-        )
+        outputs = evaluator.evaluate([checkpoint], np.ones((1, 1)), exact)
         seconds.append(time.monotonic() - began)
-        accuracies.append(float((result.predictions[0] == some.labels).mean()))
-        found = suspect_labels(result.predictions[0], some.labels, len(some.label_names))
-        if found is not None:
-            lines.append(f"warning: {name} on {data.name}: {found.advice(some.label_names)}")
+        predictions = outputs[data.name].predictions[0]
+        accuracies.append(float((predictions == some.labels).mean()))
+        suspicion = suspect_labels(predictions, some.labels, len(some.label_names))
+        if suspicion is not None:
+            lines.append(f"warning: {name} on {data.name}: {suspicion.advice(some.label_names)}")
     n = len(population)
     pairs = n * (n - 1) // 2
     per_example = float(np.median(seconds)) / len(some)

@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from landscape.checkpoints import (
-    Checkpoint,
-    build_model,
-    expand,
-    load_checkpoint,
-    load_population,
-    load_tokenizer,
-    soups,
-)
+from landscape.checkpoints import Checkpoint, expand, load_checkpoint, load_population, soups
 from landscape.checkpoints.export import export_point, require_empty
 from landscape.core.errors import ConfigError, require_known
 from landscape.core.progress import Track, silent
@@ -228,34 +220,18 @@ def export_greedy_soup(
         root: The data root.
         report: Takes a line at a time.
     """
-    from landscape.evaluation import Evaluator
     from landscape.run.inputs import open_experiment
-    from landscape.tasks.batches import make_batches, tokenize
-    from landscape.tasks.logits import collapse
 
     require_empty(Path(out))
     experiment = open_experiment(config, root=root)
-    settings = experiment.config
-    population = load_population(
-        settings.checkpoints,
-        experiment.task.labels,
-        label_map=settings.label_map,
-        base=experiment.base,
-    )
+    population = experiment.population()
     members = population.checkpoints
     [data] = [data for _, data in experiment.examples if data.name == experiment.gap_dataset]
-    tokens = tokenize(load_tokenizer(members[0]), data, settings.evaluate.max_length)
-    evaluator = Evaluator(
-        build_model(members[0], logits_only=True),
-        make_batches(tokens, settings.evaluate.token_budget or 2048),
-        device=settings.evaluate.device,
-        transform=collapse(data.classes, experiment.task.collapse),
-        n_points=2 * len(members),
-    )
+    evaluator = experiment.evaluator(members[0], [data], n_points=2 * len(members))
     anchors = [member.params for member in members]
 
     def accuracy(row: np.ndarray) -> float:
-        predictions = evaluator.evaluate(anchors, row[None]).predictions[0]
+        predictions = evaluator.evaluate(anchors, row[None])[data.name].predictions[0]
         return float((predictions == data.labels).mean())
 
     soup = soups.greedy(len(members), accuracy)

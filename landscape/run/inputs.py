@@ -9,12 +9,26 @@ from typing import Any
 
 import numpy as np
 
+from landscape.checkpoints import (
+    Checkpoint,
+    Population,
+    build_model,
+    load_population,
+    load_tokenizer,
+    token_table,
+)
 from landscape.core.errors import ConfigError, require_known
+from landscape.evaluation import Evaluator
 from landscape.indicators.registry import Place
 from landscape.run.config import ExperimentConfig, load_config
 from landscape.run.measure.adaptive import growing_rules
 from landscape.tasks import Examples, Task, data_root, load_examples, load_task, sample_examples
+from landscape.tasks.batches import make_batches, tokenize, used_tokens
 from landscape.tasks.groups import group_rows
+from landscape.tasks.logits import collapse
+
+TOKENS = 2048
+"""Of a batch, where nothing else is said or measured."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,53 @@ class Experiment:
     def store(self) -> Path:
         """The store's path."""
         return self.out / "store.h5"
+
+    def population(self, **options: Any) -> Population:
+        """The models; options as in ``load_population``."""
+        config = self.config
+        return load_population(
+            config.checkpoints,
+            self.task.labels,
+            label_map=config.label_map,
+            base=self.base,
+            **options,
+        )
+
+    def evaluator(
+        self,
+        checkpoint: Checkpoint,
+        examples: Sequence[Examples] | None = None,
+        *,
+        tokens: int | None = None,
+        device: str | None = None,
+        n_points: int = 1,
+    ) -> Evaluator:
+        """What evaluates models on examples, by default on all of them.
+
+        Args:
+            checkpoint: Gives architecture and tokenizer.
+            examples: Of some data sets.
+            tokens: Of a batch; the configuration's by default.
+            device: Likewise.
+            n_points: How many points will be evaluated in all.
+        """
+        settings, tokenizer = self.config.evaluate, load_tokenizer(checkpoint)
+        datasets = [data for _, data in self.examples] if examples is None else examples
+        tokens = tokens or settings.token_budget or TOKENS
+        batches = {
+            data.name: make_batches(tokenize(tokenizer, data, settings.max_length), tokens)
+            for data in datasets
+        }
+        model = build_model(checkpoint, logits_only=True)
+        table = token_table(model)
+        return Evaluator(
+            model,
+            batches,
+            device=device or settings.device,
+            transform={d.name: collapse(d.classes, self.task.collapse) for d in datasets},
+            rows={table: used_tokens(batches.values())} if table else {},
+            n_points=n_points,
+        )
 
 
 def open_experiment(

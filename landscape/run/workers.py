@@ -20,7 +20,7 @@ from landscape.records.same import largest_difference
 from landscape.run.executors import Executor, LocalExecutor, ProcessExecutor, stream
 from landscape.run.inputs import Experiment
 from landscape.run.measure.pairs import tiled
-from landscape.run.measure.worker import ModelTask, Setup, Worker
+from landscape.run.measure.worker import Setup, Task, Worker
 
 Report = Callable[[str], None]
 Kind = Literal["local", "process", "ray"]
@@ -151,10 +151,10 @@ def check_difference(
     if record is None:
         return None
     model = indices(record.paths[0])[0]
-    measured = _first(executor, Worker.model, ModelTask(model, plan)).arrays["loss"]
+    measurement, _ = _first(executor, Worker.model, Task((model,), plan))
     difference = max(
         largest_difference(quantity.values, record.arrays[name])
-        for name, quantity in measured.items()
+        for name, quantity in measurement.quantities["loss"].items()
         if name.endswith("/losses")
     )
     most = _ROUNDING[plan.exact]

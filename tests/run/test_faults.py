@@ -23,7 +23,7 @@ from tests.tiny import LABELS, make_model, write_experiment
 
 def test_a_tensor_is_refused_that_is_read_after_its_file_was_changed(population: Path) -> None:
     loaded = load_population([f"{population}/member-*"], LABELS)
-    held = unchanged.held_to(loaded, unchanged.fingerprints_of(loaded))
+    held = unchanged.refusing_changes(loaded, unchanged.fingerprints_of(loaded))
     name = next(iter(held.checkpoints[1].params))
     tensor = held.checkpoints[1].params[name]
     assert torch.equal(tensor, loaded.checkpoints[1].params[name])
@@ -59,7 +59,7 @@ def test_a_reading_that_fails_is_tried_three_times(
     flaky = first.with_params(replace(first.params, read=read))
     fingerprints = unchanged.fingerprints_of(loaded)
     checkpoints = (flaky, *loaded.checkpoints[1:])
-    held = unchanged.held_to(replace(loaded, checkpoints=checkpoints), fingerprints)
+    held = unchanged.refusing_changes(replace(loaded, checkpoints=checkpoints), fingerprints)
     name = next(iter(first.params))
     if failures < 3:
         assert torch.equal(held.checkpoints[0].params[name], first.params[name])

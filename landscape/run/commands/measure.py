@@ -20,15 +20,18 @@ def demo(
     quiet()
     from landscape.run.commands.read import analysis_of
     from landscape.run.demo import make_demo
-    from landscape.run.pipeline import run_experiment
+    from landscape.run.inputs import open_experiment
+    from landscape.run.pipeline import draw, measure
 
     lines = []
     with resumable():
         for config in make_demo(out, say, seed=seed):
             say(f"-- landscape run {config}")
-            store = run_experiment(config, report=say)
-            reason = analysis_of(store).basins.evidence.reason
-            lines.append(f"{config.stem}: {reason}\n  {store.with_name('report.html')}")
+            experiment = open_experiment(config)
+            store, folder = experiment.store, experiment.out
+            analysis = draw(store, folder, say, analysis=measure(experiment, say))
+            reason = (analysis or analysis_of(store)).basins.evidence.reason
+            lines.append(f"{config.stem}: {reason}\n  {folder / 'report.html'}")
     typer.echo("\n".join(lines))
 
 

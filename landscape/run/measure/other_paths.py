@@ -22,16 +22,17 @@ from landscape.evaluation.compute_plan import ComputePlan
 from landscape.paths import arc_lengths, distances
 from landscape.paths.kinds import Part, PathKind, Spanned, Trained, read_path
 from landscape.paths.refinement import refine_surface
-from landscape.records import FORMATS, Record, Results, RunFolder, StoredPath, collect
+from landscape.records import Results, RunFolder, StoredPath, collect
 from landscape.records.collect import path_so_far
 from landscape.run.inputs import Experiment
 from landscape.run.measure.control_points import read_controls, recipe_of, trained_controls
-from landscape.run.measure.pair import Quantities
+from landscape.run.measure.measurement import Measurement, write_measurements
 from landscape.tasks import load_examples
 
 Report = Callable[[str], None]
 Anchors = Sequence[Mapping[str, Tensor]]
-Evaluate = Callable[[Anchors, np.ndarray], tuple[Quantities, ComputePlan]]
+Evaluate = Callable[[Anchors, np.ndarray, Sequence[int]], tuple[Measurement, ComputePlan]]
+"""From anchors, coefficients and which of the points to what is measured there."""
 
 
 def refuse_unknown(experiment: Experiment, population: Population) -> None:
@@ -180,10 +181,13 @@ class _Measuring:
 
     def _point(self, anchors: Anchors, coefficients: np.ndarray, point: int) -> np.ndarray:
         """Measure one point, and keep it; (n_sets,) mean losses in nats."""
-        quantities, plan = self.evaluate(anchors, coefficients[[point]])
+        measurement, plan = self.evaluate(anchors, coefficients, [point])
         name = f"paths/{self.part.name}"
-        write_quantities(self.folder, (name,), [point], quantities, plan, f"{name}/{point:05d}")
-        losses = quantities["loss"]
+        indicators = self.experiment.indicators_at("paths")
+        write_measurements(
+            self.folder, {name: measurement}, plan, indicators, f"{name}/{point:05d}"
+        )
+        losses = measurement.quantities["loss"]
         return np.array(
             [
                 losses[f"{data.name}/losses"].values.mean(dtype=np.float64)
@@ -224,42 +228,6 @@ class _Measuring:
             predictions={},
             notes=json.loads(json.dumps(notes)),
         )
-
-
-def write_quantities(
-    folder: RunFolder,
-    paths: Sequence[str],
-    points: Sequence[int],
-    quantities: Quantities,
-    plan: ComputePlan,
-    name: str | None = None,
-) -> None:
-    """Keep what was measured of points of one path; the losses last, by which a job counts."""
-    plan_name = folder.add_plan(plan.to_json())
-    exact = np.full(len(points), FORMATS.index(plan.exact), dtype=np.uint8)
-    for indicator in sorted(quantities, key=lambda key: key == "loss"):
-        own = quantities[indicator]
-        arrays = {key: quantity.values for key, quantity in own.items()}
-        dims = {key: quantity.dims for key, quantity in own.items()}
-        units = {key: quantity.unit for key, quantity in own.items() if quantity.unit}
-        if indicator == "loss":
-            arrays["format"], dims["format"] = exact, ()
-            for key in [key for key in own if key.endswith("/losses")]:
-                dataset = key.removesuffix("/losses")
-                for kind, dtype in (("screened", np.float64), ("difference", np.float32)):
-                    arrays[f"{dataset}/{kind}"] = np.full(len(points), np.nan, dtype=dtype)
-                    dims[f"{dataset}/{kind}"], units[f"{dataset}/{kind}"] = (), "nats"
-        record = Record(
-            tuple(paths),
-            indicator,
-            np.zeros(len(points), np.int32),
-            np.array(points, dtype=np.int32),
-            arrays,
-            dims,
-            units,
-            plan_name,
-        )
-        folder.write(record, name)
 
 
 def _refuse_other(folder: RunFolder, stored: StoredPath, recipe: Mapping[str, Any]) -> None:

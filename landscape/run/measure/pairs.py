@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,16 +12,16 @@ from landscape.analysis.basins.active import find_basins_actively, gaps_and_erro
 from landscape.checkpoints.labels import suspect_labels
 from landscape.core.progress import counted
 from landscape.evaluation.compute_plan import ComputePlan
-from landscape.indicators import Quantity
 from landscape.paths import Line
-from landscape.records import FORMATS, Record, RunFolder
+from landscape.records import FORMATS, RunFolder
 from landscape.records.collect import done_pairs
 from landscape.records.folder import indices, model_name, pair_name, tile_of
 from landscape.run.executors import Executor, stream
 from landscape.run.inputs import Experiment
 from landscape.run.measure.adaptive import PILOT_PAIRS, Smoothness, learn_smoothness
-from landscape.run.measure.pair import SAFETY, MeasuredPair
-from landscape.run.measure.worker import MeasuredModel, ModelTask, PairTask, Worker
+from landscape.run.measure.measurement import Measurement, write_measurements
+from landscape.run.measure.pair import SAFETY
+from landscape.run.measure.worker import Task, Worker
 
 Report = Callable[[str], None]
 Pair = tuple[int, int]
@@ -73,49 +73,20 @@ class Measuring:
             for name in self.folder.names("models", self.experiment.indicators_at("models"))
             for index in indices(name)
         }
-        tasks = [ModelTask(model, self.plan) for model in sorted(set(needed) - done)]
+        tasks = [Task((model,), self.plan) for model in sorted(set(needed) - done)]
         results = stream(
             self.executor,
             Worker.model,
             tasks,
-            name=lambda task: f"model {task.model}",
+            name=lambda task: f"model {task.models[0]}",
             report=self.report,
         )
-        for index, measured in counted(results, len(tasks), "model"):
-            self._keep_model(tasks[index].model, measured)
+        indicators = self.experiment.indicators_at("models")
+        for index, (measurement, plan) in counted(results, len(tasks), "model"):
+            path = f"models/{model_name(*tasks[index].models)}"
+            write_measurements(self.folder, {path: measurement}, plan, indicators)
         self._losses = {indices(r.paths[0])[0]: r for r in self.folder.read("models")}
         self._suspect()
-
-    def _keep_model(self, model: int, measured: MeasuredModel) -> None:
-        arrays = dict(measured.arrays["loss"])
-        for name, (mean, difference) in measured.screened.items():
-            arrays[f"{name}/screened"] = Quantity(np.array([mean]), unit="nats")
-            arrays[f"{name}/difference"] = Quantity(np.array([difference], np.float32), unit="nats")
-        formats = np.array([FORMATS.index(measured.plan.exact)], dtype=np.uint8)
-        others = {name: own for name, own in measured.arrays.items() if name != "loss"}
-        path = f"models/{model_name(model)}"
-        plan = self.folder.add_plan(measured.plan.to_json())
-        for indicator, own in {**others, "loss": self._with_formats(arrays, formats)}.items():
-            self.folder.write(_record((path,), indicator, np.zeros(1, np.int32), own, plan))
-
-    def _with_formats(
-        self, arrays: Mapping[str, Quantity], formats: np.ndarray
-    ) -> dict[str, Quantity]:
-        """The losses' arrays, with those that a store has of every point."""
-        nothing = np.full(len(formats), np.nan)
-        whole = {"format": Quantity(formats)}
-        for _, data in self.experiment.examples:
-            whole |= {
-                f"{data.name}/losses": Quantity(
-                    np.empty((len(formats), len(data)), np.float32), ("example",), "nats"
-                ),
-                f"{data.name}/predictions": Quantity(
-                    np.empty((len(formats), len(data)), np.uint8), ("example",)
-                ),
-                f"{data.name}/screened": Quantity(nothing, unit="nats"),
-                f"{data.name}/difference": Quantity(nothing.astype(np.float32), unit="nats"),
-            }
-        return {**whole, **arrays}
 
     def _suspect(self) -> None:
         """Warn of a checkpoint whose labels look permuted on an in-domain set."""
@@ -157,7 +128,7 @@ class Measuring:
             for model, record in self._losses.items()
         }
         tasks = [
-            PairTask((i, j), np.array([ends[i], ends[j]]), self.plan, smoothness, error)
+            Task((i, j), self.plan, np.array([ends[i], ends[j]]), smoothness, error)
             for i, j in pairs
         ]
         results = stream(
@@ -167,49 +138,23 @@ class Measuring:
             name=lambda task: f"the pair of models {task.models[0]} and {task.models[1]}",
             report=self.report,
         )
-        jobs: dict[str, list[Pair]] = defaultdict(list)
-        for pair in pairs:
-            jobs[tile_of(*pair, n_models) or _path_of(pair)].append(pair)
-        waiting: dict[str, dict[Pair, tuple[MeasuredPair, ComputePlan]]] = defaultdict(dict)
-        for index, answer in counted(results, len(tasks), "pair"):
+        jobs = {pair: tile_of(*pair, n_models) or _path_of(pair) for pair in pairs}
+        left = Counter(jobs.values())
+        measurements: dict[str, dict[Pair, Measurement]] = defaultdict(dict)
+        indicators = self.experiment.indicators_at("pairs")
+        for index, (measurement, plan) in counted(results, len(tasks), "pair"):
             pair = pairs[index]
-            job = tile_of(*pair, n_models) or _path_of(pair)
-            waiting[job][pair] = answer
-            if len(waiting[job]) == len(jobs[job]):
-                self._keep_pairs(job, waiting.pop(job))
+            job = jobs[pair]
+            measurements[job][pair] = measurement
+            left[job] -= 1
+            if not left[job]:
+                of_job = {_path_of(pair): m for pair, m in sorted(measurements.pop(job).items())}
+                write_measurements(self.folder, of_job, plan, indicators, job)
                 self.snapshot()
-
-    def _keep_pairs(
-        self, job: str, answers: Mapping[Pair, tuple[MeasuredPair, ComputePlan]]
-    ) -> None:
-        """One record of each indicator; the losses last, by which the job counts as done."""
-        pairs = sorted(answers)
-        measured = [answers[pair][0] for pair in pairs]
-        paths = tuple(map(_path_of, pairs))
-        plan = self.folder.add_plan(answers[pairs[0]][1].to_json())
-        for indicator in self.experiment.indicators_at("pairs")[1:]:
-            rows = [own.exact for own in measured]
-            arrays = [own.others.get(indicator, {}) for own in measured]
-            record = _record(paths, indicator, np.concatenate(rows), _stacked(arrays), plan)
-            self.folder.write(_on_paths(record, rows), job)
-        rows = [own.points for own in measured]
-        arrays = []
-        for own in measured:
-            screened = {
-                f"{name}/{kind}": Quantity(values.astype(dtype), unit="nats")
-                for name, both in own.screened.items()
-                for kind, dtype, values in zip(
-                    ("screened", "difference"), (np.float64, np.float32), both, strict=True
-                )
-            }
-            arrays.append(self._with_formats({**own.arrays, **screened}, own.formats))
-        record = _record(paths, "loss", np.concatenate(rows), _stacked(arrays), plan)
-        notes = {"tolerance": [own.tolerance for own in measured]}
-        self.folder.write(_on_paths(record, rows, notes), job)
 
     def _capacity(self, model: int) -> int:
         """How many checkpoints a worker keeps."""
-        answers = stream(self.executor, Worker.capacity, [ModelTask(model, self.plan)])
+        answers = stream(self.executor, Worker.capacity, [Task((model,), self.plan)])
         return next(capacity for _, capacity in answers)
 
     def curve(self, pair: Pair) -> PairCurve | None:
@@ -229,10 +174,11 @@ class Measuring:
         for place, own in zip((0, -1), ends, strict=True):
             examples[place] = own[f"{dataset}/losses"][0]
             screened[place], formats[place] = own[f"{dataset}/screened"][0], own["format"][0]
-        point = record.point[rows]
-        examples[point] = record.arrays[f"{dataset}/losses"][rows]
-        screened[point] = record.arrays[f"{dataset}/screened"][rows]
-        formats[point] = record.arrays["format"][rows]
+        if rows.any():
+            point = record.point[rows]
+            examples[point] = record.arrays[f"{dataset}/losses"][rows]
+            screened[point] = record.arrays[f"{dataset}/screened"][rows]
+            formats[point] = record.arrays["format"][rows]
         full = {FORMATS.index(name) for name in ("fp32", "fp64", self.plan.exact)}
         exact = np.isin(formats, list(full))
         return PairCurve(examples.mean(1, dtype=np.float64), exact, screened, examples)
@@ -310,37 +256,3 @@ def tiled(pairs: np.ndarray, capacity: int) -> np.ndarray:
 
 def _path_of(pair: Pair) -> str:
     return f"pairs/{pair_name(*pair)}"
-
-
-def _record(
-    paths: tuple[str, ...],
-    indicator: str,
-    points: np.ndarray,
-    arrays: Mapping[str, Quantity],
-    plan: str,
-) -> Record:
-    return Record(
-        paths,
-        indicator,
-        np.zeros(len(points), np.int32),
-        points,
-        {name: quantity.values for name, quantity in arrays.items()},
-        {name: quantity.dims for name, quantity in arrays.items()},
-        {name: quantity.unit for name, quantity in arrays.items() if quantity.unit},
-        plan,
-    )
-
-
-def _on_paths(
-    record: Record, points: Sequence[np.ndarray], notes: Mapping[str, object] | None = None
-) -> Record:
-    path = np.repeat(np.arange(len(points)), [len(own) for own in points])
-    return replace(record, path=path, notes=notes or {})
-
-
-def _stacked(arrays: Sequence[Mapping[str, Quantity]]) -> dict[str, Quantity]:
-    first = next((own for own in arrays if own), {})
-    return {
-        name: replace(quantity, values=np.concatenate([own[name].values for own in arrays if own]))
-        for name, quantity in first.items()
-    }

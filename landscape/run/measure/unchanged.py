@@ -22,13 +22,14 @@ def fingerprints_of(population: Population) -> dict[str, str]:
     Raises:
         CheckpointError: A weight file is gone.
     """
-    found = {}
-    for one in population.checkpoints:
-        try:
-            found[str(one.path)] = one.fingerprint()
-        except OSError as error:
-            raise _unreadable(one, error) from None
-    return found
+    return {str(checkpoint.path): _fingerprint(checkpoint) for checkpoint in population.checkpoints}
+
+
+def _fingerprint(checkpoint: Checkpoint) -> str:
+    try:
+        return checkpoint.fingerprint()
+    except OSError as error:
+        raise _unreadable(checkpoint, error) from None
 
 
 def refuse_replaced(checkpoint: Checkpoint, expected: str | None) -> None:
@@ -37,32 +38,32 @@ def refuse_replaced(checkpoint: Checkpoint, expected: str | None) -> None:
     Raises:
         CheckpointError: They are not, or not any more.
     """
-    try:
-        found = checkpoint.fingerprint()
-    except OSError as error:
-        raise _unreadable(checkpoint, error) from None
-    if expected is not None and found != expected:
+    fingerprint = _fingerprint(checkpoint)
+    if expected is not None and fingerprint != expected:
         raise CheckpointError(
             "A checkpoint was changed while it was being measured.",
             where=checkpoint.path,
             expected=expected,
-            found=found,
+            found=fingerprint,
             fix="restore it and run again: what was finished before the change is kept",
         )
 
 
-def held_to(population: Population, fingerprints: Mapping[str, str]) -> Population:
+def refusing_changes(population: Population, fingerprints: Mapping[str, str]) -> Population:
     """The same models, each tensor refused that is read after its file was changed.
 
     Args:
         population: The models.
         fingerprints: As ``fingerprints_of`` gave them when the run began.
     """
-    held = []
-    for one in population.checkpoints:
-        check = partial(refuse_replaced, one, fingerprints.get(str(one.path)))
-        held.append(replace(one, params=replace(one.params, read=_patient(one), check=check)))
-    return replace(population, checkpoints=tuple(held))
+
+    def checked(checkpoint: Checkpoint) -> Checkpoint:
+        expected = fingerprints.get(str(checkpoint.path))
+        check = partial(refuse_replaced, checkpoint, expected)
+        params = replace(checkpoint.params, read=_patient(checkpoint), check=check)
+        return replace(checkpoint, params=params)
+
+    return replace(population, checkpoints=tuple(map(checked, population.checkpoints)))
 
 
 def _patient(checkpoint: Checkpoint) -> Callable[[str], Tensor]:

@@ -15,38 +15,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from landscape.checkpoints import (
-    Population,
-    WeightCache,
-    build_model,
-    load_population,
-    load_tokenizer,
-    token_table,
-)
+from landscape.checkpoints import Population, WeightCache
 from landscape.core.errors import ConfigError
-from landscape.evaluation import Evaluation, Evaluator, machine_name
+from landscape.evaluation import machine_name
 from landscape.evaluation.compute_plan import ComputePlan, Machine
-from landscape.indicators import Reading
-from landscape.indicators.loss import Loss
 from landscape.indicators.registry import Place
 from landscape.paths import Line
 from landscape.paths.kinds import Part
 from landscape.paths.kinds.registry import Params
-from landscape.run.inputs import Experiment
+from landscape.run.inputs import TOKENS, Experiment
 from landscape.run.measure.adaptive import Smoothness
 from landscape.run.measure.control_points import trained_controls
-from landscape.run.measure.pair import MeasuredPair, Quantities, measure_pair
-from landscape.run.measure.unchanged import held_to
-from landscape.tasks.batches import make_batches, tokenize, used_tokens
-from landscape.tasks.logits import collapse
+from landscape.run.measure.measurement import (
+    Measurement,
+    Outputs,
+    Quantities,
+    compared,
+    quantities_of,
+)
+from landscape.run.measure.pair import measure_pair
+from landscape.run.measure.unchanged import refusing_changes
 
 if TYPE_CHECKING:
     from landscape.evaluation.engine import Precision
 
 Report = Callable[[str], None]
-Outputs = dict[str, Evaluation]
-
-_TOKENS = 2048
 
 
 @dataclass(frozen=True)
@@ -71,63 +64,27 @@ class Setup:
 
     def make(self) -> Worker:
         """The worker."""
-        config = self.experiment.config
-        population = load_population(
-            config.checkpoints,
-            self.experiment.task.labels,
-            label_map=config.label_map,
-            base=self.experiment.base,
-            read_weights=False,
-        )
-        return Worker(self, held_to(population, self.fingerprints))
+        population = self.experiment.population(read_weights=False)
+        return Worker(self, refusing_changes(population, self.fingerprints))
 
 
 @dataclass(frozen=True)
-class ModelTask:
-    """Which model to measure, and how; ``plan`` decides, whichever worker it is."""
-
-    model: int
-    plan: ComputePlan = field(repr=False)
-
-    @property
-    def models(self) -> tuple[int, ...]:
-        """Whose checkpoints are needed."""
-        return (self.model,)
-
-
-@dataclass(frozen=True)
-class PairTask:
-    """Which pair to measure, and how.
+class Task:
+    """Which model or pair to measure, and how.
 
     Attributes:
-        models: The two.
-        ends: (2,) their mean losses on the data set that makes the gap, nats.
-        plan: As in ``ModelTask``.
+        models: One, or the two of a pair.
+        plan: How, whichever worker it is.
+        ends: (2,) of a pair, mean losses on the data set that makes the gap, nats.
         smoothness: What is assumed between points; without it every point is evaluated.
         error: Nats, how far a screened mean loss may be off; NaN where none is screened.
     """
 
-    models: tuple[int, int]
-    ends: np.ndarray = field(repr=False)
+    models: tuple[int, ...]
     plan: ComputePlan = field(repr=False)
+    ends: np.ndarray = field(default_factory=lambda: np.full(2, np.nan), repr=False)
     smoothness: Smoothness | None = field(default=None, repr=False)
     error: float = np.nan
-
-
-@dataclass(frozen=True)
-class MeasuredModel:
-    """A model's outputs.
-
-    Attributes:
-        arrays: By indicator, arrays with one point.
-        screened: By data set, the mean loss in the fast format and the largest difference of an
-            example's loss to the exact one, nats.
-        plan: How they were computed.
-    """
-
-    arrays: Quantities
-    screened: dict[str, tuple[float, float]]
-    plan: ComputePlan
 
 
 class Worker:
@@ -167,11 +124,11 @@ class Worker:
         """How to compute on this machine: measured where that pays, else by default."""
         settings = self._setup.experiment.config.evaluate
         torch.set_num_threads(self._setup.threads or self._threads)
-        self._open(settings.token_budget or _TOKENS)
+        self._open(settings.token_budget or TOKENS)
         first = self._population.checkpoints[0].params
         exact: Precision = "fp32" if settings.precision == "auto" else settings.precision
         tokens = self._evaluator.plan([first], exact).tokens
-        if settings.token_budget is None and tokens != _TOKENS:
+        if settings.token_budget is None and tokens != TOKENS:
             self._open(tokens)
         first_weights = [self._weights(0)]
         fast = None
@@ -193,13 +150,13 @@ class Worker:
         device = torch.device(self._setup.device)
         return Machine(machine_name(device), device.type, str(torch.__version__))
 
-    def model(self, task: ModelTask, following: ModelTask | None) -> MeasuredModel:
-        """A model's outputs."""
+    def model(self, task: Task, following: Task | None) -> tuple[Measurement, ComputePlan]:
+        """A model's quantities, and how they were computed."""
         self._use(task.plan)
         self._prefetch(task, following)
-        return self._model(task.model)
+        return self._model(task.models[0]), self._as_computed()
 
-    def pair(self, task: PairTask, following: PairTask | None) -> tuple[MeasuredPair, ComputePlan]:
+    def pair(self, task: Task, following: Task | None) -> tuple[Measurement, ComputePlan]:
         """The points of a pair that its gap needs, and how they were computed."""
         experiment, path = self._setup.experiment, self._setup.experiment.config.all_pairs
         self._use(task.plan)
@@ -210,7 +167,7 @@ class Worker:
         def run(points: list[int], precision: Precision) -> Outputs:
             return self._run(task.models, coefficients[points], precision, controls)
 
-        measured = measure_pair(
+        measurement = measure_pair(
             run,
             task.ends,
             Line(path.points).positions,
@@ -222,65 +179,49 @@ class Worker:
             error=task.error,
             quantities=partial(self._quantities, at="pairs"),
         )
-        return measured, self._as_computed()
+        return measurement, self._as_computed()
 
-    def capacity(self, task: ModelTask, _following: object) -> int:
+    def capacity(self, task: Task, _following: object) -> int:
         """How many checkpoints are kept."""
         self._use(task.plan)
-        self._make_room(task.model)
+        self._make_room(task.models[0])
         return self._cache.capacity(self._population.checkpoints[0])
 
     def evaluate(
         self,
         anchors: Sequence[Mapping[str, torch.Tensor]],
         coefficients: np.ndarray,
+        points: Sequence[int],
         plan: ComputePlan,
-    ) -> tuple[Quantities, ComputePlan]:
-        """Indicators at any points, as exact as the numbers that are reported."""
+    ) -> tuple[Measurement, ComputePlan]:
+        """Indicators at some points, as exact as the numbers that are reported."""
         self._use(plan)
-        outputs = self._evaluator.evaluate(anchors, coefficients, precision=plan.exact)
-        return self._quantities(outputs, at="paths"), self._as_computed()
+        outputs = self._evaluator.evaluate(anchors, coefficients[points], precision=plan.exact)
+        return self._measurement(outputs, points, plan.exact, "paths"), self._as_computed()
 
-    def _quantities(self, outputs: Outputs, at: Place) -> Quantities:
-        """All that is measured of these outputs, the losses first."""
+    def _quantities(self, outputs: Outputs, precision: Precision, at: Place) -> Quantities:
         labels = {data.name: data.labels for _, data in self._setup.experiment.examples}
-        quantities: Quantities = {}
-        for indicator in (Loss(), *self._setup.experiment.config.indicators):
-            if at in indicator.at:
-                quantities[indicator.name] = {
-                    f"{name}/{key}": value
-                    for name, out in outputs.items()
-                    for key, value in indicator.measure(
-                        Reading(name, labels[name], out.logits, out.losses, out.predictions)
-                    ).items()
-                }
-        return quantities
+        indicators = self._setup.experiment.config.indicators
+        chosen = [indicator for indicator in indicators if at in indicator.at]
+        return quantities_of(outputs, precision, labels, chosen)
+
+    def _measurement(
+        self, outputs: Outputs, points: Sequence[int], precision: Precision, at: Place
+    ) -> Measurement:
+        quantities = self._quantities(outputs, precision, at)
+        places = np.array(points, dtype=np.int32)
+        return Measurement(dict.fromkeys(quantities, places), quantities)
 
     def _open(self, tokens: int) -> None:
         """The evaluator of all data sets in batches of so many tokens, and an empty cache."""
-        experiment = self._setup.experiment
-        first = self._population.checkpoints[0]
-        tokenizer = load_tokenizer(first)
-        length = experiment.config.evaluate.max_length
-        batches = {
-            data.name: make_batches(tokenize(tokenizer, data, length), tokens)
-            for _, data in experiment.examples
-        }
-        model = build_model(first, logits_only=True)
-        table = token_table(model)
-        rows = {table: used_tokens(batches.values())} if table else {}
-        self._evaluator = Evaluator(
-            model,
-            batches,
-            device=self._setup.device,
-            transform={
-                data.name: collapse(data.classes, experiment.task.collapse)
-                for _, data in experiment.examples
-            },
-            rows=rows,
-            n_points=self._setup.n_points,
+        setup = self._setup
+        self._evaluator = setup.experiment.evaluator(
+            self._population.checkpoints[0],
+            tokens=tokens,
+            device=setup.device,
+            n_points=setup.n_points,
         )
-        self._cache = WeightCache(0, self._evaluator.device, rows)
+        self._cache = WeightCache(0, self._evaluator.device, self._evaluator.rows)
 
     def _use(self, plan: ComputePlan) -> None:
         """Compute as is said, whatever would be faster here."""
@@ -300,21 +241,18 @@ class Worker:
         plan = self._plan.on(self.here(None, None))
         return replace(plan, halved=True) if self._evaluator.was_halved() else plan
 
-    def _model(self, model: int) -> MeasuredModel:
+    def _model(self, model: int) -> Measurement:
         assert self._plan is not None
         vertex, fast = np.ones((1, 1)), self._plan.fast
-        result = self._run([model], vertex, self._plan.exact)
+        outputs = self._run([model], vertex, self._plan.exact)
         self._has_run = True
-        screened = {}
+        measurement = self._measurement(outputs, [0], self._plan.exact, "models")
         if fast is not None:
-            screened = {
-                name: (
-                    float(r.losses[0].mean(dtype=np.float64)),
-                    float(np.abs(r.losses - result[name].losses).max()),
-                )
-                for name, r in self._run([model], vertex, fast).items()
-            }
-        return MeasuredModel(self._quantities(result, "models"), screened, self._as_computed())
+            for name, out in self._run([model], vertex, fast).items():
+                screened = out.losses.mean(1, dtype=np.float64)
+                difference = np.abs(out.losses - outputs[name].losses).max(1)
+                measurement.quantities["loss"] |= compared(name, screened, difference)
+        return measurement
 
     def _run(
         self,
@@ -329,13 +267,13 @@ class Worker:
     def _weights(self, model: int) -> Mapping[str, torch.Tensor]:
         return self._cache.get(self._population.checkpoints[model])
 
-    def _prefetch(self, task: ModelTask | PairTask, following: ModelTask | PairTask | None) -> None:
+    def _prefetch(self, task: Task, following: Task | None) -> None:
         if following is not None:
             # those in use first, so that they are not the ones to make room
             models = (*task.models, *following.models)
             self._cache.prefetch(self._population.checkpoints[i] for i in models)
 
-    def _path(self, pair: tuple[int, int]) -> tuple[np.ndarray, Sequence[Params]]:
+    def _path(self, pair: tuple[int, ...]) -> tuple[np.ndarray, Sequence[Params]]:
         """Coefficients of the path between two models, and its control points."""
         experiment, population = self._setup.experiment, self._population
         path = experiment.config.all_pairs
