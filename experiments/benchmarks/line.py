@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from landscape.evaluation import Evaluator, Plan
 from landscape.evaluation.kernels import Kernels
 from landscape.paths import Line
 from landscape.run.measure.adaptive import PILOT_PAIRS, Smoothness, learn_smoothness
+from landscape.run.measure.measurement import quantities_of
 from landscape.run.measure.pair import measure_pair
 from landscape.tasks.batches import used_tokens
 
@@ -74,6 +76,7 @@ def bench_line(setting: Setting, dataset: str) -> dict[str, Any]:
             dataset=dataset,
             rule="convexity_gap",
             tolerance=TOLERANCE,
+            quantities=partial(quantities_of, labels={dataset: examples.labels}),
             formats=("fp32", fast),
             smoothness=smoothness,
             error=3 * off,

@@ -85,11 +85,11 @@ def _pair(name: str) -> tuple[int, int]:
     return i, j
 
 
-def _pairs(records: Iterable[Record], wanted: list[list[int]] | None) -> np.ndarray:
-    """(n_pairs, 2): those wanted, or where a rule chooses them those measured."""
-    if wanted is None:
-        wanted = sorted([*indices(name)] for record in records for name in record.paths)
-    return np.array(wanted, dtype=np.int32).reshape(-1, 2)
+def _pairs(records: Iterable[Record], pairs: list[list[int]] | None) -> np.ndarray:
+    """(n_pairs, 2): those of the manifest, or where a rule chooses them those measured."""
+    if pairs is None:
+        pairs = sorted([*indices(name)] for record in records for name in record.paths)
+    return np.array(pairs, dtype=np.int32).reshape(-1, 2)
 
 
 def _stacked(records: Sequence[Record], ids: dict[str, int], plans: list[str]) -> Measured | None:
@@ -98,7 +98,7 @@ def _stacked(records: Sequence[Record], ids: dict[str, int], plans: list[str]) -
     if not records:
         return None
     number = [np.array([ids[name] for name in record.paths]) for record in records]
-    path = np.concatenate([own[r.path] for own, r in zip(number, records, strict=True)])
+    path = np.concatenate([ids_of[r.path] for ids_of, r in zip(number, records, strict=True)])
     point = np.concatenate([record.point for record in records])
     plan = np.repeat([plans.index(r.plan) for r in records], [len(r.point) for r in records])
     order = np.lexsort((point, path))
@@ -121,8 +121,7 @@ def _no_losses(n_examples: dict[str, int]) -> Measured:
     """The table of a run that has measured nothing yet."""
     arrays: dict[str, np.ndarray] = {"format": np.zeros(0, np.uint8)}
     for name, n in n_examples.items():
-        arrays |= {f"{name}/losses": np.zeros((0, n), "f4")}
-        arrays |= {f"{name}/predictions": np.zeros((0, n), "u1")}
+        arrays |= {f"{name}/{kind}": np.zeros((0, n)) for kind in ("losses", "predictions")}
         arrays |= {f"{name}/{kind}": np.zeros(0) for kind in ("screened", "difference")}
     nothing = np.zeros(0, np.int32)
     return Measured(nothing, nothing, np.zeros(0, np.uint8), arrays, {}, {})

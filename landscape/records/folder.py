@@ -128,9 +128,21 @@ class RunFolder:
         self, datasets: Sequence[tuple[str, Examples]], config: Mapping[str, Any]
     ) -> None:
         """Keep labels, groups and texts of the role and examples of each data set."""
-        with writing(self.path):
-            for role, data in datasets:
-                self._write_examples(role, data, config)
+        for role, data in datasets:
+            columns = text_columns(config, data.name, len(data.texts))
+            arrays = {"labels": data.labels.astype(np.uint8)}
+            arrays |= {f"groups/{name}": names.astype(str) for name, names in data.groups.items()}
+            for name, texts in zip(columns, data.texts, strict=True):
+                # neither numpy nor HDF5 keeps a NUL at a text's end
+                plain = [text.replace("\0", "\N{REPLACEMENT CHARACTER}") for text in texts]
+                arrays[f"texts/{name}"] = np.array(plain, dtype=str)
+            notes = {
+                "role": role,
+                "metric": data.metric,
+                "label_names": list(data.label_names),
+                "content_hash": data.content_hash(),
+            }
+            write_arrays(self.records / "examples" / f"{data.name}.npz", arrays, notes)
 
     def note(self, manifest: Manifest) -> None:
         """Write the manifest; last of all that a run needs, so that where it is a run began."""
@@ -139,33 +151,13 @@ class RunFolder:
         with writing(self.path), replacing(self.path / "run.json") as file:
             file.write(json.dumps(content, indent=1).encode())
 
-    def _write_examples(self, role: str, data: Examples, config: Mapping[str, Any]) -> None:
-        columns = text_columns(config, data.name, len(data.texts))
-        arrays = {"labels": data.labels.astype(np.uint8)}
-        arrays |= {f"groups/{name}": values.astype(str) for name, values in data.groups.items()}
-        for name, texts in zip(columns, data.texts, strict=True):
-            # neither numpy nor HDF5 keeps a NUL at a text's end
-            plain = [text.replace("\0", "\N{REPLACEMENT CHARACTER}") for text in texts]
-            arrays[f"texts/{name}"] = np.array(plain, dtype=str)
-        notes = {
-            "role": role,
-            "metric": data.metric,
-            "label_names": list(data.label_names),
-            "content_hash": data.content_hash(),
-        }
-        write_arrays(self.records / "examples" / f"{data.name}.npz", arrays, notes)
-
     def examples(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Labels, groups and texts of a data set, and its notes."""
         return read_arrays(self.records / "examples" / f"{name}.npz")
 
-    def plan_name(self, plan: Mapping[str, Any]) -> str:
-        """What a compute plan is called."""
-        return _sha256(plan)[:16]
-
     def add_plan(self, plan: Mapping[str, Any], notes: Mapping[str, Any] | None = None) -> str:
         """Keep a compute plan, once, with what was measured of it; its name."""
-        name = self.plan_name(plan)
+        name = plan_name(plan)
         path = self.records / "plans" / f"{name}.json"
         if not path.is_file():
             with writing(path), replacing(path) as file:
@@ -191,9 +183,7 @@ class RunFolder:
         Raises:
             StoreError: The disk is full, read-only or fails; what was kept before stays.
         """
-        path = self.records / f"{name or record.paths[0]}.{record.indicator}.npz"
-        with writing(path):
-            write_record(path, record)
+        write_record(self.records / f"{name or record.paths[0]}.{record.indicator}.npz", record)
 
     def names(self, folder: str, indicators: Iterable[str] = ("loss",)) -> set[str]:
         """What of ``models``, ``pairs`` or ``paths/NAME`` is measured by all these indicators."""
@@ -217,8 +207,8 @@ class RunFolder:
     def indicators(self) -> list[str]:
         """The names of all that was measured, the loss first."""
         paths = self.records.glob("*/**/[!.]*.*.npz")
-        found = {path.name.split(".", 1)[1].removesuffix(".npz") for path in paths}
-        return sorted(found, key=lambda name: (name != "loss", name))
+        names = {path.name.split(".", 1)[1].removesuffix(".npz") for path in paths}
+        return sorted(names, key=lambda name: (name != "loss", name))
 
     def add_path(self, path: StoredPath) -> None:
         """Note a path beside the pairs' paths; of its points none is measured."""
@@ -232,7 +222,7 @@ class RunFolder:
         folder = self.records / PATH / path.name
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            write_arrays(folder / "path.npz", arrays, notes)
+        write_arrays(folder / "path.npz", arrays, notes)
 
     def paths(self) -> list[StoredPath]:
         """Those paths, in the order of their names, nothing of their points."""
@@ -259,9 +249,7 @@ class RunFolder:
 
     def write_distances(self, distances: np.ndarray) -> None:
         """Keep the weight distances (n_models, n_models)."""
-        path = self.records / "distances.npz"
-        with writing(path):
-            write_arrays(path, {"distances": distances}, {})
+        write_arrays(self.records / "distances.npz", {"distances": distances}, {})
 
     def distances(self) -> np.ndarray | None:
         """The weight distances; None where they are not known."""
@@ -271,6 +259,11 @@ class RunFolder:
 
 def _sha256(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def plan_name(plan: Mapping[str, Any]) -> str:
+    """What a compute plan is called."""
+    return _sha256(plan)[:16]
 
 
 def pair_name(i: int, j: int) -> str:

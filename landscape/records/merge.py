@@ -82,15 +82,14 @@ def merge(runs: Sequence[Path], out: Path) -> Merged:
             counts = [_copy(source, target) for source in sources]
         target.note(_united(manifests))
         results = collect(target)
-        wanted = len(results.pairs)
-        measured = len(done_pairs(target))
-        finished = measured == wanted and np.isfinite(np.trace(results.distances))
+        n_pairs, n_measured = len(results.pairs), len(done_pairs(target))
+        finished = n_measured == n_pairs and np.isfinite(np.trace(results.distances))
         write_store(results, target.store, finished=bool(finished))
     return Merged(
         target.store,
         len(results.models),
-        wanted,
-        measured,
+        n_pairs,
+        n_measured,
         sum(twice for twice, _ in counts),
         max(difference for _, difference in counts),
     )

@@ -21,6 +21,7 @@ from numpy.lib.format import read_array
 
 from landscape.core.errors import StoreError
 from landscape.core.files import replacing
+from landscape.records.writing import writing
 
 _NOTES = "notes"
 _BROKEN = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, RuntimeError)
@@ -59,13 +60,13 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], notes: Mapping[st
     """Write arrays and notes, at once.
 
     Raises:
-        OSError: The disk is full, or fails; it names ``path``.
+        StoreError: The disk is full, read-only or fails; what was there before stays.
     """
     text = json.dumps(notes, sort_keys=True)
     everything = {**arrays, _NOTES: np.frombuffer(text.encode(), dtype=np.uint8)}
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **everything)
-    with replacing(path) as file:
+    with writing(path), replacing(path) as file:
         file.write(content.getbuffer())
 
 

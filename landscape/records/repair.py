@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,8 +54,9 @@ def repair(path: Path) -> Repair:
         )
     with lock_run(folder.path):
         folder.manifest()
-        damaged = [file for file in _files(folder) if not _is_sound(file)]
-        store_is_sound = _store_is_sound(folder.store)
+        files = sorted(folder.records.rglob("*.npz"))
+        damaged = [file for file in files if not _is_sound(read_arrays, file)]
+        store_is_sound = _is_sound(read_store, folder.store)
         with writing(folder.path):
             for file in damaged:
                 file.unlink()
@@ -69,21 +71,9 @@ def repair(path: Path) -> Repair:
     return Repair(folder.store, tuple(damaged), len(done_pairs(folder)))
 
 
-def _files(folder: RunFolder) -> list[Path]:
-    return sorted(folder.records.rglob("*.npz"))
-
-
-def _is_sound(file: Path) -> bool:
+def _is_sound(read: Callable[[Path], object], file: Path) -> bool:
     try:
-        read_arrays(file)
-    except StoreError:
-        return False
-    return True
-
-
-def _store_is_sound(store: Path) -> bool:
-    try:
-        read_store(store)
+        read(file)
     except StoreError:
         return False
     return True

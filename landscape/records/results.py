@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -120,10 +120,6 @@ class StoredPath:
     def is_surface(self) -> bool:
         """Whether it has two dimensions."""
         return len(self.shape) == 2
-
-    def with_notes(self, notes: Mapping[str, Any]) -> StoredPath:
-        """The same with more notes."""
-        return replace(self, notes={**self.notes, **notes})
 
     @property
     def evaluated(self) -> np.ndarray:

@@ -37,12 +37,12 @@ def measured_part(config: Mapping[str, Any]) -> dict[str, Any]:
     return _flat(part)
 
 
-def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """A line for each key whose values differ, as ``key: stored -> wanted``."""
+def differences(stored: Mapping[str, Any], asked_for: Mapping[str, Any]) -> list[str]:
+    """A line for each key whose values differ, as ``key: stored -> asked for``."""
     return [
-        f"{key}: {stored.get(key, 'absent')} -> {wanted.get(key, 'absent')}"
-        for key in sorted(stored.keys() | wanted.keys())
-        if stored.get(key, ...) != wanted.get(key, ...)
+        f"{key}: {stored.get(key, 'absent')} -> {asked_for.get(key, 'absent')}"
+        for key in sorted(stored.keys() | asked_for.keys())
+        if stored.get(key, ...) != asked_for.get(key, ...)
     ]
 
 

@@ -75,8 +75,8 @@ def assemble(
     model_status[model] = MEASURED
     formats = _filled((n_pairs, n_points), np.uint8, 0)
     for end, column in zip(ends, pairs.T, strict=True):
-        known = measured & (model_status[column] == MEASURED)  # not where only a gap is given
-        formats[known, end] = exact_code(frame["attributes"])
+        is_model = measured & (model_status[column] == MEASURED)  # not where only a gap is given
+        formats[is_model, end] = exact_code(frame["attributes"])
     formats[place] = losses.arrays["format"][of_pair]
     plan, model_plan = (_filled((n,), np.uint8, NO_PLAN) for n in (n_pairs, n_models))
     plan[pair], model_plan[model] = losses.plan[of_pair], losses.plan[of_model]
@@ -88,13 +88,13 @@ def assemble(
             if values is None:
                 continue
             rest = values.shape[1:]
-            own = _filled((n_models, *rest), dtype, nothing)
-            own[model] = values[of_model]
+            of_models = _filled((n_models, *rest), dtype, nothing)
+            of_models[model] = values[of_model]
             cube = _filled((n_pairs, n_points, *rest), dtype, nothing)
             for end, column in zip(ends, pairs.T, strict=True):
-                cube[measured, end] = own[column[measured]]
+                cube[measured, end] = of_models[column[measured]]
             cube[place] = values[of_pair]
-            arrays |= {kind: cube, f"model_{kind}": own}
+            arrays |= {kind: cube, f"model_{kind}": of_models}
         sets[name] = StoredDataset(**vars(data), **arrays)
     named = {
         name: _with_points(path, losses, n_models + n_pairs + index, datasets)
@@ -169,10 +169,10 @@ def flatten(results: Results) -> Measured:
     units: dict[str, str] = {}
     for name, data in results.datasets.items():
         for kind, (dtype, nothing) in _KINDS.items():
-            own, cube = getattr(data, f"model_{kind}"), getattr(data, kind)
+            of_models, cube = getattr(data, f"model_{kind}"), getattr(data, kind)
             if kind == "accuracies" and not data.aggregated:
                 continue
-            parts = [own[models], cube[pair, inner]]
+            parts = [of_models[models], cube[pair, inner]]
             for p in results.points.values():
                 rows = p.evaluated
                 by_set = getattr(p, kind) if kind in _PER_EXAMPLE else {}
@@ -192,9 +192,9 @@ def _as_models(results: Results, end: int, column: np.ndarray) -> np.ndarray:
     same = results.formats[:, end] == exact_code(results.attributes)
     for data in results.datasets.values():
         for kind in _KINDS:
-            own, cube = getattr(data, f"model_{kind}"), getattr(data, kind)
+            of_models, cube = getattr(data, f"model_{kind}"), getattr(data, kind)
             for row in np.flatnonzero(same):  # not all examples of all pairs at once
                 same[row] = np.array_equal(
-                    cube[row, end], own[column[row]], equal_nan=kind != "predictions"
+                    cube[row, end], of_models[column[row]], equal_nan=kind != "predictions"
                 )
     return np.asarray(same)

@@ -79,12 +79,11 @@ def _answers(experiment: Experiment, population: Population, track: Track[Any]) 
     some = sample_examples(data, _PROBE, np.random.default_rng(config.seed))
     evaluator = experiment.evaluator(population.checkpoints[0], [some])
     precision = config.evaluate.precision
-    exact = "fp32" if precision == "auto" else precision
     lines, seconds, accuracies = [], [], []
     members = list(zip(population.names, population.checkpoints, strict=True))
     for name, checkpoint in track(members, "answer"):
         began = time.monotonic()
-        outputs = evaluator.evaluate([checkpoint], np.ones((1, 1)), exact)
+        outputs = evaluator.evaluate([checkpoint], np.ones((1, 1)), config.evaluate.exact)
         seconds.append(time.monotonic() - began)
         predictions = outputs[data.name].predictions[0]
         accuracies.append(float((predictions == some.labels).mean()))

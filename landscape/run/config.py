@@ -16,6 +16,7 @@ from landscape.indicators import Indicator, read_indicator
 from landscape.paths.kinds import Curve, PathKind, read_path
 from landscape.paths.kinds.curves import LineConfig
 
+Precision = Literal["fp32", "tf32", "bf16", "fp64"]
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -33,10 +34,15 @@ class EvaluateConfig(Strict):
     """
 
     device: Device | None = None
-    precision: Literal["fp32", "tf32", "bf16", "fp64", "auto"] = "fp32"
+    precision: Precision | Literal["auto"] = "fp32"
     token_budget: int | None = Field(default=None, gt=0)
     max_length: int = Field(default=128, gt=2)
     memory_budget: int | None = Field(default=None, gt=0)
+
+    @property
+    def exact(self) -> Precision:
+        """The number format of what is reported."""
+        return "fp32" if self.precision == "auto" else self.precision
 
     @field_validator("memory_budget", mode="before")
     @classmethod
@@ -147,7 +153,7 @@ class ExperimentConfig(Strict):
 
     @field_serializer("indicators")
     def _by_name(self, value: tuple[Indicator, ...]) -> list[dict[str, Any]]:
-        return [{one.name: one.model_dump(mode="json")} for one in value]
+        return [{indicator.name: indicator.model_dump(mode="json")} for indicator in value]
 
     @field_validator("datasets")
     @classmethod

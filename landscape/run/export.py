@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,22 +53,17 @@ def export(
         ConfigError: More than one recipe, or one that does not fit so many checkpoints.
         CheckpointError: Checkpoints that cannot be compared, or an ``out`` that is not empty.
     """
-    given = {"at": at, "weights": weights, "soup": soup, "slerp": slerp}
-    asked = [name for name, value in given.items() if value is not None]
-    if len(asked) > 1:
+    options = {"at": at, "weights": weights, "soup": soup, "slerp": slerp}
+    recipes = [f"--{name}" for name, value in options.items() if value is not None]
+    if len(recipes) > 1:
         raise ConfigError(
             "More than one recipe is given.",
             expected="one of --at, --weights, --soup and --slerp",
-            found=" and ".join(f"--{name}" for name in asked),
+            found=" and ".join(recipes),
         )
     if soup is not None:
-        require_known(
-            "soup",
-            soup,
-            ["uniform"],
-            where="--soup",
-            also="; greedy, of an experiment's YAML",
-        )
+        also = "; greedy, of an experiment's YAML"
+        require_known("soup", soup, ["uniform"], where="--soup", also=also)
     sources = expand(refs, base)
     for option, t in (("--at", at), ("--slerp", slerp)):
         if t is not None:
@@ -78,7 +73,7 @@ def export(
             "There must be a weight for each checkpoint.",
             where="--weights",
             expected=f"{len(sources)} numbers",
-            found=f"{len(weights)}",
+            found=len(weights),
         )
     require_empty(Path(out))
     labels = load_checkpoint(sources[0]).label_names
@@ -124,15 +119,17 @@ def export_stored(
     from landscape.run.measure.other_paths import stored_points
 
     results = read_store(store)
-    pairs = [f"{results.models[i]}--{results.models[j]}" for i, j in results.pairs]
-    kind, notes, title = _notes_of(results, name, pairs)
+    kind, notes, title = _notes_of(results, name)
     require_empty(Path(out))
     members = _unchanged_members(results, notes["models"], base)
     folder = results.path.parent / "control_points" / title
     spanned = stored_points(name, notes, [member.params for member in members], folder)
     if control is not None:
         row = np.zeros(len(spanned.anchors))
-        first, n_controls = _controls(spanned, notes)
+        n_models = len(notes["models"])
+        n_controls = len(spanned.anchors) - n_models
+        is_curve = spanned.shape == np.shape(spanned.geometry.positions)
+        first = 1 if is_curve else n_models  # between the ends of a curve, after the corners
         if not 0 <= control < n_controls:
             raise ConfigError(
                 f"There is no such control point on '{name}'.",
@@ -153,13 +150,14 @@ def export_stored(
     return export_point(spanned.anchors, row, Path(out), recipe, like=members[0])
 
 
-def _notes_of(results: Results, name: str, pairs: Sequence[str]) -> tuple[str, dict[str, Any], str]:
+def _notes_of(results: Results, name: str) -> tuple[str, dict[str, Any], str]:
     """The kind, the notes and the folder of control points of a path of a store."""
     if name in results.points:
         return results.points[name].kind, results.points[name].notes, name
-    names = [*results.points, *pairs]
-    require_known("path or surface", name, names, where="--of")
-    pair = [results.models[i] for i in results.pairs[pairs.index(name)]]
+    ends = [[results.models[i] for i in pair] for pair in results.pairs]
+    pairs = {"--".join(pair): pair for pair in ends}
+    require_known("path or surface", name, [*results.points, *pairs], where="--of")
+    pair = pairs[name]
     title = "--".join(model.replace("/", "_") for model in pair)
     path = results.config["paths"][0]
     return path["kind"], {"path": path, "models": pair, "part": {}}, f"pairs/{title}"
@@ -181,13 +179,6 @@ def _unchanged_members(
                 f"The checkpoint '{model}' has changed since it was measured.", where=member.path
             )
     return members
-
-
-def _controls(spanned: Spanned, notes: Mapping[str, Any]) -> tuple[int, int]:
-    """The place of the first control point among the anchors, and how many there are."""
-    n_controls = len(spanned.anchors) - len(notes["models"])
-    between = spanned.shape == np.shape(spanned.geometry.positions)  # of a curve, after its start
-    return (1 if between else len(notes["models"])), n_controls
 
 
 def _position(spanned: Spanned, name: str, at: Sequence[float]) -> Any:

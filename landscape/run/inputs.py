@@ -57,8 +57,8 @@ class Experiment:
 
     def indicators_at(self, place: Place) -> list[str]:
         """What is measured there, the loss first."""
-        others = [one.name for one in self.config.indicators if place in one.at]
-        return ["loss", *others]
+        indicators = self.config.indicators
+        return ["loss", *(indicator.name for indicator in indicators if place in indicator.at)]
 
     @property
     def store(self) -> Path:
@@ -136,16 +136,10 @@ def open_experiment(
     task = load_task(config.task, base)
     if config.collapse is not None:
         task = task.model_copy(update={"collapse": config.collapse})
-    own_root = base / config.data_root if config.data_root else None
-    folder = data_root(root or own_root)
+    folder = data_root(root or (base / config.data_root if config.data_root else None))
     chosen = config.datasets or tuple(task.datasets)
     for name in chosen:
-        if name not in task.datasets:
-            raise ConfigError(
-                f"The task '{task.name}' has no data set '{name}'.",
-                where=path,
-                expected=f"some of {', '.join(task.datasets)}",
-            )
+        require_known("data set", name, task.datasets, where=f"datasets of {path}")
     if not set(chosen) & set(task.in_domain):
         raise ConfigError(
             "No in-domain data set is chosen; the gap matrix is made from one.",
@@ -159,8 +153,8 @@ def open_experiment(
         role = "in_domain" if name in task.in_domain else "challenge"
         examples.append((role, sample_examples(whole, config.examples, rng)))
     _check_analysis(config, examples, path)
-    given = Path(out) if out else base / config.out if config.out else Path("runs") / config.name
-    return Experiment(config, base, given.absolute(), task, tuple(examples), folder)
+    where = Path(out) if out else base / config.out if config.out else Path("runs") / config.name
+    return Experiment(config, base, where.absolute(), task, tuple(examples), folder)
 
 
 def _check_analysis(
@@ -169,12 +163,12 @@ def _check_analysis(
     """What the analysis names must be there before hours are spent."""
     columns = _columns(examples)
     sets = [data.name for _, data in examples]
-    for what, value, known in (
+    for what, value, names in (
         ("focus", config.analysis.focus, columns),
         ("dataset", config.analysis.dataset, sets),
     ):
         if value is not None:
-            require_known(what, value, known, where=f"analysis.{what} of {path}")
+            require_known(what, value, names, where=f"analysis.{what} of {path}")
     chosen = config.all_pairs.adaptive or config.evaluate.precision == "auto"
     if chosen and config.analysis.rule not in growing_rules():
         raise ConfigError(

@@ -52,9 +52,10 @@ def describe(path: Path) -> str:
         width = max(map(len, ("given score", *results.score_roles)))
         lines += ["", f"  {'given score':<{width}}  {'role':<10}  models"]
         for name, values in results.given_scores.items():
-            known = int(values.notna().sum())
+            n_known = int(values.notna().sum())
             lines.append(
-                f"  {name:<{width}}  {results.score_roles[str(name)]:<10}  {known} of {len(values)}"
+                f"  {name:<{width}}  {results.score_roles[str(name)]:<10}  "
+                f"{n_known} of {len(values)}"
             )
     if results.points:
         lines += ["", f"  {'path or surface':<36} {'kind':<8} {'points':>11}  between"]
@@ -80,8 +81,8 @@ def _chosen(results: Results) -> str:
     text = "all pairs of models" if results.chosen == "all" else f"active, {n} never measured"
     if results.chosen == "all" and n:
         text += f" but {n}"
-    known = np.isfinite(results.distances).all()
-    return text + f"; weight distances {'known' if known else 'not known'}"
+    distances = "known" if np.isfinite(results.distances).all() else "not known"
+    return text + f"; weight distances {distances}"
 
 
 def _evaluated(results: Results) -> str:

@@ -19,6 +19,7 @@ from landscape.core.progress import bar
 from landscape.paths import Line
 from landscape.records import Manifest, RunFolder, collect, lock_run, read_store, write_store
 from landscape.records.collect import done_pairs
+from landscape.records.folder import plan_name
 from landscape.run.config import ExperimentConfig
 from landscape.run.executors import LocalExecutor
 from landscape.run.inputs import Experiment, open_experiment, stored_config
@@ -240,7 +241,7 @@ def _measure_missing(
             measuring.actively()
         else:
             measuring.models(np.unique(pairs).tolist() if pairs else range(n_models))
-            measuring.pairs(pairs, pilot_of(pairs))
+            measuring.pairs(pairs, pilot_of(pairs) if pairs else [])
 
         @cache
         def local() -> LocalExecutor:
@@ -327,7 +328,7 @@ def _begin(
         pairs=None if pairs is None else [list(pair) for pair in pairs],
         shard=shard,
         datasets={data.name: data.content_hash() for _, data in experiment.examples},
-        plan=folder.plan_name(plan.to_json()),
+        plan=plan_name(plan.to_json()),
     )
     folder.begin(manifest, experiment.examples, plan.to_json())
 

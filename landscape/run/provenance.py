@@ -65,10 +65,10 @@ def refuse_other(experiment: Experiment, folder: RunFolder, manifest: Manifest) 
         StoreError: They are.
     """
     stored = measured_part(manifest.config)
-    wanted = measured_part(stored_config(experiment))
+    expected = measured_part(stored_config(experiment))
     stored |= {f"examples of {name}": sha for name, sha in manifest.datasets.items()}
-    wanted |= {f"examples of {data.name}": data.content_hash() for _, data in experiment.examples}
-    lines = differences(stored, wanted)
+    expected |= {f"examples of {data.name}": data.content_hash() for _, data in experiment.examples}
+    lines = differences(stored, expected)
     if lines:
         raise StoreError(
             "The run was begun by another configuration (stored -> asked for):\n"
@@ -86,9 +86,9 @@ def refuse_changed(experiment: Experiment, folder: RunFolder, manifest: Manifest
     """
     sources = expand(experiment.config.checkpoints, experiment.base)
     stored = [row["ref"] for row in manifest.checkpoints]
-    wanted = [source.ref for source in sources]
-    if stored != wanted:
-        changed = difflib.unified_diff(stored, wanted, "stored", "asked for", n=0, lineterm="")
+    refs = [source.ref for source in sources]
+    if stored != refs:
+        changed = difflib.unified_diff(stored, refs, "stored", "asked for", n=0, lineterm="")
         raise StoreError(
             "The run was begun with other checkpoints:\n    " + "\n    ".join(changed),
             where=folder.path,

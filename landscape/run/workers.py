@@ -15,7 +15,7 @@ from landscape.checkpoints import Population
 from landscape.core.errors import ConfigError, StoreError
 from landscape.evaluation.compute_plan import ComputePlan
 from landscape.records import RunFolder
-from landscape.records.folder import indices, tile_of
+from landscape.records.folder import indices, plan_name, tile_of
 from landscape.records.same import largest_difference
 from landscape.run.executors import Executor, LocalExecutor, ProcessExecutor, stream
 from landscape.run.inputs import Experiment
@@ -85,12 +85,7 @@ def make_executor(
         report: Takes a line at a time.
     """
     device = experiment.config.evaluate.device
-    setup = Setup(
-        experiment,
-        device or ("cuda" if torch.cuda.is_available() else "cpu"),
-        fingerprints,
-        n_points,
-    )
+    setup = Setup(experiment, device or _device(), fingerprints, n_points)
     if workers.kind == "local":
         return LocalExecutor(partial(Worker, setup, population, report))
     if workers.kind == "ray":
@@ -107,13 +102,16 @@ def make_executor(
     else:
         n, cores = workers.workers or 2, len(os.sched_getaffinity(0))
         setups = [replace(setup, threads=max(1, cores // n), share=n)] * n
-    return ProcessExecutor([one.make for one in setups])
+    return ProcessExecutor([setup.make for setup in setups])
 
 
 def _on_a_node(setup: Setup, device: str | None, threads: int, share: int) -> Worker:
     """A worker on some node of a cluster, by what that node has."""
-    own = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return replace(setup, device=own, threads=threads, share=share).make()
+    return replace(setup, device=device or _device(), threads=threads, share=share).make()
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def choose_plan(executor: Executor, folder: RunFolder | None, tokens: int | None) -> ComputePlan:
@@ -145,7 +143,7 @@ def check_difference(
     Raises:
         StoreError: It is more than rounding.
     """
-    if folder is None or folder.plan_name(plan.to_json()) in folder.plans():
+    if folder is None or plan_name(plan.to_json()) in folder.plans():
         return None
     record = next(folder.read("models"), None)
     if record is None:
@@ -187,9 +185,9 @@ def shard_of(pairs: np.ndarray, shard: tuple[int, int], n_models: int) -> np.nda
     jobs: dict[object, list[int]] = {}
     for row, (i, j) in enumerate(pairs[order].tolist()):
         jobs.setdefault(tile_of(i, j, n_models) or (i, j), []).append(row)
-    parts = np.array_split(np.arange(len(jobs)), n_shards)[number - 1]
-    chosen = [job for place, job in enumerate(jobs.values()) if place in set(parts.tolist())]
-    rows = [row for job in chosen for row in job]
+    part = np.array_split(np.arange(len(jobs)), n_shards)[number - 1]
+    by_job = list(jobs.values())
+    rows = [row for place in part for row in by_job[place]]
     return np.array(np.sort(order[rows]), dtype=np.int64)
 
 

@@ -24,6 +24,7 @@ from landscape.tasks import load_examples, load_task, sample_examples
 from landscape.tasks.batches import Encoded, make_batches, tokenize
 from landscape.training.loop import InPlace, RandomState, Report, batch_rows, train
 
+_STATE = "state.pt"
 _MOST_SEEDS = 100_000
 _HELD_OUT = 1000  # examples that a finished member is tried on
 _RECENT = 100  # steps whose mean loss is reported
@@ -125,7 +126,6 @@ def finetune(
     training, dev = encoded
     for number, (seed, member) in enumerate(missing, start=1):
         report(f"{member.name}: member {number} of {len(missing)} to train")
-        partial = member.with_name(f".{member.name}.partial")
         with torch.random.fork_rng():
             torch.manual_seed(seed)  # the head's initial values, then dropout
             model = AutoModelForSequenceClassification.from_pretrained(
@@ -134,7 +134,7 @@ def finetune(
                 id2label=dict(enumerate(task.labels)),
                 label2id={label: i for i, label in enumerate(task.labels)},
             ).to(config.device)
-            state = partial / "state.pt"
+            state = _partial(member) / _STATE
             losses = _train(config, seed, model, training, state, report, save_seconds)
         accuracy = _accuracy(model, dev, config)
         report(f"{member.name}: held-out accuracy {accuracy:.3f} on {len(dev)} of {first}")
@@ -146,14 +146,23 @@ def finetune(
             "held_out_accuracy": accuracy,
             "base_sha256": load_checkpoint(source).content_hash(),
         }
-        model.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
-        (partial / "landscape.json").write_text(json.dumps(notes, indent=2))
-        state.unlink(missing_ok=True)
-        if member.exists():
-            shutil.rmtree(member)
-        os.replace(partial, member)
+        save_whole(model, tokenizer, notes, member)
     return members
+
+
+def save_whole(model: Any, tokenizer: Any, notes: dict[str, Any], folder: Path) -> None:
+    """Write a checkpoint directory; it appears when it is complete, without a training's state."""
+    partial = _partial(folder)
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    (partial / "landscape.json").write_text(json.dumps(notes, indent=2))
+    (partial / _STATE).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(partial, folder)
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.partial")
 
 
 def _is_finished(member: Path, recipe: dict[str, Any]) -> bool:

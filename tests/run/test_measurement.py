@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import yaml
 from landscape.analysis.barriers import convexity_gap
 from landscape.core.errors import ConfigError, LandscapeError
 from landscape.evaluation import Evaluation, Evaluator
-from landscape.indicators import Quantity
 from landscape.records import Results, read_store
 from landscape.run.inputs import open_experiment
+from landscape.run.measure.measurement import quantities_of
 from landscape.run.measure.pair import measure_pair
 from landscape.run.measure.pairs import Measuring, PairCurve
 from tests.runs import measured, stop_after
@@ -160,14 +160,6 @@ def outputs(points: list[int], off: np.ndarray) -> dict[str, Evaluation]:
     return {"dev": Evaluation(np.empty(0), losses.astype("f4"), np.zeros((len(points), 2)))}
 
 
-def losses_of(outputs: Mapping[str, Evaluation]) -> dict[str, dict[str, Quantity]]:
-    return {
-        "loss": {
-            f"{name}/losses": Quantity(out.losses, ("example",)) for name, out in outputs.items()
-        }
-    }
-
-
 @pytest.mark.parametrize("error", [0.001, 0.03])
 def test_a_format_further_off_than_thought_is_noticed(error: float) -> None:
     """Screening hides the peak by .02; a first guess of .001 is raised as soon as it shows."""
@@ -187,19 +179,20 @@ def test_a_format_further_off_than_thought_is_noticed(error: float) -> None:
         tolerance=0.001,
         formats=("fp32", "bf16"),
         error=error,
-        quantities=losses_of,
+        quantities=partial(quantities_of, labels={"dev": np.zeros(2, int)}),
     )
     assert len(asked) == len(set(asked))  # nothing is evaluated twice in one format
-    exact = np.isin(np.arange(9), [0, *pair.points[pair.formats == 1], 8])
+    points, losses = pair.points["loss"], pair.quantities["loss"]
+    in_fp32 = losses["format"].values == 1
+    exact = np.isin(np.arange(9), [0, *points[in_fp32], 8])
     assert exact[4]
     assert convexity_gap(CURVE[exact], POSITIONS[exact]) == pytest.approx(0.5)
-    assert pair.points.tolist() == list(range(1, 8))
-    means, off_by = pair.screened["dev"]
+    assert points.tolist() == list(range(1, 8))
+    means, off_by = (losses[f"dev/{name}"].values for name in ("screened", "difference"))
     np.testing.assert_allclose(means, (CURVE + off)[1:-1], atol=1e-6)
     np.testing.assert_allclose(off_by[3], 0.02, atol=1e-6)
-    assert np.isnan(off_by[pair.formats != 1]).all()
-    np.testing.assert_array_equal(pair.exact, pair.points[pair.formats == 1])
-    kept = pair.arrays["dev/losses"].values.mean(1)
+    assert np.isnan(off_by[~in_fp32]).all()
+    kept = losses["dev/losses"].values.mean(1)
     np.testing.assert_allclose(kept, np.where(exact, CURVE, CURVE + off)[1:-1], atol=1e-6)
 
 

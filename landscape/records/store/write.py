@@ -128,12 +128,12 @@ def _write_measured(group: h5py.Group, rows: Measured) -> None:
     for name in ("path", "point", "plan"):
         _array(group, name, getattr(rows, name), row)
     for name, values in rows.arrays.items():
-        folder, _, own = name.rpartition("/")
+        folder, _, key = name.rpartition("/")
         place = group.require_group(folder) if folder else group
         scales = [row]
         for dim, size in zip(rows.dims.get(name, ()), values.shape[1:], strict=True):
             scales.append(place[dim] if dim in place else _scale(place, dim, np.arange(size)))
-        _array(place, own, values, *scales, units=rows.units.get(name, ""))
+        _array(place, key, values, *scales, units=rows.units.get(name, ""))
 
 
 def _scale(group: h5py.Group, name: str, values: np.ndarray) -> h5py.Dataset:

@@ -13,6 +13,8 @@ from landscape.run.commands.app import DataRoot, Store, app, quiet, say
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
 
+Rule = Annotated[str | None, typer.Option(help="The barrier rule.")]
+Focus = Annotated[str | None, typer.Option(help="The challenge group to show.")]
 Formats = Annotated[
     str, typer.Option("--format", help="pdf, png, svg, vtp (surfaces); several with commas.")
 ]
@@ -57,8 +59,8 @@ def figures(
     store: Store,
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("figures"),
     formats: Formats = "pdf,png",
-    rule: Annotated[str | None, typer.Option(help="The barrier rule.")] = None,
-    focus: Annotated[str | None, typer.Option(help="The challenge group to show.")] = None,
+    rule: Rule = None,
+    focus: Focus = None,
 ) -> None:
     """Draw the figures of a store."""
     from landscape.output.plots import write_figures, write_surfaces
@@ -81,8 +83,8 @@ def figures(
 def report(
     store: Store,
     out: Annotated[Path | None, typer.Option(help="The HTML file; beside the store.")] = None,
-    rule: Annotated[str | None, typer.Option(help="The barrier rule.")] = None,
-    focus: Annotated[str | None, typer.Option(help="The challenge group to show.")] = None,
+    rule: Rule = None,
+    focus: Focus = None,
 ) -> None:
     """Write one self-contained HTML page about a store."""
     from landscape.output.report import write_report
@@ -176,8 +178,6 @@ def analysis_of(store: Path, rule: str | None = None, focus: str | None = None) 
 
     load_plugins()
     results = read_store(store)
-    options = analysis_options(results)
-    return analyze(
-        results,
-        **{**options, **({"rule": rule} if rule else {}), **({"focus": focus} if focus else {})},
-    )
+    changes = {"rule": rule, "focus": focus}
+    options = analysis_options(results) | {key: value for key, value in changes.items() if value}
+    return analyze(results, **options)

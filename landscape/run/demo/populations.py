@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +15,7 @@ import torch
 from torch import Tensor
 
 from landscape.run.demo.grammar import LABELS, Phrase
+from landscape.training.finetune import save_whole
 from landscape.training.stacked import train_stacked
 
 RULES = ("structure", "recency", "none")
@@ -137,7 +136,8 @@ def train_populations(
     for folder, recipe, weights in zip(folders, recipes, trained, strict=True):
         model = starts[0]
         model.load_state_dict(weights, strict=False)
-        _save(model, tokenizer, recipe, folder)
+        notes = {"seed": recipe["seed"], "step": steps, "recipe": recipe}
+        save_whole(model, tokenizer, notes, folder)
 
 
 def _hash(sets: dict[str, Any], encoder: Path) -> str:
@@ -191,14 +191,3 @@ def _batches(
         width = int(mask.sum(-1).max())
         hidden = (1 - mask[..., :width])[:, :, None, None, :] * torch.finfo(torch.float32).min
         yield {"input_ids": ids[..., :width], "attention_mask": hidden}, labels
-
-
-def _save(model: Any, tokenizer: Any, recipe: dict[str, Any], folder: Path) -> None:
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    notes = {"seed": recipe["seed"], "step": recipe["steps"], "recipe": recipe}
-    (partial / "landscape.json").write_text(json.dumps(notes, indent=2))
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(partial, folder)

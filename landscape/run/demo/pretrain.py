@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.run.demo.grammar import draw_sentence, vocabulary
+from landscape.training.finetune import save_whole
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _BATCH = 64
@@ -93,14 +91,7 @@ def pretrain_encoder(
                 f"{left:.0f} s left"
             )
     torch.set_num_threads(threads)
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    (partial / "landscape.json").write_text(json.dumps({"seed": seed, "step": steps}))
-    if out.exists():
-        shutil.rmtree(out)
-    os.replace(partial, out)
+    save_whole(model, tokenizer, {"seed": seed, "step": steps}, out)
 
 
 def _mask_tokens(ids: Tensor, tokenizer: Any, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

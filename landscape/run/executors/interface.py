@@ -15,6 +15,10 @@ class WorkerLost(Exception):
     """The worker was killed, or its machine is gone; the call may be made again elsewhere."""
 
 
+def nothing(_worker: Any) -> None:
+    """The first call of a worker, which makes it."""
+
+
 class Executor(Protocol):
     """Shaped like ``concurrent.futures.Executor``, with a place for each call.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from landscape.run.executors.interface import Make
+from landscape.run.executors.interface import Make, nothing
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class LocalExecutor:
 
     def start(self, worker: int) -> Future[None]:
         """Make the worker, unless it is there."""
-        return self.submit(worker, lambda _: None)
+        return self.submit(worker, nothing)
 
     def submit(self, worker: int, function: Callable[..., T], /, *args: Any) -> Future[T]:
         """Call it, and keep what it returned or raised."""

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from landscape.core.errors import ConfigError
-from landscape.run.executors.interface import WorkerLost
+from landscape.run.executors.interface import WorkerLost, nothing
 
 T = TypeVar("T")
 MakeOnNode = Callable[[int, int], Any]
@@ -56,8 +56,8 @@ class RayExecutor:
                 fix="pip install 'landscape-basins[ray]'",
             ) from None
         self._ray = ray
-        self._own = not ray.is_initialized()
-        if self._own:
+        self._started = not ray.is_initialized()
+        if self._started:
             address = address or os.environ.get("RAY_ADDRESS")
             try:
                 _reach(address)
@@ -69,8 +69,8 @@ class RayExecutor:
                     found=str(error).splitlines()[0],
                     fix="start it with 'ray start --head', and give its address HOST:6379",
                 ) from None
-        found = ray.cluster_resources()
-        n_gpus, n_cores = int(found.get("GPU", 0)), int(found.get("CPU", 1))
+        resources = ray.cluster_resources()
+        n_gpus, n_cores = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
         wants_gpu = gpu and n_gpus > 0
         threads = threads or (max(1, n_cores // workers) if workers and not wants_gpu else 2)
         self.n_workers = workers or (n_gpus if wants_gpu else max(1, n_cores // threads))
@@ -89,7 +89,7 @@ class RayExecutor:
         """Ask the cluster for an actor, unless it is there; done once it is placed."""
         if self._actors[worker] is None:
             self._actors[worker] = self._actor.remote(self._make, *self._arguments)
-        return self.submit(worker, _nothing)
+        return self.submit(worker, nothing)
 
     def submit(self, worker: int, function: Callable[..., T], /, *args: Any) -> Future[T]:
         """Call it on its node."""
@@ -122,7 +122,7 @@ class RayExecutor:
             if actor is not None:
                 self._ray.kill(actor)
         self._actors = [None] * self.n_workers
-        if self._own:
+        if self._started:
             self._ray.shutdown()
 
 
@@ -138,10 +138,6 @@ class _Actor:
         if self._worker is None:
             self._worker = self._make(*self._arguments)
         return function(self._worker, *args)
-
-
-def _nothing(_worker: Any) -> None:
-    return
 
 
 def _reach(address: str | None) -> None:

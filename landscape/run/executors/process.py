@@ -12,7 +12,7 @@ from multiprocessing.connection import wait
 from threading import Thread
 from typing import Any, TypeVar
 
-from landscape.run.executors.interface import Make, WorkerLost
+from landscape.run.executors.interface import Make, WorkerLost, nothing
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class ProcessExecutor:
                 initializer=_begin,
                 initargs=(self._makes[worker],),
             )
-        return self.submit(worker, _nothing)
+        return self.submit(worker, nothing)
 
     def submit(self, worker: int, function: Callable[..., T], /, *args: Any) -> Future[T]:
         """Queue a call for the process."""
@@ -103,10 +103,6 @@ def _leave_with_parent() -> None:
     assert parent is not None
     wait([parent.sentinel])
     os._exit(1)
-
-
-def _nothing(_worker: Any) -> None:
-    return
 
 
 def _call(function: Callable[..., T], *args: Any) -> T:

@@ -97,22 +97,22 @@ class _State:
         """Take what came of a call, and give its worker more."""
         if future not in self.running:  # its worker was lost meanwhile
             return
-        own = self.running.pop(future)
+        call = self.running.pop(future)
         try:
             result = future.result()
         except WorkerLost as lost:
-            self._lose(own, str(lost))
+            self._lose(call, str(lost))
             return
-        if own.task is None:
-            self._ready.add(own.worker)
+        if call.task is None:
+            self._ready.add(call.worker)
         else:
             self.left -= 1
-            yield own.task, result
-        self._feed(own.worker)
+            yield call.task, result
+        self._feed(call.worker)
 
     def _feed(self, worker: int) -> None:
-        held = sum(one.worker == worker for one in self.running.values())
-        while held < self._executor.ahead and worker in self._ready:
+        n_calls = sum(call.worker == worker for call in self.running.values())
+        while n_calls < self._executor.ahead and worker in self._ready:
             index = self._next(worker)
             if index is None:
                 return
@@ -120,24 +120,23 @@ class _State:
             following = self._tasks[queue[0]] if queue else None
             future = self._executor.submit(worker, self._call, self._tasks[index], following)
             self._add(future, worker, index)
-            held += 1
+            n_calls += 1
 
     def _next(self, worker: int) -> int | None:
-        own = self._queues[worker]
-        if not own:
+        queue = self._queues[worker]
+        if not queue:
             longest = max(self._queues, key=len)
             for _ in range((len(longest) + 1) // 2):  # the half that its owner comes to last
-                own.appendleft(longest.pop())
-        return own.popleft() if own else None
+                queue.appendleft(longest.pop())
+        return queue.popleft() if queue else None
 
-    def _lose(self, own: _Running, why: str) -> None:
-        """What the worker held goes back into the queue; only what it was at counts against it."""
-        worker = own.worker
-        with_it = [(f, one) for f, one in self.running.items() if one.worker == worker]
-        for future, _ in with_it:
-            del self.running[future]
-        lost = sorted([own, *(one for _, one in with_it)], key=lambda one: one.number)
-        tasks = [one.task for one in lost if one.task is not None]
+    def _lose(self, call: _Running, why: str) -> None:
+        """The worker's tasks go back into the queue; only what it was at counts against it."""
+        worker = call.worker
+        lost = [call, *(other for other in self.running.values() if other.worker == worker)]
+        self.running = {f: other for f, other in self.running.items() if other.worker != worker}
+        lost.sort(key=lambda call: call.number)
+        tasks = [call.task for call in lost if call.task is not None]
         self._queues[worker].extendleft(reversed(tasks))
         self._ready.discard(worker)
         if tasks:

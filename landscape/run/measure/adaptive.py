@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from landscape.analysis.barriers import RULES
-from landscape.analysis.barriers.rule import Bound
 from landscape.core.errors import ConfigError
 
 Array = NDArray[np.float64]
@@ -163,9 +162,18 @@ def highest(
 
     Returns:
         Nats, and ascending indices of points; none where no curve has a gap above 0.
+
+    Raises:
+        ConfigError: A rule that cannot be bounded.
     """
     t, least, most = (np.asarray(values, np.float64) for values in (positions, low, high))
-    return _bound_of(rule)(least, most, t)
+    if (bound := RULES[rule].bound) is None:
+        raise ConfigError(
+            f"The {rule} of some points does not bound that of the whole grid.",
+            expected=f"one of {', '.join(growing_rules())}",
+            fix="Evaluate every point exactly, or choose another rule.",
+        )
+    return bound(least, most, t)
 
 
 def refine(
@@ -227,13 +235,3 @@ def refine(
         again = [point for point in undecided if is_screened[point]]
         points = again if is_screened[widest] else [widest]
         precise = error is None or bool(is_screened[points].all())
-
-
-def _bound_of(rule: str) -> Bound:
-    if (bound := RULES[rule].bound) is None:
-        raise ConfigError(
-            f"The {rule} of some points does not bound that of the whole grid.",
-            expected=f"one of {', '.join(growing_rules())}",
-            fix="Evaluate every point exactly, or choose another rule.",
-        )
-    return bound

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,7 @@ class _Trainer:
             Fit(**fit.model_dump(exclude={"examples", "batch_size"})),
             **self._settings(),
         )
-        return _trained(curve.anchors, curve.convergence)
+        return _trained(curve.anchors[1:-1], curve.convergence)
 
     def find_path(
         self, ends: Sequence[Params], cycles: int, max_pivots: int, fit: TrainingConfig
@@ -135,7 +135,7 @@ class _Trainer:
         batches = self._batches(fit)
         probe = [batches(step) for step in range(4)]
         path = find_path(self._model(), ends, batches, probe, neb, **self._settings())
-        return _trained(path.anchors, path.convergence)
+        return _trained(path.anchors[1:-1], path.convergence)
 
     def fit_simplex(
         self,
@@ -147,12 +147,9 @@ class _Trainer:
         volume_weight: float,
     ) -> Trained:
         settings = SimplexFit(
-            steps=fit.steps,
+            **fit.model_dump(exclude={"examples", "batch_size"}),
             samples_per_step=samples_per_step,
-            learning_rate=fit.learning_rate,
             volume_weight=volume_weight,
-            precision=fit.precision,
-            seed=fit.seed,
         )
         simplex = fit_simplex(
             self._model(),
@@ -162,8 +159,7 @@ class _Trainer:
             n_connect=connect,
             **self._settings(),
         )
-        last = simplex.convergence[-1]
-        return Trained([dict(vertex) for vertex in simplex.trained], _notes(last))
+        return _trained(simplex.trained, simplex.convergence[-1])
 
     def _model(self) -> nn.Module:
         return build_model(self.population.checkpoints[0], logits_only=True)
@@ -187,14 +183,11 @@ class _Trainer:
         return lambda step: encoded.pad(rows(step))
 
 
-def _trained(anchors: Sequence[Mapping[str, torch.Tensor]], convergence: Convergence) -> Trained:
-    return Trained([dict(anchor) for anchor in anchors[1:-1]], _notes(convergence))
-
-
-def _notes(convergence: Convergence) -> dict[str, Any]:
-    return {
+def _trained(controls: Sequence[Params], convergence: Convergence) -> Trained:
+    notes = {
         "training_loss": convergence.last,
         "training_loss_before": convergence.before,
         "training_loss_error": convergence.error,
         "converged": convergence.converged,
     }
+    return Trained([dict(control) for control in controls], notes)

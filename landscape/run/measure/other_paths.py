@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -175,7 +175,8 @@ class _Measuring:
         refined = refine_surface(
             measure, (stored.shape[0], stored.shape[1]), tolerance=tolerance, earlier=losses
         )
-        self.folder.add_path(stored.with_notes({"tolerance": tolerance, "saved": refined.saved}))
+        notes = {**stored.notes, "tolerance": tolerance, "saved": refined.saved}
+        self.folder.add_path(replace(stored, notes=notes))
         n = len(stored.positions)
         self.report(f"{stored.name}: {refined.saved:.0%} of {n} points not needed")
 

@@ -109,17 +109,15 @@ class Measuring:
         """
         path = self.experiment.config.all_pairs
         learns = path.adaptive or self.plan.fast is not None
-        chosen = set(pilot) if learns else set()
+        first = set(pilot) if learns else set()
         done = done_pairs(self.folder, self.experiment.indicators_at("pairs"))
         left = [pair for pair in pairs if pair not in done]
-        self._measure([pair for pair in left if pair in chosen], None, self._error([]))
-        rest = np.array([pair for pair in left if pair not in chosen], dtype=np.int64)
+        self._measure([pair for pair in left if pair in first], None, self._error([]))
+        rest = np.array([pair for pair in left if pair not in first], dtype=np.int64)
         if len(rest):
             rest = rest[tiled(rest, self._capacity(int(rest[0, 0])))]
-            known = sorted(chosen)
-            self._measure(
-                [(int(i), int(j)) for i, j in rest], self._smoothness(known), self._error(known)
-            )
+            others = [(int(i), int(j)) for i, j in rest]
+            self._measure(others, self._smoothness(sorted(first)), self._error(sorted(first)))
 
     def _measure(self, pairs: list[Pair], smoothness: Smoothness | None, error: float) -> None:
         dataset, n_models = self.experiment.gap_dataset, len(self.names)
@@ -171,9 +169,9 @@ class Measuring:
         shape = (n, ends[0][f"{dataset}/losses"].shape[1])
         examples, screened = np.full(shape, np.nan, np.float32), np.full(n, np.nan)
         formats = np.zeros(n, dtype=np.uint8)
-        for place, own in zip((0, -1), ends, strict=True):
-            examples[place] = own[f"{dataset}/losses"][0]
-            screened[place], formats[place] = own[f"{dataset}/screened"][0], own["format"][0]
+        for place, end in zip((0, -1), ends, strict=True):
+            examples[place] = end[f"{dataset}/losses"][0]
+            screened[place], formats[place] = end[f"{dataset}/screened"][0], end["format"][0]
         if rows.any():
             point = record.point[rows]
             examples[point] = record.arrays[f"{dataset}/losses"][rows]
@@ -221,13 +219,13 @@ class Measuring:
         """
         config = self.experiment.config
         positions = Line(config.all_pairs.points).positions
-        asked: list[Pair] = []
+        chosen: list[Pair] = []
 
         def answer(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            wanted = [(int(i), int(j)) for i, j in np.sort(pairs, axis=1)]
-            asked.extend(pair for pair in wanted if pair not in asked)
-            self.pairs(wanted, asked[:PILOT_PAIRS])
-            curves = [curve for pair in wanted if (curve := self.curve(pair)) is not None]
+            now = [(int(i), int(j)) for i, j in np.sort(pairs, axis=1)]
+            chosen.extend(pair for pair in now if pair not in chosen)
+            self.pairs(now, chosen[:PILOT_PAIRS])
+            curves = [curve for pair in now if (curve := self.curve(pair)) is not None]
             losses = np.array([curve.examples for curve in curves])
             exact = np.array([curve.exact for curve in curves])
             return gaps_and_errors(losses, config.analysis.rule, positions, exact)

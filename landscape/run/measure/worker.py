@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,31 +109,19 @@ class Worker:
         if self._plan is not None:
             self._cache.__exit__(None, None, None)
 
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def propose(self, _task: object, _following: object) -> ComputePlan:
         """How to compute on this machine: measured where that pays, else by default."""
         settings = self._setup.experiment.config.evaluate
         torch.set_num_threads(self._setup.threads or self._threads)
         self._open(settings.token_budget or TOKENS)
         first = self._population.checkpoints[0].params
-        exact: Precision = "fp32" if settings.precision == "auto" else settings.precision
+        exact = settings.exact
         tokens = self._evaluator.plan([first], exact).tokens
         if settings.token_budget is None and tokens != TOKENS:
             self._open(tokens)
         first_weights = [self._weights(0)]
-        fast = None
-        if settings.precision == "auto":
-            fast = self._evaluator.fast_precision(first_weights)
+        is_auto = settings.precision == "auto"
+        fast = self._evaluator.fast_precision(first_weights) if is_auto else None
         formats = (exact,) if fast is None else (exact, fast)
         self._plan = ComputePlan(
             **vars(self.here(None, None)),
@@ -230,9 +218,9 @@ class Worker:
             self._open(plan.tokens)
         if self._evaluator.device.type == "cpu" and torch.get_num_threads() != plan.threads:
             torch.set_num_threads(plan.threads)
-        for precision, own in plan.plans.items():
-            if current.get(precision) != own:
-                self._evaluator.use(own, precision)
+        for precision, its_plan in plan.plans.items():
+            if current.get(precision) != its_plan:
+                self._evaluator.use(its_plan, precision)
         self._plan = plan
 
     def _as_computed(self) -> ComputePlan:
@@ -327,9 +315,8 @@ class Worker:
 def peak_memory() -> int:
     """The most bytes that this process has had resident, as the operating system counts."""
     status = Path("/proc/self/status")
-    if status.is_file():  # getrusage's count begins with that of the process that started this one
-        line = next((one for one in status.read_text().splitlines() if one.startswith("VmHWM")), "")
-        if line:
-            return int(line.split()[1]) * 1024
+    # getrusage's count begins with that of the process that started this one
+    if status.is_file() and (match := re.search(r"VmHWM:\s*(\d+)", status.read_text())):
+        return int(match[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
