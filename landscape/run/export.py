@@ -204,12 +204,6 @@ def export_greedy_soup(
 
     Members are tried from the best one down; one stays where accuracy on the in-domain data set
     that makes the gaps is at least as high with it.
-
-    Args:
-        config: The experiment's YAML.
-        out: The folder: absent, or empty.
-        root: The data root.
-        report: Takes a line at a time.
     """
     from landscape.run.inputs import open_experiment
 

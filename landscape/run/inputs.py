@@ -85,15 +85,7 @@ class Experiment:
         device: str | None = None,
         n_points: int = 1,
     ) -> Evaluator:
-        """What evaluates models on examples, by default on all of them.
-
-        Args:
-            checkpoint: Gives architecture and tokenizer.
-            examples: Of some data sets.
-            tokens: Of a batch; the configuration's by default.
-            device: Likewise.
-            n_points: How many points will be evaluated in all.
-        """
+        """What evaluates models on examples, by default on all of them."""
         settings, tokenizer = self.config.evaluate, load_tokenizer(checkpoint)
         datasets = [data for _, data in self.examples] if examples is None else examples
         tokens = tokens or settings.token_budget or TOKENS

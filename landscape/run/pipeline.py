@@ -132,11 +132,7 @@ def measure(
 ) -> Analysis | None:
     """Fill the records of a run: every model first, then every pair; then write its store.
 
-    Args:
-        experiment: What is measured.
-        report: Takes one line at a time.
-        workers: Where the work is done; in this process by default.
-        shard: Only these pairs of all, and the models that they need.
+    Of a shard: only some of the pairs, and the models that they need.
 
     Returns:
         The analysis of all pairs, where a path was chosen by it.

@@ -74,16 +74,7 @@ def make_executor(
     n_points: int,
     report: Report,
 ) -> Executor:
-    """The executor of a run, its workers not started yet.
-
-    Args:
-        workers: Where they work.
-        experiment: What they measure.
-        population: The models, held to these fingerprints.
-        fingerprints: As ``fingerprints_of`` gave them when the run began.
-        n_points: How many points there are in all.
-        report: Takes a line at a time.
-    """
+    """The executor of a run, its workers not started yet."""
     device = experiment.config.evaluate.device
     setup = Setup(experiment, device or _device(), fingerprints, n_points)
     if workers.kind == "local":
@@ -117,10 +108,7 @@ def _device() -> str:
 def choose_plan(executor: Executor, folder: RunFolder | None, tokens: int | None) -> ComputePlan:
     """How all workers compute: as when the run began, or as a worker proposes.
 
-    Args:
-        executor: Of the run.
-        folder: What is measured already, if anything.
-        tokens: Of a batch, where the user says so.
+    ``tokens`` of a batch decide where the user says so.
     """
     if folder is None:
         return _first(executor, Worker.propose, None)

@@ -36,13 +36,6 @@ def pretrain_encoder(
 
     Dropout is off, here and in the configuration: small models trained for few steps need none,
     and finetuning many at once by vmap takes none.
-
-    Args:
-        out: The directory; it appears only when it is complete.
-        steps: Steps of 64 sentences; linear decay.
-        seed: Of the corpus, the masks and the initial weights.
-        report: Takes one line of progress at a time.
-        width: Hidden size; four heads of a quarter each.
     """
     from transformers import BertConfig, BertForMaskedLM
 

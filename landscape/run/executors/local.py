@@ -12,11 +12,7 @@ T = TypeVar("T")
 
 
 class LocalExecutor:
-    """One worker, in this process; a call is over when ``submit`` returns.
-
-    Args:
-        make: Makes the worker.
-    """
+    """One worker, in this process; a call is over when ``submit`` returns."""
 
     n_workers = 1
     ahead = 1

@@ -20,11 +20,7 @@ _here: dict[str, Any] = {}  # of a worker's process: what makes the worker, and 
 
 
 class ProcessExecutor:
-    """Spawned processes, each with its own worker; one that dies takes no other with it.
-
-    Args:
-        makes: Of each worker, what makes it; picklable.
-    """
+    """Spawned processes, each with its own worker; one that dies takes no other with it."""
 
     ahead = 2  # the next call waits in the process, not in the driver
 

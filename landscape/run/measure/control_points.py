@@ -48,16 +48,7 @@ def trained_controls(
     population: Population,
     report: Report,
 ) -> Trained:
-    """Trained control points: from the path's own folder, or trained now and kept there.
-
-    Args:
-        path: A kind that has some.
-        part: Which models.
-        folder: Control points, notes and, while it lasts, the state of the training.
-        experiment: Gives task, data and device.
-        population: The models.
-        report: Takes a line of progress at a time.
-    """
+    """Trained control points: from the path's own folder, or trained now and kept there."""
     recipe = recipe_of(path, part, population.names)
     notes_file = folder / _NOTES
     if notes_file.is_file():

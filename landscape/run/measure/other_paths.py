@@ -105,14 +105,6 @@ def measure_paths(
 ) -> None:
     """Fit and measure every path that the records do not hold whole yet.
 
-    Args:
-        experiment: Its ``other_paths``.
-        population: The models.
-        folder: Of a run whose pairs are all measured.
-        analyze: What these pairs say; asked once, and only if a path depends on it.
-        evaluate: From anchors and coefficients to quantities.
-        report: Takes a line at a time.
-
     Raises:
         LandscapeError: A path of this name made by other settings.
     """
@@ -245,14 +237,7 @@ def _refuse_other(folder: RunFolder, stored: StoredPath, recipe: Mapping[str, An
 
 
 def stored_points(name: str, notes: Mapping[str, Any], members: Anchors, folder: Path) -> Spanned:
-    """The geometry and the anchors of a path that was measured before.
-
-    Args:
-        name: Of the path.
-        notes: As a store keeps them.
-        members: Parameters of the models in its notes.
-        folder: Where its control points were kept: in ``control_points`` beside the store.
-    """
+    """The geometry and the anchors of a path that was measured before."""
     path = read_path(notes["path"], f"the notes of '{name}'")
     part = Part(name, tuple(range(len(members))), notes["part"])
     return path.span(members, read_controls(folder) if path.trained else [], part)

@@ -46,17 +46,7 @@ class PairCurve:
 
 @dataclass
 class Measuring:
-    """Hands out models and pairs, and keeps what comes back.
-
-    Attributes:
-        experiment: What is measured.
-        names: Of the models.
-        folder: Where records go.
-        executor: Whose workers measure.
-        plan: How they compute.
-        report: Takes a line at a time.
-        snapshot: Called between jobs; writes the store now and then.
-    """
+    """Hands out models and pairs, and keeps what comes back; a snapshot between the jobs."""
 
     experiment: Experiment
     names: Sequence[str]
@@ -101,12 +91,7 @@ class Measuring:
                     self.report(f"warning: {self.names[model]} on {data.name}: {advice}")
 
     def pairs(self, pairs: Sequence[Pair], pilot: Sequence[Pair]) -> None:
-        """Measure those of the pairs that have no records: those of the pilot first.
-
-        Args:
-            pairs: Which.
-            pilot: Those that the others learn from, where they do.
-        """
+        """Measure those of the pairs that have no records: those of the pilot first."""
         path = self.experiment.config.all_pairs
         learns = path.adaptive or self.plan.fast is not None
         first = set(pilot) if learns else set()

@@ -50,12 +50,7 @@ def refuse_replaced(checkpoint: Checkpoint, expected: str | None) -> None:
 
 
 def refusing_changes(population: Population, fingerprints: Mapping[str, str]) -> Population:
-    """The same models, each tensor refused that is read after its file was changed.
-
-    Args:
-        population: The models.
-        fingerprints: As ``fingerprints_of`` gave them when the run began.
-    """
+    """The same models, each tensor refused that is read after its file was changed."""
 
     def checked(checkpoint: Checkpoint) -> Checkpoint:
         expected = fingerprints.get(str(checkpoint.path))

@@ -88,13 +88,7 @@ class Task:
 
 
 class Worker:
-    """Evaluates models and pairs by a plan.
-
-    Args:
-        setup: What it is made from.
-        population: The models.
-        report: Takes a line at a time.
-    """
+    """Evaluates models and pairs by a plan."""
 
     def __init__(self, setup: Setup, population: Population, report: Report | None = None) -> None:
         self._setup, self._population = setup, population
