@@ -112,3 +112,7 @@ def test_an_indicator_that_is_added_keeps_the_losses(
     assert np.isfinite(table.arrays["hard/temperature"]).all()
     at_once = measured(other, root, tmp_path / "at once")
     assert records_of(at_once) == records_of(out)
+    (out / "records" / "pairs" / "0000-0002.loss.npz").unlink()  # as one killed before it leaves it
+    (out / "store.h5").unlink()
+    measured(other, root, out)
+    assert records_of(at_once) == records_of(out)

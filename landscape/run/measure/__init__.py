@@ -1,5 +1,5 @@
-"""What a run evaluates: every model and pair, ways between single pairs, surfaces.
+"""What a run evaluates: every model and pair, and what is measured beside them.
 
-``pairs`` fills a store, ``adaptive`` chooses the points that a gap needs; ``ways`` and ``surfaces``
-measure beside the pairs, ``refinement`` chooses the points that a surface needs.
+``pairs`` hands models and pairs to the workers, ``adaptive`` chooses the points that a gap needs,
+``other_paths`` measures curves between single pairs and surfaces.
 """
