@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import landscape
 from landscape.analysis.analysis import analyze
 from landscape.analysis.basins.structure import merge_heights
 from landscape.analysis.diagnostics import diagnose
-from landscape.records import Published, read_store, write_published
+from landscape.records import read_store
 from tests.analyses import FOCUS, TWO, make_analysis, make_results
 
 
@@ -61,33 +63,32 @@ def test_without_challenge_sets_nothing_is_explained() -> None:
     assert diagnostics.agreement.startswith("No challenge set")
 
 
-def published(path: Path, missing: bool = False) -> Path:
-    """A store of mean losses, as of logs: two basins of three models."""
-    t = np.linspace(0, 1, 5)
-    pairs = np.column_stack(np.triu_indices(6, 1))
-    apart = (pairs[:, 0] < 3) != (pairs[:, 1] < 3)
-    losses = 1 + 4 * t * (1 - t) * np.where(apart, 0.4, 0.001)[:, None]
-    keep = np.ones(len(pairs), dtype=bool)
-    keep[0] = not missing  # of models 0 and 1, who share a basin
-    return write_published(
-        path,
-        models=tuple("abcdef"),
-        pairs=pairs[keep],
-        positions=t,
-        datasets={"dev": Published("in_domain", "accuracy", losses[keep])},
-        scores=pd.DataFrame(
-            {"hard": [0.1, 0.2, 0.3, 0.7, 0.8, 0.9], "sharpness": [3, 1, 2, 5, 4, 6]}
-        ),
+def published(folder: Path, missing: bool = False) -> Path:
+    """A store of mean losses, as others publish them: two basins of three models."""
+    rows = [
+        (first, second, t, 1 + 4 * t * (1 - t) * (0.001 if same else 0.4))
+        for first, second in combinations("abcdef", 2)
+        if not (missing and first + second == "ab")  # who share a basin
+        for same in [(first in "abc") == (second in "abc")]
+        for t in (0, 0.25, 0.5, 0.75, 1)
+    ]
+    columns = ["model_a", "model_b", "t", "loss"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "curves.csv", index=False)
+    scores = {"hard": [0.1, 0.2, 0.3, 0.7, 0.8, 0.9], "sharpness": [3, 1, 2, 5, 4, 6]}
+    table = pd.DataFrame({"model": list("abcdef"), **scores})
+    table = table.melt("model", var_name="score")
+    table.to_csv(folder / "scores.csv", index=False)
+    return landscape.import_published(
+        folder / "curves.csv",
+        out=folder / "published.h5",
+        scores=folder / "scores.csv",
+        dataset="dev",
         roles={"hard": "challenge", "sharpness": "covariate"},
-        attributes={},
-        config={},
     )
 
 
 def test_means_are_analyzed_without_intervals(tmp_path: Path) -> None:
-    path = tmp_path / "published.h5"
-    published(path)
-    analysis = analyze(read_store(path))
+    analysis = analyze(read_store(published(tmp_path)))
     assert analysis.basins.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert analysis.gaps.estimate[0, 3] == pytest.approx(0.4, rel=1e-6)
     assert analysis.gaps.estimate[0, 1] == pytest.approx(0.001, rel=1e-3)
@@ -101,9 +102,7 @@ def test_means_are_analyzed_without_intervals(tmp_path: Path) -> None:
 
 
 def test_a_pair_that_was_never_published_stands_at_its_merge_height(tmp_path: Path) -> None:
-    path = tmp_path / "published.h5"
-    published(path, missing=True)
-    analysis = analyze(read_store(path))
+    analysis = analyze(read_store(published(tmp_path, missing=True)))
     assert np.isnan(analysis.gaps.estimate[0, 1])
     assert np.isnan(analysis.basins.gaps[0, 1])
     assert analysis.basins.labels.tolist() == [0, 0, 0, 1, 1, 1]
