@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 from landscape.analysis.barriers import bootstrap_gaps, convexity_gap
 from landscape.analysis.barriers.resamples import Resamples, interval
@@ -142,9 +142,30 @@ def intervals(losses: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndar
     n = losses.shape[-1]
     weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES) / n
     same = Resamples(convexity_gap, losses.astype(np.float64), weights)
-    for method in METHODS[1:]:
-        columns[f"low {method}"], columns[f"high {method}"] = interval(same, CONFIDENCE, method)
+    low, high = interval(same, CONFIDENCE, "percentile")
+    ends = {
+        "percentile": (low, high),
+        "basic": (2 * same.estimate - high, 2 * same.estimate - low),
+        "bca": bca(same),
+    }
+    for method, (low, high) in ends.items():
+        columns[f"low {method}"], columns[f"high {method}"] = low, high
     return columns
+
+
+def bca(resamples: Resamples) -> np.ndarray:
+    """(2, n_curves) ends that correct bias and skew (Efron 1987), with the jackknife."""
+    n = len(resamples.gaps)
+    lower, equal = resamples.gaps < resamples.estimate, resamples.gaps <= resamples.estimate
+    # all draws on one side would ask for an infinite correction
+    shift = norm.ppf(np.clip((lower.mean(0) + equal.mean(0)) / 2, 0.5 / n, 1 - 0.5 / n))
+    influence = resamples.left_out.mean(0) - resamples.left_out
+    scale = (influence**2).sum(0) ** 1.5
+    acceleration = (influence**3).sum(0) / (6 * np.where(scale > 0, scale, np.inf))
+    z = shift + norm.ppf([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])[:, None]
+    levels = norm.cdf(shift + z / (1 - acceleration * z))
+    curves = zip(resamples.gaps.T, levels.T, strict=True)
+    return np.array([np.quantile(gaps, level) for gaps, level in curves]).T
 
 
 def as_markdown(table: pd.DataFrame) -> str:

@@ -16,16 +16,7 @@ if TYPE_CHECKING:
 
 
 def gap_matrix(results: Results, curves: Array, rule: str) -> Array:
-    """Gaps at each pair's exact points, (n_models, n_models) nats, NaN where not measured.
-
-    Args:
-        results: Says which points of a pair are exact.
-        curves: (n_pairs, n_points) mean losses in nats.
-        rule: A barrier rule.
-
-    Raises:
-        ConfigError: Only gaps are known, and these are not by the rule.
-    """
+    """Gaps at each pair's exact points, (n_models, n_models) nats, NaN where not measured."""
     if results.given_gaps is not None:
         if rule != "convexity_gap":
             raise ConfigError(
@@ -43,11 +34,7 @@ def gap_matrix(results: Results, curves: Array, rule: str) -> Array:
 
 
 def largest_gap(results: Results) -> tuple[int, int]:
-    """The two models with the largest gap, by the rule and data set of the experiment.
-
-    Raises:
-        ConfigError: No pair has finite losses.
-    """
+    """The two models with the largest gap, by the rule and data set of the experiment."""
     options = results.config.get("analysis", {})
     in_domain = [name for name, data in results.datasets.items() if data.role == "in_domain"]
     data = results.datasets[options.get("dataset") or in_domain[0]]

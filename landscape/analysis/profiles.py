@@ -97,11 +97,7 @@ def layer_paths(results: Results) -> list[StoredPath]:
 
 
 def path_profile(results: Results, path: StoredPath, column: str) -> PathProfile:
-    """The profile along a path that is measured whole, on a data set or group of the scores.
-
-    Raises:
-        ConfigError: The results hold no such data set or group.
-    """
+    """The profile along a path that is measured whole, on a data set or group of the scores."""
     for name, data in results.datasets.items():
         rows = group_rows(data.groups, len(data.labels), name).get(column)
         if rows is not None:

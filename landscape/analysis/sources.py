@@ -68,10 +68,6 @@ def partition_sources(
     for; other gaps are clustered without noise, at its tolerance. Disagreement and distance are not
     in nats and have no tolerance: it is 0 for them, so that any difference counts and only the
     nulls of ``find_basins`` keep it from finding groups.
-
-    Args:
-        analysis: Of a store.
-        rng: A generator or a seed, the same for every source; seed 0 when absent.
     """
     results = analysis.results
     seed = int(np.random.default_rng(0 if rng is None else rng).integers(2**31))
@@ -101,16 +97,6 @@ def sources_sentence(analysis: Analysis, sources: Sequence[Source], table: pd.Da
     rule, and of disagreement on it; related means an adjusted Rand index with p at most .05. Where
     one of the two is a single basin, both are cut into as many as the analysis has, or 2. Yes: all
     are the same; no: none is related.
-
-    Args:
-        analysis: Its rule, and its data set where that is in-domain, name the in-domain gaps;
-            else the convexity gap and the first in-domain data set do.
-        sources: From ``partition_sources``.
-        table: ``compare_partitions({source.name: source.labels for source in sources})``, of the
-            sources without NaN.
-
-    Raises:
-        ConfigError: No such source.
     """
     datasets = analysis.results.datasets
     rule = analysis.rule if RULES[analysis.rule].is_zero_without else "convexity_gap"

@@ -13,7 +13,6 @@ from sklearn.metrics import adjusted_rand_score, silhouette_samples
 from landscape.analysis.basins import find_basins
 from landscape.analysis.basins.active import (
     default_budget,
-    farthest_points,
     find_basins_actively,
     nystrom_embedding,
 )
@@ -21,7 +20,7 @@ from landscape.analysis.basins.active.blocks import complete_gaps
 from landscape.analysis.basins.active.confirm import silhouettes
 from landscape.analysis.basins.active.core import Core, refuse_singles
 from landscape.analysis.basins.active.measured import MeasuredGaps
-from landscape.analysis.basins.active.number import join_basins, mean_gaps, silhouettes_of_joined
+from landscape.analysis.basins.active.number import join_basins
 from landscape.analysis.simulation import block_gaps, bridge_gaps, cloud_gaps, effect_gaps
 from landscape.core.errors import ConfigError, DataError
 
@@ -230,20 +229,15 @@ def test_noise_is_told_to_the_complete_answer():
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (lambda m: np.full(m, np.nan), "no usable gap"),
-        (lambda m: np.full(m, np.inf), "no usable gap"),
-        (lambda m: np.full(m, -0.1), "found: -0.1"),
-        (lambda m: np.ones(m + 1), "did not give one gap for each pair"),
-        (lambda m: (np.ones(m), np.full(m, np.nan)), "no usable standard error"),
-        (lambda m: (np.ones(m), np.ones((m, 1))), "did not give one standard error"),
+        (lambda m: np.full(m, np.nan), "one usable gap"),
+        (lambda m: np.full(m, -0.1), "lowest -0.1"),
+        (lambda m: np.ones(m + 1), "found: shape"),
+        (lambda m: (np.ones(m), np.ones((m, 1))), "found: shape"),
     ],
 )
 def test_answers_that_cannot_be_used(answer, message):
-    with pytest.raises(DataError, match=message) as caught:
+    with pytest.raises(DataError, match=message):
         find_basins_actively(30, lambda pairs: answer(len(pairs)))
-    if "usable" in message:
-        assert "where: models " in str(caught.value)
-        assert "Measure the pair again" in str(caught.value)
 
 
 def test_questions_that_cannot_be_asked():
@@ -255,19 +249,6 @@ def test_questions_that_cannot_be_asked():
         find_basins_actively(100, None, budget=211)
     assert "212 pairs at least for 100 models: all of 8 of them" in str(caught.value)
     assert "found: 211" in str(caught.value)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(2, 12))
-def test_farthest_points_cover_within_twice_the_best_radius(seed, n):
-    gaps = squareform(pdist(np.random.default_rng(seed).normal(size=(n, 2))))
-    order = farthest_points(gaps)
-    assert sorted(order) == list(range(n))
-    assert order[0] == np.argmin(gaps.sum(0))
-    for m in range(1, n):
-        assert gaps[order[m]][order[:m]].min() == pytest.approx(gaps[:, order[:m]].min(1).max())
-    pairs = [gaps[:, [i, j]].min(1).max() for i in range(n) for j in range(i)]
-    assert gaps[:, order[:2]].min(1).max() <= 2 * min(pairs) + 1e-12
 
 
 def test_nystrom_from_all_models_is_the_spectral_embedding():
@@ -317,16 +298,6 @@ def test_basins_that_only_few_models_show_are_joined():
     models = np.arange(0, 60, 4)
     core = Core(models, labels[models], None, tested=True, floor=0.02)
     assert join_basins(measured, core, labels, 0.02) is core
-
-
-def test_silhouettes_of_joined_basins_are_scikit_learns():
-    gaps, labels = blocks((7, 5, 4))
-    distances = mean_gaps(gaps, np.arange(16), labels)
-    for joined in ([0, 1, 2], [0, 0, 1], [0, 1, 1]):
-        cut = np.array(joined)
-        expected = silhouette_samples(gaps, cut[labels], metric="precomputed")
-        found = silhouettes_of_joined(distances, labels, np.bincount(labels), cut)
-        assert found == pytest.approx(expected)
 
 
 def test_a_single_model_must_lie_farther_out_than_the_farthest_of_many():

@@ -138,21 +138,6 @@ def test_the_envelope_is_the_lower_side_of_the_convex_hull(curve):
 
 
 @given(curves)
-def test_the_envelope_is_convex_and_touches_the_curve(curve):
-    t = positions_for(curve)
-    envelope = convexity_gap.without_barrier(curve, t)
-    assert (envelope <= curve).all()
-    assert (envelope[[0, -1]] == curve[[0, -1]]).all()
-    slopes = np.diff(envelope) / np.diff(t)
-    assert (np.diff(slopes) >= -1e-9 * (1 + np.abs(slopes[1:]))).all()
-    for i, k, j in itertools.combinations(range(len(curve)), 3):
-        share = (t[k] - t[i]) / (t[j] - t[i])
-        assert envelope[k] <= curve[i] + share * (curve[j] - curve[i]) + 1e-9
-    assert convexity_gap(envelope, t) == pytest.approx(0, abs=1e-9)
-    np.testing.assert_allclose(convexity_gap.without_barrier(envelope, t), envelope, atol=1e-9)
-
-
-@given(curves)
 def test_no_rule_sees_a_barrier_in_its_null_curve(curve):
     t = positions_for(curve)
     for name, rule in RULES.items():
@@ -171,18 +156,3 @@ def test_a_barrier_is_the_largest_height_over_the_null_curve(curve, factor):
         # and heights that are larger or smaller make a barrier that is so
         scaled = rule(flat + factor * (curve - flat), t)
         assert scaled == pytest.approx(factor * found, abs=1e-8), name
-
-
-def test_curves_without_their_barrier_keep_axes_and_nan():
-    losses = np.random.default_rng(0).gamma(2, 1, (3, 4, 7))
-    losses[1, 2, 3] = np.nan
-    found = convexity_gap.without_barrier(losses)
-    assert found.shape == (3, 4, 7)
-    assert np.argwhere(np.isnan(found).any(-1)).tolist() == [[1, 2]]
-    np.testing.assert_array_equal(found[2, 3], convexity_gap.without_barrier(losses[2, 3]))
-
-
-@pytest.mark.parametrize("losses", [[1.0], 1.0])
-def test_a_single_point_has_no_curve_without_a_barrier(losses):
-    with pytest.raises(ConfigError):
-        saddle.without_barrier(losses)

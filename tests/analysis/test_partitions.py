@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
-from scipy.stats import entropy, hypergeom, spearmanr
+from scipy.stats import entropy, spearmanr
 from sklearn.metrics import adjusted_rand_score
 
 from landscape.analysis.analysis import Analysis
@@ -64,17 +64,6 @@ def test_the_rand_p_value_counts_every_permutation(a: list[int], seed: int) -> N
     observed = adjusted_rand_score(a, b)
     every = [adjusted_rand_score(order, b) for order in permutations(a)]
     assert found == pytest.approx(np.mean([index >= observed - 1e-12 for index in every]))
-
-
-def test_the_rand_p_value_of_many_models_is_drawn() -> None:
-    labels = np.repeat([0, 1], 20)
-    assert rand_p_value(labels, 1 - labels, n_resamples=999) == 1 / 1000
-    # hypergeometric: 6 of 8 in either block agree, as the largest of the two overlaps
-    a, b = np.repeat([0, 1], 8), np.array([0] * 6 + [1] * 2 + [1] * 6 + [0] * 2)
-    exact = hypergeom(16, 8, 8).pmf([0, 1, 2, 6, 7, 8]).sum()
-    drawn = rand_p_value(a, b, n_resamples=20_000, rng=1)
-    assert drawn == pytest.approx(exact, abs=4 * (exact / 20_000) ** 0.5)
-    assert drawn == rand_p_value(a, b, n_resamples=20_000, rng=1)
 
 
 def test_partitions_are_compared_two_by_two() -> None:
@@ -294,19 +283,7 @@ def test_errors_say_what_was_expected(analysis: Analysis) -> None:
         rand_p_value([0, 1], [0, 1, 2])
     with pytest.raises(ConfigError, match=r"(?s)where: a and b.*shapes \(0,\)"):
         compare_partitions({"a": [], "b": []})
-    with pytest.raises(ConfigError, match="found: NaN"):
-        rand_p_value([0, np.nan], [0, 1])
-    for function in (compare_partitions, matrix_agreement):
-        blocks = {"a": [0, 0, 1], "b": [0, 1, 1]}
-        if function is matrix_agreement:
-            blocks = {name: pdist_of(labels) for name, labels in blocks.items()}
-        with pytest.raises(ConfigError, match=r"(?s)resample.*found: 0"):
-            function(blocks, n_resamples=0)
     with pytest.raises(ConfigError, match=r"(?s)distances by b.*\(2, 2\).*shape \(3, 3\)"):
         matrix_agreement({"a": np.eye(2), "b": np.eye(3)})
     with pytest.raises(ConfigError, match=r"(?s)distances by a must be symmetric.*1 and 2"):
         matrix_agreement({"a": [[0, 1], [2, 0]]})
-
-
-def pdist_of(labels: list[int]) -> np.ndarray:
-    return squareform(pdist(np.array(labels)[:, None] + np.arange(3)[:, None] / 10))

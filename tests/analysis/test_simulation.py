@@ -13,7 +13,6 @@ from landscape.analysis.simulation import (
     effect_gaps,
     simulate_losses,
 )
-from landscape.core.errors import ConfigError
 
 
 @pytest.mark.parametrize("tail", ["normal", "student", "lognormal"])
@@ -73,19 +72,3 @@ def test_shapes_of_true_gaps():
     assert (bridge[5] == 0).all()
     assert (bridge[:2, 2:5] == 0.7).all()
     assert (bridge == bridge.T).all()
-
-
-@pytest.mark.parametrize(
-    ("gaps", "options", "text"),
-    [
-        (np.zeros((2, 3)), {}, r"shape \(2, 3\)"),
-        (np.array([[0, -1], [-1, 0.0]]), {}, "symmetric, finite and 0 or more"),
-        (np.zeros((2, 2)), {"n_examples": 1}, "found: 1 examples"),
-        (np.zeros((2, 2)), {"n_points": 10}, "10 points"),
-        (np.zeros((2, 2)), {"shared": 2}, "shared up to 1"),
-        (np.zeros((2, 2)), {"tail": "cauchy"}, "normal, student or lognormal"),
-    ],
-)
-def test_what_cannot_be_simulated_is_refused(gaps, options, text):
-    with pytest.raises(ConfigError, match=text):
-        simulate_losses(gaps, **{"n_examples": 5, "rng": 0, **options})

@@ -119,11 +119,9 @@ def test_transitivity_is_newmans(seed: int, n: int) -> None:
     gaps = some_gaps(seed, n)
     found = count_triangles(gaps)
     graph = nx.Graph((i, j) for i, j in combinations(range(n), 2) if gaps[i, j] <= 0.02)
-    if np.isnan(found.transitivity):
-        assert max([d for _, d in graph.degree], default=0) < 2
-    else:
-        assert found.transitivity == pytest.approx(nx.transitivity(graph))
-        assert clustering(gaps, n_draws=2).transitivity == pytest.approx(found.transitivity)
+    if max([d for _, d in graph.degree], default=0) > 1:
+        transitivity = clustering(gaps, n_draws=2).transitivity
+        assert transitivity == pytest.approx(nx.transitivity(graph))
     # exact gaps: an intransitive triple is certain, and in an ultrametric there is none
     assert found.n_certain == found.n_intransitive
     flat = count_triangles(merge_heights(gaps))
@@ -240,15 +238,6 @@ def test_links_are_counted_as_by_hand(seed: int, n: int, missing: float) -> None
     assert {*map(tuple, found.one_way)} == back
     ways_back = [matrix[j, i] for i, j in found.one_way]
     assert ways_back == sorted(ways_back, reverse=True)
-    chains = [
-        (i, k)
-        for i, j, k in permutations(range(n), 3)
-        if {(i, j), (j, k)} <= links and not np.isnan(matrix[i, k])
-    ]
-    if chains:
-        assert found.transitivity == pytest.approx(np.mean([chain in links for chain in chains]))
-    else:
-        assert np.isnan(found.transitivity)
     if links:
         assert found.reciprocity == pytest.approx(nx.reciprocity(nx.DiGraph([*links])))
     else:
@@ -288,8 +277,6 @@ def test_the_sentence_says_when_nothing_is_intransitive() -> None:
         (lambda: clustering(CHAIN, delta=0), "(?s)delta.*found: 0"),
         (lambda: clustering(CHAIN, delta="mean"), "(?s)delta.*found: 'mean'"),
         (lambda: count_triangles(CHAIN, tolerance=-0.1), "found: -0.1"),
-        (lambda: count_triangles(CHAIN, low=CHAIN), "both low and high"),
-        (lambda: count_triangles(CHAIN, low=CHAIN + 1, high=CHAIN), "low, high"),
         (
             lambda: count_triangles(CHAIN, low=np.zeros((3, 3)), high=CHAIN),
             r"(?s)low must be a square.*shape \(4, 4\)",

@@ -28,9 +28,8 @@ from landscape.analysis.barriers.rule import RULES, BarrierRule
 from landscape.core.arrays import Array, Mask
 from landscape.core.errors import ConfigError, require_known
 
-Method = Literal["directional", "percentile", "basic", "bca"]
+Method = Literal["directional", "percentile"]
 
-_METHODS = ("directional", "percentile", "basic", "bca")
 _VALUES_AT_ONCE = 1 << 21  # resampled losses held at a time: 16 MB
 
 
@@ -94,9 +93,8 @@ def bootstrap_gaps(
     cover in 93 to 97% of samples where the true gap is three standard errors or more, and contain
     a gap of 0 in more than 95% (``experiments/simulations/coverage.py``).
 
-    ``percentile`` intervals keep the upward bias of a maximum and miss a gap of 0 in two samples
-    of three; ``basic`` reflects them about the estimate, ``bca`` corrects bias and skew (Efron
-    1987) with a leave-one-out jackknife. All but the interval and ``draws`` is the same for all.
+    ``percentile`` intervals, which need no jackknife, keep the upward bias of a maximum and miss a
+    gap of 0 in two samples of three. All but the interval and ``draws`` is the same.
 
     Args:
         losses: (..., n_points, n_examples) nats; (n_pairs, n_points, n_examples) as a rule.
@@ -106,7 +104,7 @@ def bootstrap_gaps(
             positions; all by default. What stands at the others does not matter.
         n_resamples: How many resamples.
         confidence: Nominal coverage in (0, 1).
-        method: ``directional``, ``percentile``, ``basic`` or ``bca``.
+        method: ``directional`` or ``percentile``.
         keep_draws: Whether to return ``draws`` and ``null``.
         rng: A generator or a seed.
 
@@ -115,11 +113,11 @@ def bootstrap_gaps(
         the rule sees.
 
     Raises:
-        ConfigError: An unknown rule or method, numbers out of range, points of another shape, or
+        ConfigError: An unknown rule, numbers out of range, points of another shape, or
             too few points or examples.
     """
     values = np.asarray(losses)
-    _check_bootstrap(values, rule, n_resamples, confidence, method)
+    _check_bootstrap(values, rule, n_resamples, confidence)
     *outer, n_points, n_examples = values.shape
     flat = values.reshape(-1, n_points, n_examples)
     seen = _check_points(points, values.shape[:-1]).reshape(-1, n_points)
@@ -127,7 +125,7 @@ def bootstrap_gaps(
     generator = np.random.default_rng(rng)
     shares = np.full(n_examples, 1 / n_examples)
     weights = generator.multinomial(n_examples, shares, size=n_resamples) / n_examples
-    rows = n_resamples + (n_examples if method in ("directional", "bca") else 0)
+    rows = n_resamples + (n_examples if method == "directional" else 0)
     chunk = max(1, _VALUES_AT_ONCE // (rows * n_points))
     floor = RULES[rule].least
     result = np.full((7, len(flat)), np.nan)
@@ -203,16 +201,8 @@ def _check_points(points: ArrayLike | None, shape: tuple[int, ...]) -> Mask:
     return seen
 
 
-def _check_bootstrap(
-    values: NDArray[Any], rule: str, n_resamples: int, confidence: float, method: str
-) -> None:
+def _check_bootstrap(values: NDArray[Any], rule: str, n_resamples: int, confidence: float) -> None:
     require_known("barrier rule", rule, RULES)
-    if method not in _METHODS:
-        raise ConfigError(
-            "The interval's method is unknown.",
-            expected="directional, percentile, basic or bca",
-            found=method,
-        )
     if not 0 < confidence < 1:
         raise ConfigError("The confidence must lie between 0 and 1.", found=confidence)
     if n_resamples < 2:

@@ -96,11 +96,7 @@ def interval(resamples: Resamples, confidence: float, method: str) -> tuple[Arra
         return _directional(resamples, confidence)
     ordered = np.sort(resamples.gaps, axis=0)
     tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
-    if method == "bca":
-        return _bca(ordered, resamples.estimate, resamples.left_out, tails)
     low, high = _quantiles(ordered, np.broadcast_to(tails[:, None], (2, ordered.shape[1])))
-    if method == "basic":
-        return 2 * resamples.estimate - high, 2 * resamples.estimate - low
     return low, high
 
 
@@ -139,19 +135,6 @@ def _directional(resamples: Resamples, confidence: float) -> tuple[Array, Array]
     reflected = -_quantile(np.sort((gaps - estimate) / ratios, axis=0), lower)
     high = estimate + np.maximum(centered, reflected)
     return np.where(sign < 0, -high, low), np.where(sign < 0, -low, high)
-
-
-def _bca(ordered: Array, estimate: Array, left_out: Array, tails: Array) -> tuple[Array, Array]:
-    n = len(ordered)
-    below = ((ordered < estimate).mean(0) + (ordered <= estimate).mean(0)) / 2
-    # all draws on one side would ask for an infinite correction
-    shift = norm.ppf(np.clip(below, 0.5 / n, 1 - 0.5 / n))
-    influence = left_out.mean(0) - left_out
-    scale = (influence**2).sum(0) ** 1.5
-    acceleration = (influence**3).sum(0) / (6 * np.where(scale > 0, scale, np.inf))
-    z = shift + norm.ppf(tails)[:, None]
-    low, high = _quantiles(ordered, norm.cdf(shift + z / (1 - acceleration * z)))
-    return low, high
 
 
 def _quantile(ordered: Array, level: float) -> Any:

@@ -97,18 +97,7 @@ class BarrierRule:
         return heights.reshape(values.shape[:-1])[()]
 
     def without_barrier(self, losses: ArrayLike, positions: ArrayLike | None = None) -> Any:
-        """For each curve one of which the rule gives 0: what it would be without its barrier.
-
-        Args:
-            losses: (..., n_points) nats.
-            positions: (n_points,) ascending; evenly spaced over [0, 1] when absent.
-
-        Returns:
-            (..., n_points) nats; NaN for a curve with a loss that is NaN or infinite.
-
-        Raises:
-            ConfigError: Fewer than two points, or positions that do not fit or do not ascend.
-        """
+        """For each curve one of which the rule gives 0: what it would be without its barrier."""
         values = np.asarray(losses, dtype=np.float64)
         t = _check_curves(values, positions)
         curves = values.reshape(-1, len(t))
@@ -123,11 +112,7 @@ RULES: dict[str, BarrierRule] = {}
 
 
 def barrier_rule(**declaration: Any) -> Callable[[Kernel], BarrierRule]:
-    """Declare a rule: its kernel's name is the rule's, its kernel's docstring the definition.
-
-    Args:
-        declaration: The other attributes of ``BarrierRule``.
-    """
+    """Declare a rule: its kernel's name is the rule's, its kernel's docstring the definition."""
 
     def register(kernel: Kernel) -> BarrierRule:
         text = " ".join((kernel.__doc__ or "").split())

@@ -17,12 +17,7 @@ _JUNEJA = ("Juneja et al. 2023", "2205.12411")
 
 
 def rises_over(base: Callable[[Array, Array, Array], Array], *, anywhere: bool) -> Bound:
-    """The bound of a rule that is the largest L_k less a base of L_i and L_j, i < k < j.
-
-    Args:
-        base: From the losses at i and at j, and how far k lies between them in [0, 1].
-        anywhere: Whether i and j are any two points, or the two ends.
-    """
+    """The bound of a rule that is the largest L_k less a base of L_i and L_j, i < k < j."""
 
     def bound(least: Array, most: Array, t: Array) -> tuple[float, tuple[int, ...]]:
         i, k, j = points = _triples(len(t), anywhere)

@@ -10,15 +10,7 @@ from landscape.core.errors import ConfigError
 
 
 def check_gaps(gaps: ArrayLike, *, complete: bool = True) -> Array:
-    """The gaps (n_models, n_models) in nats, symmetric to the last bit.
-
-    Args:
-        gaps: NaN where not measured.
-        complete: Whether every pair must be measured, and of two models or more.
-
-    Raises:
-        ConfigError: Not symmetric, negative, infinite, or not 0 on the diagonal; or incomplete.
-    """
+    """The gaps (n_models, n_models) in nats, symmetric to the last bit."""
     matrix = check_square(gaps, "gaps")
     n = len(matrix)
     np.fill_diagonal(matrix, np.nan_to_num(matrix.diagonal()))
@@ -46,11 +38,7 @@ def check_gaps(gaps: ArrayLike, *, complete: bool = True) -> Array:
 
 
 def check_noise(noise: ArrayLike | None, n: int) -> Array | None:
-    """Standard errors of n models' gaps.
-
-    Raises:
-        ConfigError: They are no finite symmetric non-negative (n, n) matrix.
-    """
+    """Standard errors of n models' gaps."""
     if noise is None:
         return None
     errors = check_square(noise, "noise", (n, n))
@@ -61,16 +49,7 @@ def check_noise(noise: ArrayLike | None, n: int) -> Array | None:
 
 
 def check_square(values: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> Array:
-    """A copy of a symmetric matrix, exactly symmetric.
-
-    Args:
-        values: (n, n), equal to their transpose up to rounding; NaN must match NaN.
-        name: What they are, in the plural.
-        shape: What it has to be; any n by default.
-
-    Raises:
-        ConfigError: Of another shape, or not symmetric.
-    """
+    """A copy of a symmetric matrix, exactly symmetric."""
     matrix = np.array(values, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape != (shape or matrix.shape[:1] * 2):
         raise ConfigError(

@@ -36,14 +36,7 @@ class Membership:
 def find_membership(
     gaps: Array, labels: Labels, noise: Noise | None, tolerance: float
 ) -> Membership:
-    """Membership of labels (n_models,) on gaps (n_models, n_models) in nats.
-
-    Args:
-        gaps: Nats.
-        labels: From 0.
-        noise: Without it, probabilities are 0 or 1.
-        tolerance: Nats below which a gap is no barrier.
-    """
+    """Membership of labels (n_models,) on gaps (n_models, n_models) in nats."""
     n, k = len(labels), int(labels.max()) + 1
     distance = _distances(gaps[None], labels, k)[0]
     alone = np.isnan(distance)

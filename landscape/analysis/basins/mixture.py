@@ -38,11 +38,7 @@ class Mixture:
 
 
 def fit_mixture(gaps: Array, seed: int = 0) -> Mixture | None:
-    """Fit one and two kinds of gaps (n_models, n_models), nats.
-
-    Returns:
-        None for fewer than 10 pairs or gaps that are all alike.
-    """
+    """Fit one and two kinds of gaps (n_models, n_models), nats."""
     from sklearn.mixture import GaussianMixture
 
     roots = np.sqrt(squareform(gaps, checks=False))[:, None]

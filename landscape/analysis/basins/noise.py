@@ -41,22 +41,7 @@ def make_noise(
     null: ArrayLike | None,
     rng: np.random.Generator,
 ) -> Noise | None:
-    """Noise from resampled gaps, or from standard errors as if these were normal.
-
-    Args:
-        gaps: (n_models, n_models) nats.
-        errors: (n_models, n_models) standard errors in nats.
-        draws: (n_draws, n_pairs) as ``bootstrap_gaps`` gives them, in the order of condensed
-            matrices.
-        null: (n_draws, n_pairs).
-        rng: For normal draws.
-
-    Returns:
-        None where nothing is known of the noise.
-
-    Raises:
-        ConfigError: Errors of another shape, not finite or negative, or draws without a null.
-    """
+    """Noise from resampled gaps, or from standard errors as if these were normal."""
     n = len(gaps)
     matrix = check_noise(errors, n)
     if (draws is None) != (null is None):

@@ -27,9 +27,6 @@ def additive_null(gaps: Array) -> Draw:
 
     The a are exponential of the fitted mean, the noise the permuted residuals of the additive
     least-squares fit; a gap is not below 0.
-
-    Returns:
-        From a generator and a number to draws (n_draws, n_pairs).
     """
     n = len(gaps)
     first, second = np.triu_indices(n, 1)

@@ -94,17 +94,7 @@ def decide(
     asked: int | None,
     rng: np.random.Generator,
 ) -> tuple[Evidence, Labels]:
-    """The evidence, and the labels (n_models,).
-
-    Args:
-        gaps: (n_models, n_models) nats.
-        noise: Of the gaps, where it is known.
-        tolerance: Nats.
-        labels: From each candidate number, ascending, to labels (n_models,).
-        affinity: (n_models, n_models).
-        asked: The number of basins, where it is given.
-        rng: For the nulls.
-    """
+    """The evidence, and the labels (n_models,)."""
     n, candidates = len(gaps), np.array([*labels], dtype=np.intp)
     margin = np.zeros_like(gaps) if noise is None else noise.margin
     barrier = gaps - margin > tolerance
@@ -174,18 +164,7 @@ def decide(
 
 
 def sharp_groups(gaps: Array, tolerance: float, margin: Array | float = 0.0) -> Labels | None:
-    """Groups between which every pair has a barrier, and within which none has.
-
-    Args:
-        gaps: (n_models, n_models) nats.
-        tolerance: Nats. Every gap between groups exceeds it beyond noise; no gap within does, and
-            each, noise added, stays below half of every gap between.
-        margin: (n_models, n_models) nats, what noise may make of a gap.
-
-    Returns:
-        Labels (n_models,), or None where there are no such groups, one only, or more than half as
-        many as models: those are single models rather than groups.
-    """
+    """Groups between which every pair has a barrier, and within which none has."""
     n = len(gaps)
     off = ~np.eye(n, dtype=bool)
     n_groups, labels = connected_components((gaps - margin <= tolerance) & off, directed=False)
@@ -219,12 +198,7 @@ def bridged_groups(
 
 
 def n_bridges(joined: Mask, labels: Labels) -> int:
-    """How many models are joined to more than a quarter of another group than their own.
-
-    Args:
-        joined: (n_models, n_models), pairs without a barrier.
-        labels: (n_models,) from 0.
-    """
+    """How many models are joined to more than a quarter of another group than their own."""
     member = labels[:, None] == np.arange(labels.max() + 1)
     shares = joined.astype(np.float64) @ member / np.maximum(member.sum(0), 1)
     return int((np.where(member, 0, shares) > 0.25).any(1).sum())

@@ -39,10 +39,6 @@ def fewest(scores: Array, eligible: Mask | bool = True) -> int:
 
     Of the paired difference, over models (Breiman et al. 1984, for trees): where numbers nearly
     tie, a few models more or less would decide; more basins want a reason.
-
-    Args:
-        scores: (n_divisions, n_models) silhouettes, from few groups to many.
-        eligible: (n_divisions,); the first is taken where none is.
     """
     allowed = np.broadcast_to(eligible, len(scores))
     means = np.where(allowed, scores.mean(1), -np.inf)

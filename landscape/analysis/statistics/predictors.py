@@ -30,16 +30,7 @@ class PredictorSet:
 
 
 def read_sets(predictors: Mapping[str, Any], n_models: int) -> list[PredictorSet]:
-    """The sets by their order.
-
-    Args:
-        predictors: From a set's name to (n_models,) or (n_models, n_columns) numbers. A data
-            frame's columns have units of their own; an array's are coordinates in one space.
-        n_models: How many rows each has.
-
-    Raises:
-        ConfigError: Another number of models.
-    """
+    """The sets by their order."""
     return [_read_set(str(name), values, n_models) for name, values in predictors.items()]
 
 
@@ -67,18 +58,7 @@ def columns(
     training: Mask,
     n_components: int | None,
 ) -> Array:
-    """A set's columns for a regression, as the training models alone decide.
-
-    Args:
-        chosen: The set.
-        models: (n_models,) those in the regression.
-        training: (n,) those of them that train it.
-        n_components: Leading principal components to keep; the columns themselves when absent.
-            Columns with their own units are standardised before.
-
-    Returns:
-        (n, n_kept) centered and scaled by the training models, without the constant ones.
-    """
+    """A set's columns for a regression, as the training models alone decide."""
     values = _varied(chosen, models, training, chosen.own_units or n_components is None)
     if n_components is None or not values.shape[1]:
         return values

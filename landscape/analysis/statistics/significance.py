@@ -14,14 +14,7 @@ from landscape.core.arrays import Array, Indices
 def basin_p_values(
     values: Array, labels: Indices, n_resamples: int, rng: np.random.Generator
 ) -> Array:
-    """p-values (n_columns,) of the between-basin sum of squares; see ``relate``.
-
-    Args:
-        values: (n_models, n_columns) scores.
-        labels: (n_models,) two basins or more.
-        n_resamples: How many random permutations at most.
-        rng: A generator.
-    """
+    """p-values (n_columns,) of the between-basin sum of squares; see ``relate``."""
     members = [values[labels == name] for name in np.unique(labels)]
     pooled = np.concatenate(members)
     centre = pooled.mean(0)

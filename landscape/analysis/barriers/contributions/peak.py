@@ -73,11 +73,7 @@ def gap_without(peak: Peak, left_out: NDArray[np.int64], rule: str) -> float:
 
 
 def checked(results: Results, dataset: str, rule: str) -> StoredDataset:
-    """The data set, where its gaps by this rule are sums over its examples.
-
-    Raises:
-        ConfigError: They are not, or there is no such data set.
-    """
+    """The data set, where its gaps by this rule are sums over its examples."""
     require_known("barrier rule", rule, RULES)
     if not RULES[rule].linear:
         raise ConfigError(

@@ -28,13 +28,6 @@ def assign(
 
     In each round a model is held against the next landmark of the basin that is likeliest so far,
     or of its rival where less is known of that one; up to four basins, against all once.
-
-    Args:
-        measured: Asked for pairs, a round at a time.
-        core: With its basins.
-        threshold: Log-odds of the likeliest basin against the next that make a model certain.
-        most: Pairs with the core that one model may have.
-        reserve: Pairs of the budget that are not touched.
     """
     models, k = others(measured, core), core.k
     blocks = fit(measured, core)
@@ -157,12 +150,6 @@ def find_misfits(measured: MeasuredGaps, core: Core, *, tolerance: float, most: 
 
     By their median gap to it; a model that is not far beyond doubt is measured up to five times
     against it.
-
-    Args:
-        measured: Asked for the pairs of models in doubt.
-        core: With its basins.
-        tolerance: Nats that the median gap must exceed the limit by.
-        most: Models, the farthest, that are looked at.
     """
     models = others(measured, core)
     if not len(models):

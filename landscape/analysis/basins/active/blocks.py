@@ -30,13 +30,7 @@ class Blocks:
 
 
 def fit_blocks(gaps: ArrayLike, labels: ArrayLike, floor: float) -> Blocks:
-    """Centers and scales of each block; small blocks lean on the others of their kind.
-
-    Args:
-        gaps: (n, n) nats, NaN where not measured.
-        labels: (n,) basins, 0 to k - 1.
-        floor: Nats, more than 0.
-    """
+    """Centers and scales of each block; small blocks lean on the others of their kind."""
     heights, basins = np.log(np.asarray(gaps, dtype=np.float64) + floor), np.asarray(labels)
     k = int(basins.max()) + 1
     member = basins[:, None] == np.arange(k)
@@ -68,15 +62,7 @@ def fit_blocks(gaps: ArrayLike, labels: ArrayLike, floor: float) -> Blocks:
 def score_models(
     gaps: ArrayLike, labels: ArrayLike, blocks: Blocks, *, evenly: bool = False
 ) -> Array:
-    """Log-likelihoods (n, k) of each model's gaps (n, m), were it of each basin.
-
-    Args:
-        gaps: (n, m) nats to m models, NaN where not measured.
-        labels: (m,) basins of these.
-        blocks: Of the same basins.
-        evenly: Let every basin that a model was held against count alike, as one mean pair: a
-            model joined to two basins fits neither better, whichever more is known of.
-    """
+    """Log-likelihoods (n, k) of each model's gaps (n, m), were it of each basin."""
     matrix = np.asarray(gaps, dtype=np.float64)
     known = ~np.isnan(matrix)
     heights = np.log(np.where(known, matrix, 0) + blocks.floor)
@@ -118,10 +104,6 @@ def complete_gaps(gaps: ArrayLike, labels: ArrayLike) -> Array:
     A pair gets the median of each model's gaps to the other's basin, together, less the median
     between the two basins: additive, so that a model joined to two basins stays so. For drawing;
     a test on these would find the basins that filled them.
-
-    Args:
-        gaps: (n, n) nats, NaN where not measured.
-        labels: (n,) basins, 0 to k - 1.
     """
     matrix, basins = np.array(gaps, dtype=np.float64), np.asarray(labels)
     k = int(basins.max()) + 1

@@ -13,13 +13,6 @@ def farthest_points(gaps: ArrayLike, first: int | None = None) -> Labels:
 
     Greedy max-min choice: the first m cover the others within twice the smallest radius possible,
     where gaps are a metric (Gonzalez 1985, Theoretical Computer Science 38).
-
-    Args:
-        gaps: (n_models, n_models) nats.
-        first: Where to begin; the medoid when absent.
-
-    Returns:
-        (n_models,) models; of equals the first.
     """
     matrix = np.asarray(gaps, dtype=np.float64)
     chosen = [int(np.argmin(matrix.sum(1))) if first is None else first]
@@ -37,10 +30,6 @@ def basin_landmarks(gaps: ArrayLike, labels: ArrayLike) -> list[Labels]:
 
     A model joined to several basins tells none of them apart, though it may be the medoid: those
     that stand out less than half as much as their basin's median come last.
-
-    Args:
-        gaps: (n_models, n_models) nats.
-        labels: (n_models,) basins, 0 to k - 1, none empty.
     """
     matrix, basins = np.asarray(gaps, dtype=np.float64), np.asarray(labels)
     groups = [np.flatnonzero(basins == basin) for basin in range(basins.max() + 1)]

@@ -50,11 +50,7 @@ class MeasuredGaps:
         return int(np.isnan(self.gaps[np.ix_(chosen, chosen)]).sum()) // 2
 
     def ask(self, pairs: ArrayLike) -> None:
-        """Measure those of the pairs (m, 2) that are new, the first ones that can be paid for.
-
-        Raises:
-            DataError: The oracle's answer is not one finite gap of 0 or more nats for each pair.
-        """
+        """Measure those of the pairs (m, 2) that are new, the first ones that can be paid for."""
         new = np.sort(np.asarray(pairs, dtype=np.intp).reshape(-1, 2), axis=1)
         new = new[np.isnan(self.gaps[new[:, 0], new[:, 1]])]
         _, first = np.unique(new, axis=0, return_index=True)
@@ -78,21 +74,11 @@ class MeasuredGaps:
         with_errors = isinstance(answer, tuple) and len(answer) == 2
         parts = answer if isinstance(answer, tuple) and with_errors else (answer,)
         values = [np.asarray(part, dtype=np.float64) for part in parts]
-        for name, array in zip(("gap", "standard error"), values, strict=False):
-            if array.shape != (len(pairs),):
+        for array in values:
+            if array.shape != (len(pairs),) or not (np.isfinite(array) & (array >= 0)).all():
                 raise DataError(
-                    f"The oracle did not give one {name} for each pair.",
-                    expected=f"shape ({len(pairs)},)",
-                    found=f"shape {array.shape}",
-                )
-            bad = ~(np.isfinite(array) & (array >= 0))
-            if bad.any():
-                i, j = pairs[bad][0]
-                raise DataError(
-                    f"{int(bad.sum())} of {len(pairs)} pairs have no usable {name}.",
-                    where=f"models {i} and {j}",
-                    expected="nats, finite and 0 or more",
-                    found=f"{array[bad][0]:.4g}",
-                    fix="Measure the pair again, or leave the model out.",
+                    "The oracle did not give one usable gap, or standard error, for each pair.",
+                    expected=f"({len(pairs)},) nats, finite and 0 or more",
+                    found=f"shape {array.shape}, lowest {array.min(initial=np.inf):.4g}",
                 )
         return values[0], values[1] if with_errors else np.zeros(len(pairs))

@@ -23,12 +23,6 @@ def join_basins(measured: MeasuredGaps, core: Core, labels: Labels, tolerance: f
     On few models a wide basin falls into more pieces than on many, so numbers are compared again,
     as in the complete answer, at every level of the basins' average linkage, by the models outside
     the core. Basins that every measured gap tells apart sharply stay.
-
-    Args:
-        measured: With every answer.
-        core: With its basins.
-        labels: (n_models,) to which of these each model seems to belong.
-        tolerance: Nats below which a gap is no barrier.
     """
     outside = others(measured, core)
     if core.k < 3 or len(outside) < 2 or _sharp(measured, labels, tolerance):
@@ -57,11 +51,6 @@ def mean_gaps(gaps: Array, models: Labels, labels: Labels) -> Array:
 
     For a model that is alone of its basin there, to the others outside as far as they are
     measured, 0 where none is.
-
-    Args:
-        gaps: (n_models, n_models) nats, NaN where not measured.
-        models: (n_core,) whose pairs are all measured.
-        labels: (n_models,) from 0.
     """
     own, k = labels[models], int(labels.max()) + 1
     block = gaps[np.ix_(models, models)]
@@ -77,14 +66,7 @@ def mean_gaps(gaps: Array, models: Labels, labels: Labels) -> Array:
 
 
 def silhouettes_of_joined(distances: Array, own: Labels, sizes: Labels, joined: Labels) -> Array:
-    """Silhouettes (n,) of models in a population of basins of these sizes, some of them joined.
-
-    Args:
-        distances: (n, k) mean gaps of the models to the others of each basin.
-        own: (n,) their basins.
-        sizes: (k,) models of the population in each basin.
-        joined: (k,) which basins are one.
-    """
+    """Silhouettes (n,) of models in a population of basins of these sizes, some of them joined."""
     k = len(sizes)
     others = sizes - (own[:, None] == np.arange(k))
     member = (joined[:, None] == np.arange(joined.max() + 1)).astype(np.float64)

@@ -17,17 +17,6 @@ def nystrom_embedding(
     of phi over the landmarks that a step leads to, divided by lambda (Williams and Seeger 2001;
     Fowlkes et al. 2004; weights as in Zhang and Kwok 2010). With all models as landmarks it is the
     spectral embedding itself.
-
-    Args:
-        gaps: (n_models, n_landmarks) nats.
-        landmarks: (n_landmarks,) models.
-        delta: The affinity's scale, nats.
-        weights: (n_landmarks,) models for which each landmark stands.
-        n_components: How many; zero beyond what the landmarks span.
-
-    Returns:
-        (n_models, n_components), the constant first component kept; the mean square over the
-        population is 1, and each component's largest value is positive.
     """
     # the floor keeps a model that is far from every landmark connected
     affinity = np.maximum(np.exp(-0.5 * (gaps / delta) ** 2), 1e-6) * weights

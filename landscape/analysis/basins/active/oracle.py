@@ -14,17 +14,7 @@ _RESAMPLES = 200
 def gaps_and_errors(
     losses: ArrayLike, rule: str, positions: ArrayLike, points: ArrayLike
 ) -> tuple[Array, Array]:
-    """Gaps and their standard errors, the same in a run and in every analysis of its store.
-
-    Args:
-        losses: (n_pairs, n_points, n_examples) nats.
-        rule: A barrier rule.
-        positions: (n_points,).
-        points: (n_pairs, n_points) bool, which of them a gap is made of.
-
-    Returns:
-        (n_pairs,) nats, not below 0, and (n_pairs,) nats.
-    """
+    """Gaps and their standard errors, the same in a run and in every analysis of its store."""
     intervals = bootstrap_gaps(
         losses, rule, positions, points=points, n_resamples=_RESAMPLES, method="percentile", rng=0
     )

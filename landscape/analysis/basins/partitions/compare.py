@@ -38,7 +38,7 @@ def compare_partitions(
         nats, a metric (Meila 2007).
 
     Raises:
-        ConfigError: Labels that are none, or not equally many, or no resamples.
+        ConfigError: Labels that are none, or not equally many.
     """
     import pandas as pd
 
@@ -63,19 +63,6 @@ def rand_p_value(
     """How often labels at random models give an adjusted Rand index as high: a permutation test.
 
     Exact where there are no more permutations than ``n_resamples``.
-
-    Args:
-        first: (n_models,) labels, of any kind.
-        second: (n_models,) labels.
-        n_resamples: How many permutations.
-        rng: A generator or a seed; seed 0 when absent.
-
-    Returns:
-        In (0, 1]; NaN where a partition has one block, or as many as models: no permutation
-        changes it.
-
-    Raises:
-        ConfigError: Labels that are none, or not equally many, or no resamples.
     """
     a, b = _check_two(first, second)
     if {int(a.max()) + 1, int(b.max()) + 1} & {1, len(a)}:
@@ -115,7 +102,5 @@ def _check_two(
             expected="labels (n_models,) for both",
             found=f"shapes {both[0].shape} and {both[1].shape}",
         )
-    if any(labels.dtype.kind == "f" and np.isnan(labels).any() for labels in both):
-        raise ConfigError("A model has no label.", where=where, found="NaN")
     a, b = (np.unique(labels, return_inverse=True)[1] for labels in both)
     return a, b

@@ -41,7 +41,7 @@ def matrix_agreement(
         where the permutations are not more than ``n_resamples``; NaN where a pair is missing.
 
     Raises:
-        ConfigError: Matrices that are not symmetric or not of one shape, or no resamples.
+        ConfigError: Matrices that are not symmetric or not of one shape.
     """
     import pandas as pd
 

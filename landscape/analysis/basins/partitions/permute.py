@@ -8,8 +8,6 @@ from typing import Any, Literal
 import numpy as np
 from scipy.stats import permutation_test
 
-from landscape.core.errors import ConfigError
-
 _VALUES_AT_ONCE = 1 << 21  # of permuted labels or distances: 16 MB
 
 
@@ -21,21 +19,7 @@ def permute(
     n_resamples: int,
     rng: np.random.Generator | int | None,
 ) -> float:
-    """The p-value of a statistic under all orders of the models; exact where they are few.
-
-    Args:
-        statistic: From orders (..., n) and an axis, which is the last one, to (...).
-        n: How many models.
-        n_values: How many values the statistic holds for an order.
-        alternative: ``greater``, or ``two-sided`` for twice the smaller side.
-        n_resamples: How many permutations at most.
-        rng: A generator or a seed; seed 0 when absent.
-
-    Raises:
-        ConfigError: No resamples.
-    """
-    if n_resamples < 1:
-        raise ConfigError("At least one resample is needed.", found=n_resamples)
+    """The p-value of a statistic under all orders of the models; exact where they are few."""
     models: Any = (np.arange(n),)
     test = permutation_test(
         models,

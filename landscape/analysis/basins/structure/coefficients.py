@@ -29,7 +29,8 @@ class Clustering:
         zhang_horvath_mean: Mean over the models of the mean affinity of two others, weighted by
             the product of theirs to the model (Zhang and Horvath 2005, doi
             10.2202/1544-6115.1128).
-        transitivity: That of ``Triangles``.
+        transitivity: 3 closed / (3 closed + open triples) in [0, 1] (Newman 2003,
+            cond-mat/0303516, eq. 3); NaN where no model joins two others.
         onnela_null: (3,).
         zhang_horvath_null: (3,).
         transitivity_null: (3,), over the draws that have one.

@@ -23,8 +23,6 @@ class Climbs:
             longest way back first.
         reciprocity: Share of links whose reverse is a link, of those whose reverse is measured; NaN
             without any.
-        transitivity: Share of the ordered triples of different models i, j, k, where i reaches j
-            and j reaches k, in which i reaches k, too; NaN without any.
     """
 
     climbs: Array
@@ -32,7 +30,6 @@ class Climbs:
     n_links: int
     one_way: Indices
     reciprocity: float
-    transitivity: float
 
 
 def climbs(
@@ -41,16 +38,6 @@ def climbs(
     """The climb out of each model on the way to each other: highest loss minus its own.
 
     [i, j] and [j, i] share their highest loss and differ by the difference of the ends' own.
-
-    Args:
-        curves: (n_pairs, n_points) mean losses in nats, from the pair's first model to its second.
-        pairs: (n_pairs, 2) different models.
-        n_models: How many models.
-        points: (n_pairs, n_points) bool, the points that count; all by default. Both ends must.
-
-    Returns:
-        (n_models, n_models) nats, 0 or more, 0 on the diagonal; NaN where the pair is not there or
-        has a loss that is not finite at a point that counts.
     """
     losses = np.asarray(curves, dtype=np.float64)
     seen = np.ones(losses.shape, dtype=bool) if points is None else np.asarray(points, dtype=bool)
@@ -64,23 +51,17 @@ def climbs(
 
 
 def directed_links(matrix: ArrayLike, *, tolerance: float = 0.02) -> Climbs:
-    """Reciprocity and transitivity of reaching another model within the tolerance.
+    """Who reaches another model within the tolerance, and how often that goes both ways.
 
     A two-sided gap may hide a line that is flat from one end and steep from the other. Reciprocity
     is the share of links that go both ways (Garlaschelli and Loffredo 2004, cond-mat/0404521), of
-    those whose reverse is measured; a chain counts where the climb i to k is measured.
-
-    Args:
-        matrix: (n_models, n_models) nats from ``climbs``, NaN where not measured.
-        tolerance: Nats below which a climb is none.
+    those whose reverse is measured.
     """
     values = np.array(matrix, dtype=np.float64)
     other = ~np.eye(len(values), dtype=bool)
     links = (values <= tolerance) & other
     one_way = np.argwhere(links & (tolerance < values.T))
     back = values.T[tuple(one_way.T)]
-    weights = links.astype(np.float64)
-    chains = (weights @ weights) * (other & ~np.isnan(values))
     returned = links & links.T
     # a link whose reverse was not measured says nothing about reciprocity
     n_judged = (links & ~np.isnan(values.T)).sum()
@@ -90,5 +71,4 @@ def directed_links(matrix: ArrayLike, *, tolerance: float = 0.02) -> Climbs:
         n_links=int(links.sum()),
         one_way=one_way[np.argsort(-back, kind="stable")],
         reciprocity=float(ratio(returned.sum(), n_judged)),
-        transitivity=float(ratio((chains * links).sum(), chains.sum())),
     )

@@ -15,15 +15,6 @@ def merge_heights(gaps: ArrayLike) -> Array:
     """The level at which two models join: the least largest gap of any chain between them.
 
     Single linkage's heights are the edges of the minimum spanning tree (Gower and Ross 1969).
-
-    Args:
-        gaps: (n_models, n_models) nats, symmetric, zero diagonal, NaN where not measured.
-
-    Returns:
-        (n_models, n_models) nats, 0 on the diagonal, NaN where no chain is measured.
-
-    Raises:
-        ConfigError: No such matrix.
     """
     matrix = check_gaps(gaps, complete=False)
     if len(matrix) < 2:
@@ -39,10 +30,6 @@ def fill_unmeasured(gaps: ArrayLike, pairs: ArrayLike) -> Array:
 
     That is the lowest barrier by way of other models, as little as the gap can be where barriers
     were an ultrametric. What is NaN among the measured pairs stays NaN.
-
-    Args:
-        gaps: (n_models, n_models) nats.
-        pairs: (n_pairs, 2) measured pairs of models.
     """
     matrix, ends = np.asarray(gaps, dtype=np.float64), np.asarray(pairs)
     measured = np.eye(len(matrix), dtype=bool)

@@ -49,8 +49,6 @@ class Triangles:
         n_certain: Of these, the ones whose joins end at the tolerance or below and whose barrier
             starts above it; all of them where gaps were taken as exact.
         n_closed: Triples of which all three pairs join.
-        transitivity: 3 closed / (3 closed + open) in [0, 1] (Newman 2003, cond-mat/0303516, eq.
-            3); NaN where no model joins two others.
         n_violations: Triples that break the triangle inequality: the largest gap is more than the
             sum of the other two.
         mean_violation: Nats, by how much more; NaN without any.
@@ -65,7 +63,6 @@ class Triangles:
     n_intransitive: int
     n_certain: int
     n_closed: int
-    transitivity: float
     n_violations: int
     mean_violation: float
     largest_violation: float
@@ -92,7 +89,7 @@ def count_triangles(
         tolerance: Nats below which a gap is no barrier.
 
     Raises:
-        ConfigError: No such matrices, or a number out of range.
+        ConfigError: No such matrices, or a negative tolerance.
     """
     matrix = check_gaps(gaps, complete=False)
     if not tolerance >= 0:
@@ -126,7 +123,6 @@ def count_triangles(
             triple = _triple(matrix, (i, int(j[place]), int(k[place])), bool(certain[place]))
             worst.append((-(longest[place] + top * certain[place]), triple))
         worst = sorted(worst, key=lambda ranked: ranked[0])[:_WORST]
-    connected = 3 * n_closed + n_open
     return Triangles(
         n_models=n,
         n_triples=n_triples,
@@ -135,7 +131,6 @@ def count_triangles(
         n_intransitive=n_open,
         n_certain=n_certain,
         n_closed=n_closed,
-        transitivity=3 * n_closed / connected if connected else np.nan,
         n_violations=n_violations,
         mean_violation=violation / n_violations if n_violations else np.nan,
         largest_violation=float(largest),
@@ -167,16 +162,10 @@ def _states(
     gaps: Array, low: ArrayLike | None, high: ArrayLike | None, tolerance: float
 ) -> NDArray[np.int8]:
     """(n, n): joined for certain, apart for certain, or 0."""
-    if (low is None) != (high is None):
-        raise ConfigError("The intervals of the gaps are not clear.", expected="both low and high")
     lower = upper = gaps
     if low is not None and high is not None:
         lower = check_square(low, "low", gaps.shape)
         upper = check_square(high, "high", gaps.shape)
-        if (lower > upper).any():
-            raise ConfigError(
-                "An interval's lower end lies above its upper end.", where="low, high"
-            )
         lower, upper = np.minimum(lower, gaps), np.maximum(upper, gaps)
     states = np.zeros(gaps.shape, dtype=np.int8)
     states[upper <= tolerance] = _JOINED
