@@ -88,7 +88,7 @@ def test_references_are_checked_without_a_task(populations: dict[str, Path]) -> 
     ("arguments", "message"),
     [
         (["run", "absent.yaml"], "does not exist"),
-        (["inspect", "README.md"], "cannot be read"),
+        (["inspect", "README.md"], "no store"),
         (["report", "absent.h5"], "no store"),
         (["figures", "absent.h5", "--format", "jpg"], "figure format"),
         (["check", "./nowhere"], "no such directory"),

@@ -355,6 +355,7 @@ def test_what_cannot_be_exported_is_refused(store: Path, tmp_path: Path) -> None
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_commands_speak_of_them(
     store: Path, task_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
