@@ -39,11 +39,7 @@ def licence(name: str) -> str:
     if expression := about.get("License-Expression"):
         return expression
     text = (about.get("License") or "").strip()
-    groups = [
-        group.split(" :: ")[-1]
-        for group in about.get_all("Classifier") or []
-        if group.startswith("License ::")
-    ]
+    groups = [g.split(" :: ")[-1] for g in about.get_all("Classifier") or [] if "License ::" in g]
     if len(text.splitlines()) == 1 and len(text) < 60 and "Copyright" not in text:
         return SAME.get(text, text)
     return " OR ".join(SAME.get(group, group) for group in groups) or "unknown"
@@ -63,7 +59,7 @@ def closure(requirements: list[str]) -> set[str]:
         if name not in names:
             names.add(name)
             todo += [(more, "") for more in inner]
-        todo += [(more, wanted) for wanted in one.extras for more in inner]
+        todo += [(more, part) for part in one.extras for more in inner]
     return names
 
 
@@ -72,23 +68,20 @@ def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     run, test = project["dependencies"], project["optional-dependencies"]["test"]
     direct = {canonicalize_name(Requirement(text).name) for text in [*run, *test]}
-    needed, all_of_it = closure(run), closure([*run, *test])
-    own, others = len(run), len(needed) - len(run)
-    more, more_others = len(test), len(all_of_it) - len(needed) - len(test)
+    needed, everything = closure(run), closure([*run, *test])
     lines = [
         "# Licences",
         "",
         "What README's test command brings on Linux, with torch's build for CPUs, by the",
-        f"packages' metadata (`licences.py`): {own} direct dependencies and {others} of theirs;",
-        f"for the tests {more} more and {more_others} of theirs.",
+        f"packages' metadata (`licences.py`): {len(needed)} packages, and for the tests",
+        f"{len(everything) - len(needed)} more.",
         "",
         "| package | version | needed | licence |",
         "|---|---|---|---|",
     ]
-    for name in sorted(all_of_it):
-        why = ("directly" if name in direct else "by others") + (
-            "" if name in needed else ", for the tests"
-        )
+    for name in sorted(everything):
+        why = "directly" if name in direct else "by others"
+        why += "" if name in needed else ", for the tests"
         version = metadata.version(name).partition("+")[0]
         lines.append(f"| {name} | {version} | {why} | {licence(name)} |")
     (HERE / "LICENCES.md").write_text("\n".join(lines) + "\n")

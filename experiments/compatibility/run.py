@@ -110,12 +110,8 @@ def _test(given: argparse.Namespace, python: Path, report: Path) -> dict[str, An
         [python, "-m", "pip", "list", "--format=json"], capture_output=True, check=True
     )
     versions = {one["name"].lower(): one["version"] for one in json.loads(listed.stdout)}
-    version = subprocess.run(
-        [python, "-c", "import platform; print(platform.python_version())"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
+    asked = subprocess.run([python, "--version"], capture_output=True, text=True, check=True)
+    version = asked.stdout.split()[1]
     suite = next(iter(ET.parse(report).getroot()))
     bad = [
         f"{case.get('classname')}::{case.get('name')}"
@@ -123,10 +119,11 @@ def _test(given: argparse.Namespace, python: Path, report: Path) -> dict[str, An
         if case.find("failure") is not None or case.find("error") is not None
     ]
     skipped = int(suite.get("skipped", 0))
-    torch = "-without-torch" if given.without_torch else f"-torch-{given.torch}"
     name = f"{given.kind}-{version.rpartition('.')[0]}"
+    if given.without_torch or given.torch:
+        name += "-without-torch" if given.without_torch else f"-torch-{given.torch}"
     return {
-        "name": name + (torch if given.without_torch or given.torch else ""),
+        "name": name,
         "python": version,
         "passed": int(suite.get("tests", 0)) - len(bad) - skipped,
         "failed": len(bad),

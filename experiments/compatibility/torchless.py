@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -33,26 +32,9 @@ class _Absent:
 sys.meta_path.insert(0, _Absent())
 
 
-@pytest.fixture
-def _needs_torch() -> None:
-    pytest.skip("needs torch")
-
-
-@pytest.fixture
-def population(_needs_torch: None) -> None: ...
 @pytest.fixture(scope="session")
 def populations() -> None:
     pytest.skip("needs torch")
 
 
-@pytest.fixture(scope="session")
-def task_file() -> None:
-    pytest.skip("needs torch")
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    given = os.environ.get("LANDSCAPE_DATA") or Path.cwd().parent / "shared" / "data"
-    if not Path(given).is_dir():
-        pytest.skip("the real data sets are absent: set LANDSCAPE_DATA to their folder")
-    return Path(given)
+population = task_file = materials = shared_data = populations
