@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=220)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="a part of the names of the kinds")
-    parser.add_argument("--local", action="store_true", help="no programs with workers")
+    parser.add_argument("--quick", action="store_true", help="one experiment, no workers")
     parser.add_argument("--out", type=Path, help="the table; else printed")
     arguments = parser.parse_args()
     if os.geteuid() == 0 and not ctypes.CDLL(None).unshare(_NEW_NAMESPACE):
@@ -43,9 +43,9 @@ def main() -> None:
     from tests.stress.trial import Trial
 
     runs.warm()
-    references = population.references(work, arguments.seed)
+    allowed = ("local",) if arguments.quick else ("local", "process")
+    references = population.references(work, allowed, 1 if arguments.quick else None)
     rng = np.random.default_rng([arguments.seed, 1])
-    allowed = ("local",) if arguments.local else ("local", "process")
     names = [name for name, kind in KINDS.items()
              if arguments.only in name and set(kind.executors) & set(allowed)]  # fmt: skip
     order = [name for _ in range(arguments.faults) for name in rng.permutation(names).tolist()]

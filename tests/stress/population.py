@@ -31,20 +31,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def references(work: Path, seed: int) -> list[Reference]:
-    """Run each experiment without a fault, here and with workers.
-
-    Args:
-        work: A folder.
-        seed: Of what is random.
-    """
+def references(work: Path, executors: tuple[str, ...], n: int | None = None) -> list[Reference]:
+    """Run the first ``n`` experiments without a fault, twice, with these executors."""
     folder = work / "population"
     save_population(folder / "models", "bert", 6)
     for path in (folder / "models").iterdir():
         path.rename(path.with_name(path.name.replace("member-", "m")))
     write_task(folder, n=40)
     found = []
-    for name, changes in VARIANTS.items():
+    for name, changes in list(VARIANTS.items())[:n]:
         content = {
             "name": "tiny",
             "checkpoints": "models/m*",
@@ -56,15 +51,15 @@ def references(work: Path, seed: int) -> list[Reference]:
         }
         config = folder / f"{name}.yaml"
         config.write_text(yaml.safe_dump(content))
-        found.append(_reference(config, work / f"reference-{name}", seed))
+        found.append(_reference(config, work / f"reference-{name}", executors))
     return found
 
 
-def _reference(config: Path, folder: Path, seed: int) -> Reference:
+def _reference(config: Path, folder: Path, executors: tuple[str, ...]) -> Reference:
     empty = Reference(config, {}, {}, frozenset(), frozenset(), 0, 0.0)
-    stores, rng = [], np.random.default_rng(seed)
-    for executor in ("process", "local"):
-        trial = Trial(empty, executor, folder / executor, rng)
+    stores, rng = [], np.random.default_rng(0)
+    for number, executor in enumerate((executors[-1], "local")):
+        trial = Trial(empty, executor, folder / str(number), rng)
         began = time.monotonic()
         run = trial.start()
         if run.wait():

@@ -46,17 +46,22 @@ class Run:
     Args:
         arguments: Of the command line.
         out: Its output folder.
-        log: What it says.
         plan: What hinders it.
     """
 
-    def __init__(self, arguments: Sequence[str], out: Path, log: Path, plan: Plan) -> None:
-        self._log, self._count = log, log.with_suffix(".count")
+    def __init__(self, arguments: Sequence[str], out: Path, plan: Plan) -> None:
         self.code: int | None = None
         self.stopped = False
+        self._said = b""
+        self._pipe, stream = os.pipe()  # no file: these may be limited, and the disk full
         self.pid = os.fork()
         if not self.pid:
-            _child(arguments, out, log, plan, self._count)
+            try:
+                _child(arguments, out, stream, plan)
+            finally:
+                os._exit(70)
+        os.close(stream)
+        os.set_blocking(self._pipe, False)
 
     def poll(self) -> bool:
         """Whether it goes on, or waits; ``stopped`` says which."""
@@ -78,21 +83,28 @@ class Run:
         """Its exit code; the negative number of a signal that ended it."""
         deadline = time.monotonic() + LIMIT
         while self.poll():
+            self.said()  # lest the pipe is full
             if time.monotonic() > deadline:
                 os.killpg(self.pid, signal.SIGKILL)
                 raise TimeoutError(f"not done after {LIMIT:.0f} s")
             time.sleep(0.005)
+        self.said()
+        os.close(self._pipe)
+        self._pipe = -1
         assert self.code is not None
         return self.code
 
     def said(self) -> str:
         """All that it has printed."""
-        return self._log.read_text(errors="replace")
+        with suppress(BlockingIOError):
+            while self._pipe >= 0 and (part := os.read(self._pipe, 1 << 16)):
+                self._said += part
+        return self._said.decode(errors="replace")
 
     @property
     def changes(self) -> int:
-        """How often it changed a file of the output folder."""
-        return int(self._count.read_text()) if self._count.is_file() else 0
+        """How often it changed a file of the output folder, once it has ended by itself."""
+        return int(self.said().rpartition("(changes: ")[2].partition(")")[0])
 
 
 def workers() -> list[int]:
@@ -188,11 +200,11 @@ def failing(first: int, times: int, model: str) -> Callable[[Path], None]:
     return reading
 
 
-def _child(arguments: Sequence[str], out: Path, log: Path, plan: Plan, count: Path) -> NoReturn:
+def _child(arguments: Sequence[str], out: Path, stream: int, plan: Plan) -> NoReturn:
     global _plan
     os.setsid()
-    stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(stream, 1), os.dup2(stream, 2)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     own, server = multiprocessing.get_context("forkserver"), forkserver._forkserver  # type: ignore[attr-defined]
     server.ensure_running = lambda: None  # it is no child of this process, and need not be
     multiprocessing.get_context = lambda _=None: own  # type: ignore[assignment]
@@ -224,6 +236,6 @@ def _child(arguments: Sequence[str], out: Path, log: Path, plan: Plan, count: Pa
         code = end.code if isinstance(end.code, int) else 0
     except BaseException:
         sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+    print(f"(changes: {changes})")
     sys.stdout.flush(), sys.stderr.flush()
-    count.write_text(str(changes))
     os._exit(code)

@@ -118,7 +118,7 @@ class Trial:
         self.loose = False
         self.failures: list[str] = []
         self.n_records = self.resumes = self.lost = 0
-        self._runs, self._workers = 0, ["--workers", "2"] if executor == "process" else []
+        self._workers = ["--workers", "2"] if executor == "process" else []
         folder.mkdir(parents=True)
 
     def fail(self, what: str) -> None:
@@ -139,9 +139,7 @@ class Trial:
 
     def command(self, arguments: list[str], plan: Plan | None = None) -> Run:
         """Begin any command."""
-        self._runs += 1
-        log = self.folder / f"run{self._runs}.log"
-        return Run(arguments, self.out, log, plan or Plan())
+        return Run(arguments, self.out, plan or Plan())
 
     def strike(self, act: Callable[[Run], Any]) -> Run | None:
         """Begin the command and act at a random moment; None where the run ended before.
@@ -167,7 +165,7 @@ class Trial:
     def end(self, run: Run, *codes: int) -> int:
         """Wait for a run's end: with one of these codes, one error at most."""
         code, said = run.wait(), run.said()
-        errors = re.findall(r"^error: .*", said, re.MULTILINE)
+        errors = re.findall(r"(?:^|[\]\r])error: ", said, re.MULTILINE)
         if code not in codes:
             self.fail(f"exit code {code}: {' '.join(said.splitlines()[-3:])[-300:]}")
         if "Traceback" in said or len(errors) != (code == 2):
