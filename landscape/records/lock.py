@@ -34,7 +34,10 @@ def lock_run(folder: Path) -> Iterator[None]:
         file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         _take(file, folder)
-        for left in folder.glob("records/**/.*.partial"):  # of a writer that was killed
+        for left in (
+            *folder.glob(".*.partial"),
+            *folder.glob("records/**/.*.partial"),
+        ):  # of a writer that was killed
             with suppress(OSError):
                 left.unlink()
         yield
