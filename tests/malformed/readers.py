@@ -160,7 +160,7 @@ READERS: dict[str, Reader] = {
     "labels": Reader(_labels, [b"LABEL_0\nLABEL_1\n\nno\nyes\n\nLABEL_0: no\nLABEL_1: yes"]),
     "pickle": Reader(
         _file("p.pkl", _published),
-        [pickle.dumps(value, protocol) for value in PICKLED for protocol in (2, 4, 5)],
+        [pickle.dumps(value, protocol) for value in PICKLED for protocol in (4, 5)],
         OPCODES,
     ),
     "log": Reader(_file("p.log", _published), [LOG.encode(), (LOG * 2).encode()], TABLE),
