@@ -55,7 +55,7 @@ def main() -> None:
         rng = np.random.default_rng([arguments.seed, 2, number])
         executor = str(rng.choice([e for e in kind.executors if e in allowed]))
         for attempt in range(_ATTEMPTS):
-            reference = references[int(rng.integers(len(references)))]
+            reference = references[0 if kind.plain else int(rng.integers(len(references)))]
             trial = Trial(reference, executor, work / f"{number:03d}-{attempt}", rng)
             try:
                 came = kind.act(trial)

@@ -26,20 +26,23 @@ BOTH, LOCAL, PROCESS = ("local", "process"), ("local",), ("process",)
 
 @dataclass(frozen=True)
 class Kind:
-    """A fault, and the executors with which it can happen."""
+    """A fault, the executors with which it can happen, and whether in the plain run alone."""
 
     act: Callable[[Trial], bool]
     executors: tuple[str, ...]
+    plain: bool
 
 
 KINDS: dict[str, Kind] = {}
 
 
-def kind(name: str, executors: tuple[str, ...] = BOTH) -> Callable[..., Callable[[Trial], bool]]:
+def kind(
+    name: str, executors: tuple[str, ...] = BOTH, *, plain: bool = False
+) -> Callable[..., Callable[[Trial], bool]]:
     """Make a function a kind of faults."""
 
     def add(act: Callable[[Trial], bool]) -> Callable[[Trial], bool]:
-        KINDS[name] = Kind(act, executors)
+        KINDS[name] = Kind(act, executors, plain)
         return act
 
     return add
@@ -356,7 +359,7 @@ def _flipped(trial: Trial) -> bool:
     return _damaged(trial, flip)
 
 
-@kind("NaN or infinite losses", LOCAL)
+@kind("NaN or infinite losses", LOCAL, plain=True)
 def _not_finite(trial: Trial) -> bool:
     """Of a batch: kept as they are, and said; all else is as it was."""
     at = int(trial.rng.integers(20, 500))
@@ -407,7 +410,7 @@ def _memory_once(trial: Trial) -> bool:
     return _memory(trial, forward)
 
 
-@kind("out of memory for a while", LOCAL)
+@kind("out of memory for a while", LOCAL, plain=True)
 def _memory_short(trial: Trial) -> bool:
     """No more than so many examples fit: batches are halved, and numbers equal to rounding."""
     trial.loose = True
