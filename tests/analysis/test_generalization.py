@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score, matthews_corrcoef, roc_auc_score
 
+from landscape.analysis.basins import find_basins
 from landscape.analysis.statistics import pair_kinds, relate, score_groups
-from landscape.core.errors import DataError
+from landscape.core.errors import ConfigError, DataError
 
 
 def predictions_and_labels(n_classes, n_models=4, n_examples=90, seed=0):
@@ -88,11 +90,6 @@ def population(sizes=(6, 5), n_columns=3, shift=0.1, seed=0):
     return labels, pd.DataFrame(scores, columns=[f"g{i}" for i in range(n_columns)]), distance
 
 
-def related(labels, scores, distance=None, **options):
-    distance = np.full(len(labels), np.nan) if distance is None else distance
-    return relate(SimpleNamespace(labels=labels, centroid_distance=distance), scores, **options)
-
-
 COLUMNS = [
     "group",
     *(f"basin_{basin}_{what}" for basin in (0, 1) for what in ("mean", "low", "high")),
@@ -103,7 +100,7 @@ COLUMNS = [
 
 def test_two_basins_against_scipy_and_brute_force():
     labels, scores, distance = population()
-    relation = related(labels, scores, distance, confidence=0.9)
+    relation = relate(labels, scores, centroid_distance=distance, confidence=0.9)
     assert relation.table.columns.tolist() == COLUMNS
     assert (relation.n_basins, relation.confidence) == (2, 0.9)
     p_values = []
@@ -141,7 +138,7 @@ def test_two_basins_against_scipy_and_brute_force():
 
 def test_basin_means_have_the_percentile_interval_of_all_resamples():
     labels, scores, _ = population((4, 4), 1)
-    row = related(labels, scores, n_resamples=40_000).table.iloc[0]
+    row = relate(labels, scores, n_resamples=40_000).table.iloc[0]
     values = scores["g0"].to_numpy()[:4]
     means = [np.mean(draw) for draw in itertools.product(values, repeat=4)]
     low, high = np.percentile(means, [2.5, 97.5])
@@ -151,7 +148,7 @@ def test_basin_means_have_the_percentile_interval_of_all_resamples():
 
 def test_three_basins_are_compared_by_f():
     labels, scores, _ = population((3, 2, 2), 2)
-    table = related(labels, scores).table
+    table = relate(labels, scores).table
     values = scores["g1"].to_numpy()
 
     def f(basins):
@@ -167,13 +164,20 @@ def test_three_basins_are_compared_by_f():
     assert table["basin_2_mean"][1] == pytest.approx(values[labels == 2].mean())
 
 
+def test_the_largest_labels_are_compared_whatever_their_number():
+    labels, scores, _ = population((2, 4, 3), 1)
+    row = relate(labels, scores).table.iloc[0]
+    means = scores["g0"].groupby(labels).mean()
+    assert row["difference"] == pytest.approx(means[1] - means[2])
+
+
 def test_missing_scores_leave_their_models_out():
     labels, scores, distance = population((6, 6), 4)
     scores.loc[[1, 7, 8], "g2"] = [np.nan, np.inf, np.nan]
     scores["g3"] = np.nan
-    whole = related(labels, scores, distance).table
+    whole = relate(labels, scores, centroid_distance=distance).table
     keep = ~np.isin(np.arange(12), [1, 7, 8])
-    alone = related(labels[keep], scores.loc[keep, ["g2"]], distance[keep]).table
+    alone = relate(labels[keep], scores.loc[keep, ["g2"]], centroid_distance=distance[keep]).table
     numbers = [c for c in COLUMNS[1:] if c != "q_value" and not c.startswith("basin")]
     np.testing.assert_allclose(
         whole.loc[2, numbers].astype(float), alone.loc[0, numbers].astype(float)
@@ -182,14 +186,14 @@ def test_missing_scores_leave_their_models_out():
     # a row without a p-value is no test
     p_values = whole["p_value"][:3]
     np.testing.assert_allclose(whole["q_value"][:3], stats.false_discovery_control(p_values))
-    assert related(labels, scores[["g3"]]).table["q_value"].isna().all()
+    assert relate(labels, scores[["g3"]]).table["q_value"].isna().all()
 
 
 def test_constant_scores():
     labels, scores, distance = population()
     scores["g1"] = 0.1
     scores["g2"] = np.where(labels == 0, 0.7, 0.1)
-    table = related(labels, scores, distance).table
+    table = relate(labels, scores, centroid_distance=distance).table
     flat, apart = table.loc[1], table.loc[2]
     assert (flat["difference"], flat["auc"], flat["p_value"]) == (0, 0.5, 1)
     assert (flat["basin_1_low"], flat["basin_1_high"]) == pytest.approx((0.1, 0.1))
@@ -197,12 +201,19 @@ def test_constant_scores():
     assert (apart["auc"], apart["difference_low"]) == (1, pytest.approx(0.6))
     assert np.isnan(apart["hedges_g"])
     assert apart["p_value"] == pytest.approx(1 / math.comb(11, 5))
-    assert related(labels, scores, np.ones(11)).table["pearson"].isna().all()
+    assert relate(labels, scores, centroid_distance=np.ones(11)).table["pearson"].isna().all()
+
+
+def test_perfect_correlation_has_an_interval_of_a_point():
+    scores = pd.DataFrame({"up": np.arange(6.0), "down": -np.arange(6.0)})
+    table = relate([0, 0, 0, 1, 1, 1], scores, centroid_distance=np.arange(6)).table
+    assert table["pearson"].tolist() == table["spearman"].tolist() == [1, -1]
+    assert table["pearson_low"].tolist() == table["pearson_high"].tolist() == [1, -1]
 
 
 def test_a_basin_of_one_model_has_no_p_value():
     labels, scores, distance = population((5, 1))
-    table = related(labels, scores, distance).table
+    table = relate(labels, scores, centroid_distance=distance).table
     first, second = scores[labels == 0], scores[labels == 1]
     np.testing.assert_allclose(table["difference"], first.mean() - second.mean())
     assert table["auc"].notna().all()
@@ -210,13 +221,13 @@ def test_a_basin_of_one_model_has_no_p_value():
         assert table[name].isna().all()
     # of three basins the two with company are tested, as if they were alone
     labels, scores, _ = population((4, 3, 1))
-    three, two = related(labels, scores).table, related(labels[:7], scores[:7]).table
+    three, two = relate(labels, scores).table, relate(labels[:7], scores[:7]).table
     np.testing.assert_allclose(three["p_value"], two["p_value"])
 
 
 def test_one_basin_leaves_only_correlations():
     _, scores, distance = population()
-    relation = related(np.zeros(11, int), scores, distance)
+    relation = relate(np.zeros(11, int), scores, centroid_distance=distance)
     assert relation.n_basins == 1
     assert "basin_1_mean" not in relation.table
     for name in ("difference", "difference_low", "auc", "hedges_g", "p_value", "q_value"):
@@ -224,12 +235,54 @@ def test_one_basin_leaves_only_correlations():
     assert relation.table["pearson"][0] == pytest.approx(np.corrcoef(distance, scores["g0"])[0, 1])
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_very_few_models(n):
+    scores = pd.DataFrame({"a": np.arange(n, dtype=float)})
+    row = relate(np.arange(n) % 2, scores, centroid_distance=np.arange(n)).table.iloc[0]
+    assert np.isnan(row["p_value"])
+    assert np.isnan(row["pearson_low"])
+    assert row["pearson"] == 1 if n == 3 else np.isnan(row["pearson"])
+
+
+def test_basins_bring_their_own_centroid_distance():
+    gaps = np.where(np.arange(9)[:, None] // 5 == np.arange(9) // 5, 0.01, 0.5)
+    np.fill_diagonal(gaps, 0)
+    basins = find_basins(gaps + 0.0001 * np.add.outer(np.arange(9), np.arange(9)) * (gaps > 0))
+    _, scores, _ = population((5, 4))
+    table = relate(basins, scores).table
+    given = relate(basins.labels, scores, centroid_distance=basins.centroid_distance).table
+    pd.testing.assert_frame_equal(table, given)
+    assert table["pearson"].notna().all()
+    assert (np.sign(table["pearson"]) == -np.sign(table["difference"])).all()
+    assert relate(basins.labels, scores).table["pearson"].isna().all()
+
+
 def test_the_seed_decides_the_resamples():
     labels, scores, _ = population((12, 10))
-    tables = [related(labels, scores, rng=seed).table for seed in (None, 0, 1)]
+    tables = [relate(labels, scores, rng=seed).table for seed in (None, 0, 1)]
     pd.testing.assert_frame_equal(tables[0], tables[1])
     assert (tables[1]["basin_0_low"] != tables[2]["basin_0_low"]).all()
     assert (tables[1]["difference_low"] == tables[2]["difference_low"]).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"basins": np.zeros(4, int)}, "expected: 4 rows"),
+        ({"basins": np.full(11, -1)}, "whole numbers from 0"),
+        ({"basins": np.full(11, 0.5)}, "whole numbers from 0"),
+        ({"basins": ["a"] * 11}, "whole numbers from 0"),
+        ({"scores": pd.DataFrame({"g0": ["a"] * 11})}, "'g0' are no numbers"),
+        ({"scores": pd.DataFrame(index=range(11))}, "no scores to relate"),
+        ({"centroid_distance": np.zeros(4)}, r"expected: \(11,\)"),
+        ({"confidence": 95}, "between 0 and 1"),
+        ({"n_resamples": 0}, "At least one resample"),
+    ],
+)
+def test_bad_relations_are_refused(change, text):
+    labels, scores, _ = population()
+    with pytest.raises(ConfigError, match=text):
+        relate(**{"basins": labels, "scores": scores, **change})
 
 
 GENERALISING, MIXED, HEURISTIC = (
@@ -251,3 +304,16 @@ def test_kinds_of_pairs():
     assert pair_kinds([np.nan, 0.2, 0.3], [(1, 2), (0, 1)]).tolist() == [MIXED, ""]
     assert pair_kinds([np.nan, 0.2], [(0, 1)]).tolist() == [""]
     assert pair_kinds(scores, np.empty((0, 2), int)).tolist() == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=12), st.floats(0.05, 0.5))
+def test_each_end_has_its_share_and_negation_swaps_them(scores, share):
+    n = len(scores)
+    pairs = np.array(list(itertools.combinations(range(n), 2)))
+    kinds = pair_kinds(scores, pairs, share)
+    count = max(1, math.floor(share * n + 1e-9))
+    assert (kinds == MIXED).sum() == count**2
+    assert (kinds == GENERALISING).sum() == (kinds == HEURISTIC).sum() == math.comb(count, 2)
+    if len(set(scores)) == n:
+        swapped = pair_kinds(-np.array(scores), pairs, share)
+        assert ((swapped == HEURISTIC) == (kinds == GENERALISING)).all()

@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
 from landscape.analysis.statistics import pair_regression, principal_coordinates
+from landscape.core.errors import ConfigError
 
 
 def matrices(n=5, names=("gap", "weights", "disagreement"), seed=0):
@@ -29,15 +30,16 @@ def t_statistic(y, columns, j):
     return slopes[j] / np.sqrt(variance * np.linalg.inv(columns.T @ columns)[j, j])
 
 
-def semi_partialling(response, predictors, name):
+def semi_partialling(response, predictors, name, blocks=None):
     """Dekker, Krackhardt and Snijders, one permutation and one least-squares fit at a time."""
     n = len(response)
+    blocks = np.zeros(n, int) if blocks is None else blocks
     pairs = list(itertools.combinations(range(n), 2))
+    joined = [tuple(sorted(blocks[list(pair)])) for pair in pairs]
+    cells = np.array([[one == kind for kind in sorted(set(joined))] for one in joined]) * 1.0
     i, j = np.array(pairs).T
     y = response[i, j]
-    others = np.column_stack(
-        [np.ones(len(pairs)), *(m[i, j] for key, m in predictors.items() if key != name)]
-    )
+    others = np.column_stack([cells, *(m[i, j] for key, m in predictors.items() if key != name)])
     x = predictors[name][i, j]
     known = np.isfinite(np.column_stack([y, x, others])).all(1)
     slopes = np.linalg.lstsq(others[known], x[known])[0]
@@ -47,6 +49,8 @@ def semi_partialling(response, predictors, name):
     )
     null = []
     for order in map(list, itertools.permutations(range(n))):
+        if (blocks[order] != blocks).any():
+            continue
         moved = residuals[np.ix_(order, order)][i, j]
         here = known & np.isfinite(moved)
         columns = np.column_stack([moved, others])[here]
@@ -82,6 +86,36 @@ def test_p_values_by_brute_force(missing):
     assert table["n_pairs"].tolist() == [13 if missing else 15] * 3
 
 
+def test_blocks_by_brute_force():
+    response, predictors = matrices(7, ("gap", "weights"))
+    blocks = np.array([0, 1, 0, 1, 0, 1, 0])
+    apart = (blocks[:, None] != blocks) * 3.0
+    response, predictors["gap"] = response + apart, predictors["gap"] + apart
+    table = pair_regression(response, predictors, blocks=blocks)
+    expected = [semi_partialling(response, predictors, name, blocks) for name in predictors]
+    np.testing.assert_allclose(table["p_value"], expected)
+    plain = pair_regression(response - apart, {**predictors, "gap": predictors["gap"] - apart})
+    again = pair_regression(
+        response - apart, {**predictors, "gap": predictors["gap"] - apart}, blocks=blocks
+    )
+    numbers = ["coefficient", "p_value", "r2"]  # what the blocks make up does not count
+    np.testing.assert_allclose(table[numbers].astype(float), again[numbers].astype(float))
+    assert (plain["r2"] != again["r2"]).all()
+
+
+def test_one_predictor_is_mantels_test():
+    response, predictors = matrices(6, ("gap",))
+    upper = np.triu_indices(6, 1)
+    gap = predictors["gap"]
+    null = [
+        abs(np.corrcoef(gap[np.ix_(order, order)][upper], response[upper])[0, 1])
+        for order in itertools.permutations(range(6))
+    ]
+    table = pair_regression(response, predictors)
+    assert table["p_value"][0] == pytest.approx(np.mean(np.array(null) >= null[0] - 1e-9))
+    assert table[["r2", "r2_alone"]].loc[0].tolist() == pytest.approx([null[0] ** 2] * 2)
+
+
 def test_predictors_that_cannot_be_told_apart():
     response, predictors = matrices(8, ("gap", "weights"))
     more = {**predictors, "flat": np.ones((8, 8)), "twice": 2 * predictors["weights"] + 1}
@@ -107,18 +141,21 @@ def test_too_little_to_regress():
     assert pair_regression(response * np.nan, predictors)["note"][0].startswith("0 pairs")
     response, predictors = matrices(6)
     assert pair_regression(np.ones((6, 6)), predictors)["note"][0] == "the response is constant"
+    alone = pair_regression(response, {"gap": predictors["gap"]}, blocks=[0, 1, 2, 3, 4, 5])
+    assert alone["note"][0] == "15 pairs are too few for 15 predictors"
     assert pair_regression(*matrices(4, ("gap",)))["p_value"].notna().all()
 
 
-def test_p_values_hold_their_level_with_correlated_predictors():
+@pytest.mark.parametrize("blocks", [None, np.arange(14) % 2])
+def test_p_values_hold_their_level_with_correlated_predictors(blocks):
     p_values = []
     for seed in range(200):
         rng = np.random.default_rng(seed)
-        places = rng.normal(size=(14, 1))
+        places = rng.normal(size=(14, 1)) + (0 if blocks is None else 3 * blocks[:, None])
         near = places + rng.normal(size=(14, 1))
         response = squareform(pdist(near)) + squareform(pdist(rng.normal(size=(14, 1))))
         predictors = {"weights": squareform(pdist(near)), "gap": squareform(pdist(places))}
-        table = pair_regression(response, predictors, n_permutations=199, rng=seed)
+        table = pair_regression(response, predictors, n_permutations=199, blocks=blocks, rng=seed)
         p_values.append(table["p_value"][1])
         assert table["p_value"][0] < 0.05 or seed > 20  # what matters is found
     n_false = int((np.array(p_values) <= 0.05).sum())
@@ -163,3 +200,37 @@ def test_principal_coordinates_of_few_or_equal_models():
     strange[0, 1] = strange[1, 0] = 9
     values = np.linalg.eigvalsh(-0.5 * (np.eye(4) - 0.25) @ strange**2 @ (np.eye(4) - 0.25))
     assert principal_coordinates(strange, 4).shape[1] == (values > 1e-9).sum() < 3
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"predictors": {}}, "no predictors"),
+        (
+            {"predictors": {"gap": np.zeros((3, 3))}},
+            r"of gap.*\n  expected: shape \(5, 5\)",
+        ),
+        ({"response": np.zeros(5)}, "square matrix"),
+        (
+            {"response": np.arange(25.0).reshape(5, 5)},
+            "where: models 0 and 1",
+        ),
+        ({"n_permutations": 0}, "At least one permutation"),
+        ({"blocks": [1]}, "blocks do not match"),
+    ],
+)
+def test_bad_matrices_are_refused(change, text):
+    response, predictors = matrices()
+    with pytest.raises(ConfigError, match=text):
+        pair_regression(**{"response": response, "predictors": predictors, **change})
+
+
+def test_bad_distances_are_refused():
+    distances = squareform(np.arange(1, 7.0))
+    with pytest.raises(ConfigError, match="At least one component"):
+        principal_coordinates(distances, 0)
+    with pytest.raises(ConfigError, match="finite, 0 or more"):
+        principal_coordinates(-distances)
+    distances[0, 1] = distances[1, 0] = np.nan
+    with pytest.raises(ConfigError, match="found: 1 missing"):
+        principal_coordinates(distances)

@@ -20,6 +20,7 @@ from landscape.analysis.statistics import explain
 from landscape.analysis.statistics.design import make_design
 from landscape.analysis.statistics.predictors import read_sets, share_out
 from landscape.analysis.statistics.regression import cross_validated, draw_folds
+from landscape.core.errors import ConfigError
 
 
 def population(n=14, n_groups=2, effect=0.0, seed=0):
@@ -61,7 +62,7 @@ def test_shares_of_variance_against_scikit_learn():
             assert row[f"{name}_cv_r2"] == pytest.approx(out_of_sample(values, predict))
         assert row["gain"] == pytest.approx(row["full_r2"] - row["reduced_r2"])
         assert row["cv_gain"] == pytest.approx(row["full_cv_r2"] - row["reduced_cv_r2"])
-        assert row[["n_models", "n_controls", "n_target"]].tolist() == [14, 3, 1]
+        assert row[["n_models", "n_controls", "n_target", "n_folds"]].tolist() == [14, 3, 1, 14]
         assert row["note"] == ""
     assert (table["gain"] >= 0).all()
     assert (table["cv_gain"] < 0).any()  # noise costs more than it tells, and is not hidden
@@ -70,11 +71,10 @@ def test_shares_of_variance_against_scikit_learn():
 def test_folds_against_scikit_learn():
     scores, predictors = population(25)
     design, _ = make_design(
-        {chosen.name: chosen for chosen in read_sets(predictors, len(scores))},
-        np.ones(25, dtype=bool),
+        {chosen.name: chosen for chosen in read_sets(predictors, scores)}, np.ones(25, dtype=bool)
     )
-    folds = draw_folds(25, np.random.default_rng(0))
-    assert len(folds) == 100
+    folds, n_folds = draw_folds(25, None, np.random.default_rng(0))
+    assert (n_folds, len(folds)) == (10, 100)
     counts = np.bincount(np.concatenate(folds))
     assert counts.tolist() == [10] * 25
     sets = ["basin", "in-domain"]
@@ -88,7 +88,8 @@ def test_folds_against_scikit_learn():
             errors += ((values[fold] - fit.predict(x[fold])) ** 2).sum()
             total += ((values[fold] - values[train].mean()) ** 2).sum()
         assert r2 == pytest.approx(1 - errors / total)
-    assert len(draw_folds(12, np.random.default_rng(0))) == 12
+    assert draw_folds(12, None, np.random.default_rng(0))[1] == 12
+    assert draw_folds(12, 3, np.random.default_rng(0))[1] == 3
 
 
 @pytest.mark.parametrize("own_units", [True, False])
@@ -145,7 +146,7 @@ def test_a_target_that_adds_nothing_is_not_tested(target):
     table = explain(scores, predictors, n_permutations=9).table
     assert table["n_target"].tolist() == [0, 0]
     np.testing.assert_allclose(table[["gain", "cv_gain"]], 0, atol=1e-12)
-    assert table[["p_value", "q_value", "partial_pearson"]].isna().all(axis=None)
+    assert table[["p_value", "q_value", "p_adjusted", "partial_pearson"]].isna().all(axis=None)
     assert table["note"].str.endswith("nothing of basin is left beside the other sets").all()
 
 
@@ -154,13 +155,19 @@ def f_statistic(values, reduced, full):
     return (errors[0] - errors[1]) / errors[1]
 
 
-def test_freedman_and_lane_by_brute_force():
+@pytest.mark.parametrize("blocks", [None, ["x", "y", "x", "x", "y", "y", "x"]])
+def test_freedman_and_lane_by_brute_force(blocks):
     scores, predictors = population(7, 3, effect=1, seed=4)
     predictors = {name: predictors[name] for name in ("sharpness", "basin")}
-    explanation = explain(scores, predictors)
-    reduced = np.column_stack([np.ones(7), predictors["sharpness"]])
+    explanation = explain(scores, predictors, blocks=blocks)
+    codes = np.zeros(7) if blocks is None else np.array(blocks) == "x"
+    reduced = np.column_stack([np.ones(7), codes, predictors["sharpness"]])
     full = np.column_stack([reduced, predictors["basin"]])
-    orders = [list(order) for order in itertools.permutations(range(7))]
+    orders = [
+        list(order)
+        for order in itertools.permutations(range(7))
+        if (codes[list(order)] == codes).all()
+    ]
     assert (explanation.n_permutations, explanation.exact) == (len(orders), True)
     null = np.empty((len(orders), 3))
     for g, values in enumerate(scores.to_numpy().T):
@@ -172,18 +179,32 @@ def test_freedman_and_lane_by_brute_force():
     p_values = (null >= observed * (1 - 1e-9)).mean(0)
     np.testing.assert_allclose(table["p_value"], p_values)
     np.testing.assert_allclose(table["q_value"], stats.false_discovery_control(p_values))
+    strongest = observed.argmax()
+    largest = (null.max(1) >= observed[strongest] * (1 - 1e-9)).mean()
+    assert table["p_adjusted"][strongest] == pytest.approx(largest)
+    assert (table["p_adjusted"] >= table["p_value"] - 1e-12).all()
+    if blocks is not None:
+        means = LinearRegression().fit(codes[:, None], scores["g0"])
+        assert table["blocks_r2"][0] == pytest.approx(means.score(codes[:, None], scores["g0"]))
+        assert explanation.sets == ("blocks", "sharpness", "basin")
+        assert table["n_controls"].tolist() == [2, 2, 2]
 
 
 def test_partial_correlations_by_the_inverse_covariance():
     scores, predictors = population()
-    table = explain(scores, predictors, n_permutations=9).table
+    table = explain(scores, predictors, n_permutations=9, confidence=0.9).table
     variables = np.column_stack([stacked(predictors, predictors), scores["g1"]])
-    precision = np.linalg.inv(np.cov(variables.T))
-    r = -precision[3, 4] / math.sqrt(precision[3, 3] * precision[4, 4])
-    assert table["partial_pearson"][1] == pytest.approx(r)
-    half = stats.norm.ppf(0.975) / math.sqrt(14 - 3 - 3)  # three controls
-    assert table["partial_pearson_low"][1] == pytest.approx(math.tanh(math.atanh(r) - half))
-    assert table["partial_pearson_high"][1] == pytest.approx(math.tanh(math.atanh(r) + half))
+    for name, values in (
+        ("pearson", variables),
+        ("spearman", stats.rankdata(variables, axis=0)),
+    ):
+        precision = np.linalg.inv(np.cov(values.T))
+        r = -precision[3, 4] / math.sqrt(precision[3, 3] * precision[4, 4])
+        assert table[f"partial_{name}"][1] == pytest.approx(r)
+        factor = 1 + r**2 / 2 if name == "spearman" else 1
+        half = stats.norm.ppf(0.95) * math.sqrt(factor / (14 - 3 - 3))  # three controls
+        assert table[f"partial_{name}_low"][1] == pytest.approx(math.tanh(math.atanh(r) - half))
+        assert table[f"partial_{name}_high"][1] == pytest.approx(math.tanh(math.atanh(r) + half))
 
 
 def test_a_target_of_two_dimensions():
@@ -224,7 +245,7 @@ def test_models_without_a_score_or_a_predictor_are_left_out():
             scores.loc[kept, [group]], {name: p[kept] for name, p in predictors.items()}
         ).table
         one = whole[whole["group"] == group].iloc[0]
-        for column in ("n_models", "full_cv_r2", "gain", "p_value", "partial_pearson_low"):
+        for column in ("n_models", "full_cv_r2", "gain", "p_value", "partial_spearman_low"):
             assert one[column] == pytest.approx(alone[column][0]), column
     assert whole["note"].tolist() == [
         "1 model without a score or a predictor left out",
@@ -232,6 +253,10 @@ def test_models_without_a_score_or_a_predictor_are_left_out():
         "no model has a score and every predictor",
     ]
     assert whole["q_value"].isna().tolist() == [False, False, True]
+    # rows with other degrees of freedom are adjusted together
+    raw, adjusted = (whole[name][:2].to_numpy() for name in ("p_value", "p_adjusted"))
+    assert (raw <= adjusted).all()
+    assert (adjusted <= np.minimum(2 * raw.max(), 1)).all()
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 6])
@@ -264,6 +289,56 @@ def test_constant_and_explained_scores():
     assert table["reduced_cv_r2"][3] == pytest.approx(1)
 
 
+def test_blocks_that_leave_nothing_to_exchange():
+    scores, predictors = population(9)
+    blocks = [0, 0, 0, 0, 1, 1, 1, 2, 2]
+    table = explain(scores, predictors | {"basin": np.array(blocks) == 1}, blocks=blocks).table
+    assert table["note"].str.endswith("nothing of basin is left beside the other sets").all()
+    table = explain(scores, {"basin": predictors["basin"]}, blocks=np.arange(9)).table
+    assert table["note"].tolist() == ["9 models are too few for 8 predictors"] * 2
+
+
+def null_p_values(n, blocks=None, n_populations=20, n_groups=20):
+    """p-values where the basin goes with other predictors and blocks, and says nothing more."""
+    found = []
+    for seed in range(n_populations):
+        rng = np.random.default_rng(seed)
+        means = rng.normal(size=(9, 2)) * 2
+        block = np.zeros(n, int) if blocks is None else blocks
+        domain = rng.normal(size=(n, 2))
+        basin = domain[:, 0] + rng.normal(size=n) + means[block, 0]
+        scores = domain @ [[1.0], [-1.0]] + means[block, 1:] + rng.normal(size=(n, n_groups))
+        explanation = explain(
+            pd.DataFrame(scores),
+            {"in-domain": domain, "basin": basin},
+            blocks=blocks,
+            n_permutations=199,
+            n_folds=2,
+            rng=seed,
+        )
+        found.append(explanation.table["p_value"].to_numpy())
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize(
+    ("n", "blocks"), [(12, None), (30, None), (12, np.arange(12) % 3), (30, np.arange(30) // 6)]
+)
+def test_p_values_are_uniform_under_the_null(n, blocks):
+    p_values = null_p_values(n, blocks)
+    n_false = (p_values <= 0.05).sum()
+    assert stats.binomtest(int(n_false), len(p_values), 0.05).pvalue > 0.001
+    assert stats.kstest(p_values, "uniform").pvalue > 0.001
+
+
+def test_the_chance_of_any_false_finding_is_controlled():
+    n_false = 0
+    for seed in range(60):
+        scores, predictors = population(12, 8, seed=seed)
+        table = explain(scores, predictors, n_permutations=199).table
+        n_false += bool((table["p_adjusted"] <= 0.05).any())
+    assert stats.binomtest(n_false, 60, 0.05, alternative="greater").pvalue > 0.001
+
+
 def test_a_basin_that_matters_is_found():
     scores, predictors = population(100, 3, effect=3)
     scores["g2"] = population(100, 3)[0]["g2"]
@@ -279,7 +354,7 @@ def test_a_basin_that_matters_is_found():
         assert row["cv_gain"] == pytest.approx(own / scores["g0"].var(), abs=0.03)
 
 
-NUMBERS = ["full_r2", "full_cv_r2", "gain", "p_value", "partial_pearson"]
+NUMBERS = ["full_r2", "full_cv_r2", "gain", "p_value", "p_adjusted", "partial_spearman"]
 
 
 @settings(max_examples=5, deadline=None)
@@ -307,3 +382,31 @@ def test_the_seed_decides_permutations_and_folds():
     pd.testing.assert_frame_equal(tables[0], tables[1])
     assert (tables[1]["full_cv_r2"] != tables[2]["full_cv_r2"]).all()
     assert (tables[1]["full_r2"] == tables[2]["full_r2"]).all()
+
+
+NAMED = pd.DataFrame({"x": np.arange(14.0)}, index=list("abcdefghijklmn"))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"target": "basins"}, "no set of predictors 'basins'.*\n.*\n.*\n.*did you mean 'basin'"),
+        ({"predictors": {}}, "no predictors"),
+        ({"predictors": {"basin": np.zeros(3)}}, r"predictors\['basin'\]"),
+        ({"predictors": {"basin": np.zeros((14, 0))}}, r"\(14, n_columns\)"),
+        ({"predictors": {"basin": ["a"] * 14}}, "'basin' are no numbers"),
+        ({"predictors": {"basin": pd.Series(["a"] * 14)}}, "'basin' are no numbers"),
+        ({"predictors": {"basin": np.zeros(14), "full": np.zeros(14)}}, "found: full"),
+        ({"scores": pd.DataFrame({"g": ["a"] * 14})}, "'g' are no numbers"),
+        ({"scores": pd.DataFrame(index=range(14))}, "no scores to relate"),
+        ({"scores": NAMED, "predictors": {"basin": NAMED[::-1]}}, "another order"),
+        ({"blocks": [0, 1]}, "blocks do not match"),
+        ({"confidence": 95}, "between 0 and 1"),
+        ({"n_permutations": 0}, "At least one permutation"),
+        ({"n_folds": 15}, "expected: 2 to 14"),
+    ],
+)
+def test_bad_explanations_are_refused(change, text):
+    scores, predictors = population()
+    with pytest.raises(ConfigError, match=text):
+        explain(**{"scores": scores, "predictors": predictors, **change})

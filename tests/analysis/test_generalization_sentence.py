@@ -71,10 +71,10 @@ def test_what_is_not_shown_is_not_denied(n, m):
 def test_too_few_permutations_or_models():
     rng = np.random.default_rng(0)
     scores = pd.DataFrame({"g": rng.normal(size=4)})
-    few = explain(scores, {"other": rng.normal(size=4), "basin": rng.normal(size=4)})
+    few = explain(scores, {"basin": rng.normal(size=4)}, blocks=[0, 0, 1, 1])
     assert "is not shown" not in (text := explanation_sentence(few, "g"))
     assert text == (
-        "Whether the basin says more about g than other cannot be told: 4 models are too few for "
+        "Whether the basin says more about g than blocks cannot be told: 4 models are too few for "
         "2 predictors."
     )
     five = explain(pd.DataFrame({"g": [1.0, 2, 4, 3, 5]}), {"basin": [0, 1, 0, 1, 0.5]}, rng=0)

@@ -10,6 +10,8 @@ import numpy as np
 from landscape.analysis.statistics.predictors import PredictorSet, columns, rank, share_out
 from landscape.core.arrays import Array, Mask
 
+BLOCKS = "blocks"  # the set of indicators of the blocks
+
 
 @dataclass(frozen=True)
 class Design:
@@ -42,11 +44,14 @@ def side_by_side(parts: Mapping[str, Array], names: Sequence[str]) -> Array:
 
 
 def make_design(sets: Mapping[str, PredictorSet], models: Mask) -> tuple[Design, list[str]]:
-    """The sets cut to a third of the models (n_models,) in all, and what was done, in words."""
+    """The sets cut to a third of the models (n_models,) in all, and what was done, in words.
+
+    Blocks are not cut, nor counted: without all of them the test would not hold its level.
+    """
     n = int(models.sum())
     if not n:
         return Design(sets, models, {}), []
-    ranks = {name: rank(chosen, models) for name, chosen in sets.items()}
+    ranks = {name: rank(chosen, models) for name, chosen in sets.items() if name != BLOCKS}
     counts = dict(zip(ranks, share_out([*ranks.values()], n // 3), strict=True))
     notes = []
     if n < len(models):

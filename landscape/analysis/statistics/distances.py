@@ -11,12 +11,14 @@ from numpy.typing import ArrayLike
 from landscape.analysis.basins.checks import check_square
 from landscape.analysis.statistics.permutation import (
     VALUES_AT_ONCE,
-    center,
-    permute_models,
+    block_codes,
+    center_within,
+    permute_within,
     share_at_least,
 )
 from landscape.analysis.statistics.predictors import basis
 from landscape.core.arrays import Array, Indices, Mask
+from landscape.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +33,7 @@ def pair_regression(
     predictors: Mapping[str, ArrayLike],
     *,
     n_permutations: int = 9999,
+    blocks: ArrayLike | None = None,
     rng: np.random.Generator | int | None = None,
 ) -> pd.DataFrame:
     """Multiple regression on distance matrices (Legendre, Lapointe and Casgrain 1994).
@@ -52,30 +55,43 @@ def pair_regression(
             diagonal is not used.
         predictors: From a name to (n_models, n_models), symmetric.
         n_permutations: Random ones at most; all there are where they are no more.
+        blocks: (n_models,) or (n_models, n_columns) values of what structures the population:
+            models are exchanged where they agree, and all numbers are about differences from the
+            mean over the pairs that join the same two blocks.
         rng: A generator or a seed; seed 0 when absent.
 
     Raises:
-        ConfigError: Matrices that do not match or are not symmetric.
+        ConfigError: Matrices or blocks that do not match or are not symmetric, no predictors, or
+            n_permutations out of range.
     """
     import pandas as pd
 
     target = _check_distances(response, "distances of the response")
     n = len(target)
+    if not predictors:
+        raise ConfigError("There are no predictors.", where="predictors")
+    if n_permutations < 1:
+        raise ConfigError("At least one permutation is needed.", found=n_permutations)
     matrices = [_check_distances(m, f"distances of {name}", n) for name, m in predictors.items()]
     generator = np.random.default_rng(0 if rng is None else rng)
-    orders, _ = permute_models(n, n_permutations, generator)
+    blocked = block_codes(blocks, n)
+    orders, _ = permute_within(blocked, n_permutations, generator)
     pairs = np.triu_indices(n, 1)
     columns = np.stack([matrix[pairs] for matrix in matrices], axis=1)
     known = np.isfinite(columns).all(1) & np.isfinite(target[pairs])
-    y = _standardize(target[pairs][known, None])[:, 0]
-    x = _standardize(columns[known])
+    ends = np.sort(blocked[np.stack(pairs, axis=1)[known]], axis=1)
+    cells = ends[:, 0] * n + ends[:, 1]  # the blocks that a pair joins
+    y = _standardize(target[pairs][known, None], cells)[:, 0]
+    x = _standardize(columns[known], cells)
+    indicators = (cells[:, None] == np.unique(cells)).astype(np.float64)
     rows = pd.DataFrame({"predictor": [str(name) for name in predictors]})
     rows[["coefficient", "p_value", "r2_alone", "r2"]] = np.nan
     rows["n_pairs"], rows["note"] = int(known.sum()), ""
     varied = np.array([bool(column.any()) for column in x.T])
-    spanned = basis(x)
+    spanned = basis(np.concatenate([indicators, x], axis=1)) if len(x) else indicators
     if len(x) - (spanned.shape[1] - 1) < _ROOM:
-        rows["note"] = f"{len(x)} pairs are too few for {x.shape[1]} predictors"
+        n_blocks = max(indicators.shape[1] - 1, 0)
+        rows["note"] = f"{len(x)} pairs are too few for {x.shape[1] + n_blocks} predictors"
         return rows
     if not y.any():
         rows["note"] = "the response is constant"
@@ -87,12 +103,15 @@ def pair_regression(
             rows.loc[j, "note"] = "the predictor is constant"
             continue
         rows.loc[j, "r2_alone"] = (x[:, j] @ y / len(y)) ** 2
-        others = basis(np.delete(x, j, axis=1))
+        others = basis(np.concatenate([indicators, np.delete(x, j, axis=1)], axis=1))
         left = x[:, j] - others @ (others.T @ x[:, j])
         if (left**2).sum() < _NOTHING * len(y):
             rows.loc[j, "note"] = "the predictor is a combination of the others"
             continue
         rows.loc[j, "coefficient"] = slopes[j]
+        if len(orders) == 1:
+            rows.loc[j, "note"] = "the blocks leave no models to exchange"
+            continue
         residuals = np.full((n, n), np.nan)
         residuals[pairs[0][known], pairs[1][known]] = left / np.linalg.norm(left)
         residuals.T[pairs] = residuals[pairs]
@@ -107,8 +126,27 @@ def principal_coordinates(distances: ArrayLike, n_components: int = 2) -> Array:
 
     Classical scaling: eigenvectors of the doubly centered -distances^2 / 2, the largest eigenvalue
     first. The entry of a column that is largest in size (of equals, the first) is positive.
+
+    Args:
+        distances: (n_models, n_models), symmetric, 0 or more.
+        n_components: How many coordinates at most.
+
+    Returns:
+        (n_models, n_kept): as many columns as have a positive eigenvalue, ``n_components`` at most.
+
+    Raises:
+        ConfigError: Distances that are no symmetric finite matrix, or n_components out of range.
     """
     matrix = _check_distances(distances, "distances")
+    if n_components < 1:
+        raise ConfigError("At least one component is needed.", found=n_components)
+    off_diagonal = matrix[~np.eye(len(matrix), dtype=bool)]
+    if not np.isfinite(off_diagonal).all() or (off_diagonal < 0).any():
+        raise ConfigError(
+            "The distances must be finite, 0 or more.",
+            where="distances",
+            found=f"{np.isnan(off_diagonal).sum() // 2} missing, lowest {np.nanmin(off_diagonal)}",
+        )
     squares = np.where(np.eye(len(matrix), dtype=bool), 0, matrix) ** 2
     inner = -0.5 * (squares - squares.mean(0) - squares.mean(1)[:, None] + squares.mean())
     values, vectors = np.linalg.eigh(inner)
@@ -122,7 +160,18 @@ def principal_coordinates(distances: ArrayLike, n_components: int = 2) -> Array:
 
 
 def _semi_partial(residuals: Array, y: Array, others: Array, known: Mask, orders: Indices) -> Array:
-    """t^2 / (t^2 + pairs left) of a predictor's permuted residuals beside the others."""
+    """t^2 / (t^2 + pairs left) of a predictor's permuted residuals beside the others.
+
+    Args:
+        residuals: (n_models, n_models) of the predictor given the others, NaN where unknown.
+        y: (n_pairs,) the response.
+        others: (n_pairs, k) orthonormal basis of the other predictors and the constant.
+        known: (all pairs,) which pairs these are.
+        orders: (n_orders, n_models).
+
+    Returns:
+        (n_orders,) in [0, 1], NaN where too few pairs remain.
+    """
     n, k = len(residuals), others.shape[1]
     first, second = (index[known] for index in np.triu_indices(n, 1))
     freedom = len(y) - k - 1
@@ -159,13 +208,11 @@ def _semi_partial(residuals: Array, y: Array, others: Array, known: Mask, orders
     return np.concatenate(found)
 
 
-def _standardize(columns: Array) -> Array:
-    """Columns less their means, of variance 1; constant ones exactly 0."""
-    if not len(columns):
-        return columns
-    moved = center(columns)
-    moved = moved / np.maximum(np.abs(moved).max(0), 1e-300)
-    return np.asarray(moved / np.where(moved.any(0), moved.std(0), 1))
+def _standardize(columns: Array, cells: Indices) -> Array:
+    """Columns less their cells' means, of variance 1; those constant in all cells exactly 0."""
+    moved = center_within(columns, cells)
+    moved = moved / np.maximum(np.abs(moved).max(0, initial=0), 1e-300)
+    return moved / np.where(moved.any(0), moved.std(0), 1) if len(moved) else moved
 
 
 def _check_distances(values: ArrayLike, name: str, n_models: int | None = None) -> Array:

@@ -62,14 +62,16 @@ def correlate(
 
 
 def partial_correlate(
-    x: Array, y: Array, controls: Array, confidence: float
+    x: Array, y: Array, controls: Array, rank: bool, confidence: float
 ) -> tuple[Array, Array, Array]:
     """Correlation of x (n,) with y (n, c) given controls (n, k), and Fisher's interval.
 
-    The interval counts each independent control as a model less (Fisher 1924); NaN without spread
-    beyond the controls.
+    With ``rank`` all variables become ranks first. The interval counts each independent control
+    as a model less (Fisher 1924); NaN without spread beyond the controls.
     """
     x = x[:, None]
+    if rank:
+        x, y, controls = (stats.rankdata(v, axis=0) if v.size else v for v in (x, y, controls))
     spanned = basis(controls)
     parts, spread = [], []
     for values in (x, y):
@@ -82,7 +84,7 @@ def partial_correlate(
         parts.append(left / np.where(spread[-1], size, 1))
     r = np.clip((parts[0] * parts[1]).sum(0), -1, 1)
     r = np.where(spread[0] & spread[1], r, np.nan)
-    return r, *_fisher(r, len(x) - (spanned.shape[1] - 1), False, confidence)
+    return r, *_fisher(r, len(x) - (spanned.shape[1] - 1), rank, confidence)
 
 
 def _fisher(r: Array, n: int, rank: bool, confidence: float) -> tuple[Array, Array]:

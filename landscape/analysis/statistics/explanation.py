@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
 
-from landscape.analysis.statistics.design import Design, make_design, side_by_side
+from landscape.analysis.statistics.design import BLOCKS, Design, make_design, side_by_side
 from landscape.analysis.statistics.effects import partial_correlate
 from landscape.analysis.statistics.permutation import (
-    permute_models,
+    block_codes,
+    permute_within,
     restrict,
     share_at_least,
+    step_down,
 )
-from landscape.analysis.statistics.predictors import basis, independent, read_sets
+from landscape.analysis.statistics.predictors import PredictorSet, basis, independent, read_sets
 from landscape.analysis.statistics.regression import (
     cross_validated,
     draw_folds,
@@ -25,14 +29,13 @@ from landscape.analysis.statistics.regression import (
 from landscape.analysis.statistics.relation import control_false_discoveries
 from landscape.analysis.statistics.scores import as_numbers
 from landscape.core.arrays import Array
-from landscape.core.errors import require_known
+from landscape.core.errors import ConfigError, require_known
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 _ROOM = 3  # models that there must be beyond the predictors
-_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Explanation:
 
     Attributes:
         table: A row a group (column of scores); see ``explain``.
-        sets: The names of the sets of predictors, in their order.
+        sets: The names of the sets of predictors, in their order, blocks before them.
         target: The set that is the question.
         n_permutations: How many orders of the models were compared, the one as it is included.
         exact: Whether these are all orders there are.
@@ -61,7 +64,10 @@ def explain(
     predictors: Mapping[str, Any],
     *,
     target: str = "basin",
+    blocks: ArrayLike | None = None,
     n_permutations: int = 9999,
+    n_folds: int | None = None,
+    confidence: float = 0.95,
     rng: np.random.Generator | int | None = None,
 ) -> Explanation:
     """Regress every column of scores on sets of predictors, with one of them and without it.
@@ -72,7 +78,8 @@ def explain(
     have more, they take turns in order, and a set that does not get all its columns gives its
     leading principal components; what is cut off is not controlled for. Scaling, components and
     what is left out are decided anew by the training models of every fold. A model without a
-    score, or without one of the predictors, is left out of that row.
+    score, or without one of the predictors, is left out of that row. With ``blocks`` their means
+    are a further set, which is never cut.
 
     The table has a row a column of ``scores``:
 
@@ -80,16 +87,19 @@ def explain(
       what the full model has more.
     - ``<set>_r2``, ``<set>_cv_r2`` for every set alone, ``reduced_``, ``full_``: R2 in-sample, and
       cross-validated: 1 - squared errors on models left out / those of the training models' mean.
-      It is negative where that mean predicts better. Below 20 models each is left out alone;
-      of more, 10 folds are drawn 10 times.
+      It is negative where that mean predicts better. ``n_folds``: as many as models is leave one
+      out; fewer are drawn 10 times.
     - ``gain``, ``cv_gain``: of the full over the reduced model. The first is never negative, the
       second is where the target's noise costs more than it tells.
     - ``p_value``: of the gain in-sample, permutation test of Freedman and Lane (1983) with the
       partial F as statistic, which Anderson and Robinson (2001) and Winkler et al. (2014) find to
-      hold its level. ``q_value``: Benjamini and Hochberg (1995) over the rows.
-    - ``partial_pearson``, ``_low``, ``_high``: correlation of a target of one dimension with the
-      score given the other sets, Fisher's interval with a model less for every control. NaN for
-      targets of several dimensions.
+      hold its level; exchanging models of one block only. ``p_adjusted``: Westfall and Young's
+      (1993) step-down maximum over the rows, which share their permutations; the chance of any
+      false finding is controlled. ``q_value``: Benjamini and Hochberg (1995).
+    - ``partial_pearson``, ``partial_spearman``, ``_low``, ``_high``: correlation of a target of
+      one dimension with the score given the other sets, Fisher's interval with a model less for
+      every control, for Spearman with the variance of Bonett and Wright (2000). NaN for targets
+      of several dimensions.
     - ``note``: what was left out or cut, or why numbers are NaN. Fewer than 3 models more than
       predictors leave no regression.
 
@@ -99,20 +109,31 @@ def explain(
             data frame have units of their own and are standardised before principal components;
             those of an array are coordinates in one space, and are not.
         target: The set whose gain is asked for.
+        blocks: (n_models,) or (n_models, n_columns) values of what structures the population
+            (hyperparameters, pretraining seed, trainer): models are exchanged where they agree.
+            Their means enter the regressions, as exchange within blocks alone finds too much
+            where both scores and the target differ between them.
         n_permutations: Random ones at most; all there are where they are no more.
+        n_folds: 2 to n_models; when absent, leave one out below 20 models, else 10.
+        confidence: Nominal coverage of the intervals, in (0, 1).
         rng: A generator or a seed, for permutations and folds; seed 0 when absent.
 
     Raises:
-        ConfigError: Scores or predictors that do not match, or no such target.
+        ConfigError: Scores, predictors or blocks that do not match or are no numbers, no such
+            target, a confidence, n_permutations or n_folds out of range.
     """
     import pandas as pd
 
     n = len(scores)
     values = as_numbers(scores, n, "themselves")
-    sets = {chosen.name: chosen for chosen in read_sets(predictors, n)}
-    require_known("set of predictors", target, sets, where="target")
+    sets = {chosen.name: chosen for chosen in read_sets(predictors, scores)}
+    _check(sets, target, n, n_permutations, n_folds, confidence)
+    blocked = block_codes(blocks, n)
+    if blocks is not None:
+        indicators = (blocked[:, None] == np.unique(blocked)).astype(np.float64)
+        sets = {BLOCKS: PredictorSet(BLOCKS, indicators, own_units=True), **sets}
     generator = np.random.default_rng(0 if rng is None else rng)
-    orders, exact = permute_models(n, n_permutations, generator)
+    orders, exact = permute_within(blocked, n_permutations, generator)
     complete = np.all([np.isfinite(chosen.values).all(1) for chosen in sets.values()], axis=0)
     rows = []
     observed = np.full(values.shape[1], np.nan)
@@ -123,11 +144,12 @@ def explain(
         here = np.flatnonzero(which == pattern)
         scored = values[np.ix_(models, here)]
         design, notes = make_design(sets, models)
-        numbers, reason = _regress(design, target, scored, generator)
+        numbers, reason = _regress(design, target, scored, n_folds, confidence, generator)
+        within = restrict(orders, blocked, models)
+        if not reason and (within == within[0]).all():
+            reason = "the blocks leave no models to exchange"
         if not reason:
-            observed[here], null[:, here] = freedman_lane(
-                *_bases(design, target), scored, restrict(orders, models)
-            )
+            observed[here], null[:, here] = freedman_lane(*_bases(design, target), scored, within)
         table = pd.DataFrame(numbers, index=here)
         table["note"] = "; ".join(filter(None, [*notes, reason]))
         if len(scored):
@@ -136,20 +158,33 @@ def explain(
             table.loc[~(scored != scored[0]).any(0), "note"] = "the score is constant"
         rows.append(table)
     table = pd.concat(rows).sort_index()
+    freedom = table[["n_models", "n_controls", "n_target"]].to_numpy()
     tested = np.isfinite(observed)
-    p_values = np.full(len(table), np.nan)
+    adjusted, p_values = np.full((2, len(table)), np.nan)
     if tested.any():
         p_values[tested] = share_at_least(null[:, tested], observed[tested])
-    tests = {"p_value": p_values, "q_value": control_false_discoveries(p_values)}
+        adjusted[tested] = step_down(
+            *(_comparable(shares[..., tested], freedom[tested]) for shares in (null, observed))
+        )
+    tests = {
+        "p_value": p_values,
+        "p_adjusted": adjusted,
+        "q_value": control_false_discoveries(p_values),
+    }
     place = [*table.columns].index("partial_pearson")
     for i, (name, column) in enumerate(tests.items()):
         table.insert(place + i, name, column)
     table.insert(0, "group", [str(name) for name in scores.columns])
-    return Explanation(table, tuple(sets), target, len(orders), exact, _CONFIDENCE)
+    return Explanation(table, tuple(sets), target, len(orders), exact, float(confidence))
 
 
 def _regress(
-    design: Design, target: str, values: Array, rng: np.random.Generator
+    design: Design,
+    target: str,
+    values: Array,
+    n_folds: int | None,
+    confidence: float,
+    rng: np.random.Generator,
 ) -> tuple[dict[str, Any], str]:
     """The table's numbers but the tests, for scores (n_models, n_groups), and why some are NaN."""
     n, missing = len(values), np.full(values.shape[1], np.nan)
@@ -159,9 +194,11 @@ def _regress(
     spans = {name: basis(side_by_side(parts, names)) for name, names in models.items()}
     ranks = {name: span.shape[1] - 1 for name, span in spans.items()}
     room = {name: models[name] for name in ranks if n - ranks[name] >= _ROOM}
-    predicted = cross_validated(design, room, values, draw_folds(n, rng)) if room else {}
+    folds, n_drawn = draw_folds(n, n_folds, rng) if room else ([], np.nan)
+    predicted = cross_validated(design, room, values, folds) if room else {}
     n_controls, n_target = ranks["reduced"], ranks["full"] - ranks["reduced"]
     numbers: dict[str, Any] = {"n_models": n, "n_controls": n_controls, "n_target": n_target}
+    numbers["n_folds"] = n_drawn
     for name in models:
         numbers[f"{name}_r2"] = explained(spans[name], values) if name in room else missing
         numbers[f"{name}_cv_r2"] = predicted.get(name, missing)
@@ -176,12 +213,18 @@ def _regress(
         reason = f"nothing of {target} is left beside the other sets"
     own = independent(parts[target])
     single = not reason and len(own) == 1 and target not in design.n_components
-    correlation = (missing,) * 3
-    if single:
-        column, controls = parts[target][:, own[0]], side_by_side(parts, others)
-        correlation = partial_correlate(column, values, controls, _CONFIDENCE)
-    names = ("partial_pearson", "partial_pearson_low", "partial_pearson_high")
-    numbers |= dict(zip(names, correlation, strict=True))
+    for kind, by_rank in (("pearson", False), ("spearman", True)):
+        correlation = (missing,) * 3
+        if single:
+            correlation = partial_correlate(
+                parts[target][:, own[0]],
+                values,
+                side_by_side(parts, others),
+                by_rank,
+                confidence,
+            )
+        names = (f"partial_{kind}{end}" for end in ("", "_low", "_high"))
+        numbers |= dict(zip(names, correlation, strict=True))
     return numbers, reason
 
 
@@ -191,3 +234,40 @@ def _bases(design: Design, target: str) -> tuple[Array, Array]:
     parts = design.parts()
     reduced = basis(side_by_side(parts, others))
     return reduced, basis(side_by_side(parts, [*others, target]))[:, reduced.shape[1] :]
+
+
+def _comparable(shares: Array, freedom: Array) -> Array:
+    """Partial R2 (..., n_groups) as surprise in nats where groups have other degrees of freedom."""
+    if (freedom == freedom[0]).all():
+        return shares
+    n, n_controls, n_target = freedom.T
+    surprise: Array = -stats.beta.logsf(shares, n_target / 2, (n - n_controls - n_target - 1) / 2)
+    return surprise
+
+
+def _check(
+    sets: Mapping[str, Any],
+    target: str,
+    n_models: int,
+    n_permutations: int,
+    n_folds: int | None,
+    confidence: float,
+) -> None:
+    require_known("set of predictors", target, sets, where="target")
+    if taken := {BLOCKS, "full", "reduced"} & set(sets):
+        raise ConfigError(
+            "A set of predictors has a name that the table uses.",
+            where="predictors",
+            expected=f"names other than {BLOCKS}, full and reduced",
+            found=min(taken),
+        )
+    if not 0 < confidence < 1:
+        raise ConfigError("The confidence must lie between 0 and 1.", found=confidence)
+    if n_permutations < 1:
+        raise ConfigError("At least one permutation is needed.", found=n_permutations)
+    if n_folds is not None and not 2 <= n_folds <= n_models:
+        raise ConfigError(
+            "The number of folds does not fit the models.",
+            expected=f"2 to {n_models}",
+            found=n_folds,
+        )

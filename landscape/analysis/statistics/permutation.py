@@ -1,4 +1,4 @@
-"""Permutations of models, and the share of them that reach a statistic."""
+"""Permutations that exchange models within their block only, and what they make of a statistic."""
 
 from __future__ import annotations
 
@@ -7,43 +7,145 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from landscape.core.arrays import Array, Indices, Mask
+from landscape.core.errors import ConfigError
 
 VALUES_AT_ONCE = 1 << 21  # permuted values held at a time: 16 MB
 TIE = 1e-10  # statistics in [0, 1] that differ by less are equal but for rounding
 
 
-def permute_models(
-    n_models: int, n_permutations: int, rng: np.random.Generator
-) -> tuple[Indices, bool]:
-    """Orders of the models (n_orders, n_models), and whether these are all there are.
+def block_codes(blocks: ArrayLike | None, n_models: int) -> Indices:
+    """Which block each model is in, (n_models,) numbers from 0; one block when absent.
 
-    All where they are no more than ``n_permutations``, else as many random ones after the order as
-    it is. Both ways that one is among them, so that the share of orders with a statistic at least
-    as large is a p-value that is never 0 (Phipson and Smyth 2010).
+    Args:
+        blocks: (n_models,) or (n_models, n_columns) values of any kind: models are in one block
+            where they agree in every column. A missing value is a value of its own.
+        n_models: How many there must be.
+
+    Raises:
+        ConfigError: Another number of models.
     """
-    if math.factorial(n_models) <= n_permutations:
-        return np.array([*itertools.permutations(range(n_models))], dtype=np.intp), True
-    orders = np.tile(np.arange(n_models), (n_permutations + 1, 1))
-    orders[1:] = rng.permuted(orders[1:], axis=1)
+    import pandas as pd
+
+    if blocks is None:
+        return np.zeros(n_models, dtype=np.intp)
+    given: Any = blocks
+    table = pd.DataFrame(given).reset_index(drop=True)
+    if len(table) != n_models or not len(table.columns):
+        raise ConfigError(
+            "The blocks do not match the models.",
+            where="blocks",
+            expected=f"({n_models},) or ({n_models}, n_columns)",
+            found=f"{np.shape(blocks)}",
+        )
+    grouped = table.groupby(list(table.columns), dropna=False, sort=False)
+    return grouped.ngroup().to_numpy().astype(np.intp)
+
+
+def permute_within(
+    blocks: Indices,
+    n_permutations: int,
+    rng: np.random.Generator,
+    kinds: Indices | None = None,
+) -> tuple[Indices, bool]:
+    """Orders of the models in which each place keeps its block (Good 2005; Winkler et al. 2014).
+
+    All of them where they are no more than ``n_permutations``, else as many random ones after the
+    order as it is. Both ways the order as it is is among them, so that the share of orders with a
+    statistic at least as large is a p-value that is never 0 (Phipson and Smyth 2010).
+
+    Args:
+        blocks: (n_models,) from ``block_codes``.
+        n_permutations: How many random orders at most.
+        rng: A generator.
+        kinds: (n_models,); models of one kind and block are interchangeable, and orders that
+            differ only by them are counted once. All models differ when absent.
+
+    Returns:
+        (n_orders, n_models) models, and whether these are all orders.
+    """
+    same = np.arange(len(blocks)) if kinds is None else kinds
+    members = [np.flatnonzero(blocks == block) for block in np.unique(blocks)]
+    if math.prod(_count(same[models]) for models in members) <= n_permutations:
+        orders = np.arange(len(blocks))[None]
+        for models in members:
+            within = _distinct_orders(models, same[models])
+            orders = np.repeat(orders, len(within), axis=0)
+            orders[:, models] = np.tile(within, (len(orders) // len(within), 1))
+        return orders, True
+    orders = np.tile(np.arange(len(blocks)), (n_permutations + 1, 1))
+    for models in members:
+        orders[1:, models] = rng.permuted(orders[1:, models], axis=1)
     return orders, False
 
 
-def restrict(orders: Indices, chosen: Mask) -> Indices:
-    """The orders (n_orders, n_chosen) that these orders of all models give of some of them."""
-    if chosen.all():
+def restrict(orders: Indices, blocks: Indices, known: Mask) -> Indices:
+    """The orders (n_orders, n_known) that these orders of all models give of some of them.
+
+    Within each block the known models come as they come among all. Numbers are places among the
+    known models.
+    """
+    if known.all():
         return orders
-    number = np.cumsum(chosen) - 1
-    return number[orders[chosen[orders]].reshape(len(orders), int(chosen.sum()))]
+    by_block = np.argsort(blocks, kind="stable")
+    sorted_orders = orders[:, by_block]
+    n_known = int(known.sum())
+    left = sorted_orders[known[sorted_orders]].reshape(len(orders), n_known)
+    number = np.cumsum(known) - 1
+    restricted = np.empty_like(left)
+    restricted[:, number[by_block[known[by_block]]]] = number[left]
+    return restricted
 
 
-def center(values: Array) -> Array:
-    """Values (n, n_columns) less their mean; those all equal exactly 0."""
-    moved = values - values[0]
-    return np.asarray(moved - moved.mean(0))
+def center_within(values: Array, blocks: Indices) -> Array:
+    """Values (n_models, n_columns) less their block's mean; those all equal in it exactly 0."""
+    centered = np.empty_like(values)
+    for block in np.unique(blocks):
+        rows = values[blocks == block]
+        rows = rows - rows[0]
+        centered[blocks == block] = rows - rows.mean(0)
+    return centered
 
 
 def share_at_least(null: Array, observed: Any) -> Any:
     """Share of permuted statistics (n_orders, ...) in [0, 1] that are no less than observed."""
     return (null >= observed - TIE).mean(0)
+
+
+def step_down(null: Array, observed: Array) -> Array:
+    """Westfall and Young's (1993) adjusted p-values by step-down maxima; columns are tests.
+
+    Args:
+        null: (n_orders, n_tests) statistics of the same permutations for all tests.
+        observed: (n_tests,).
+
+    Returns:
+        (n_tests,) p-values, adjusted so that the chance of any false finding is controlled.
+    """
+    order = np.argsort(-observed, kind="stable")
+    # the largest of a test's own statistic and of those observed to be smaller
+    largest = np.maximum.accumulate(null[:, order[::-1]], axis=1)[:, ::-1]
+    adjusted = np.empty(len(observed))
+    adjusted[order] = np.maximum.accumulate(share_at_least(largest, observed[order]))
+    return adjusted
+
+
+def _count(kinds: Indices) -> int:
+    """How many distinct orders there are of models of these kinds."""
+    repeats = np.unique(kinds, return_counts=True)[1]
+    return math.factorial(len(kinds)) // math.prod(math.factorial(int(n)) for n in repeats)
+
+
+def _distinct_orders(models: Indices, kinds: Indices) -> Indices:
+    """Every distinct order of models of these kinds, (n_orders, n)."""
+    orders = np.full((1, len(models)), -1, dtype=np.intp)
+    for kind in np.unique(kinds):
+        group = models[kinds == kind]
+        free = np.argwhere(orders < 0)[:, 1].reshape(len(orders), -1)
+        chosen = np.array([*itertools.combinations(range(free.shape[1]), len(group))])
+        orders = np.repeat(orders, len(chosen), axis=0)
+        places = free[:, chosen].reshape(len(orders), len(group))
+        np.put_along_axis(orders, places, np.broadcast_to(group, places.shape), axis=1)
+    return orders

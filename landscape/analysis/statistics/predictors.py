@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from landscape.core.arrays import Array, Mask
 from landscape.core.errors import ConfigError
@@ -29,9 +30,21 @@ class PredictorSet:
     own_units: bool
 
 
-def read_sets(predictors: Mapping[str, Any], n_models: int) -> list[PredictorSet]:
-    """The sets by their order."""
-    return [_read_set(str(name), values, n_models) for name, values in predictors.items()]
+def read_sets(predictors: Mapping[str, Any], scores: Any) -> list[PredictorSet]:
+    """The sets by their order.
+
+    Args:
+        predictors: From a set's name to (n_models,) or (n_models, n_columns) numbers. A data
+            frame's columns have units of their own; an array's are coordinates in one space.
+        scores: The data frame whose rows are the models.
+
+    Raises:
+        ConfigError: No sets, another number of models, an index in another order, or values that
+            are no numbers.
+    """
+    if not predictors:
+        raise ConfigError("There are no predictors.", where="predictors")
+    return [_read_set(str(name), values, scores) for name, values in predictors.items()]
 
 
 def share_out(ranks: Sequence[int], most: int) -> list[int]:
@@ -58,7 +71,18 @@ def columns(
     training: Mask,
     n_components: int | None,
 ) -> Array:
-    """A set's columns for a regression, as the training models alone decide."""
+    """A set's columns for a regression, as the training models alone decide.
+
+    Args:
+        chosen: The set.
+        models: (n_models,) those in the regression.
+        training: (n,) those of them that train it.
+        n_components: Leading principal components to keep; the columns themselves when absent.
+            Columns with their own units are standardised before.
+
+    Returns:
+        (n, n_kept) centered and scaled by the training models, without the constant ones.
+    """
     values = _varied(chosen, models, training, chosen.own_units or n_components is None)
     if n_components is None or not values.shape[1]:
         return values
@@ -111,14 +135,35 @@ def _varied(chosen: PredictorSet, models: Mask, training: Mask, scale: bool) -> 
     return values / values[training].std(0) if scale else values
 
 
-def _read_set(name: str, values: Any, n_models: int) -> PredictorSet:
-    columns = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
-    if len(columns) != n_models:
+def _read_set(name: str, given: ArrayLike, scores: Any) -> PredictorSet:
+    where = f"predictors['{name}']"
+    # a data frame or a series; lists have a method of that name
+    table: Any = given if hasattr(given, "index") and not callable(given.index) else None
+    if table is not None and len(table) == len(scores) and not table.index.equals(scores.index):
+        plain = list(range(len(scores)))
+        if plain not in (list(table.index), list(scores.index)):
+            raise ConfigError(
+                "The predictors name other models than the scores, or in another order.",
+                where=where,
+                expected=f"{list(scores.index[:3])} ...",
+                found=f"{list(table.index[:3])} ...",
+                fix="Select the rows by the scores' index: predictors.loc[scores.index].",
+            )
+    try:
+        if table is None:
+            values = np.array(given, dtype=np.float64)
+        else:
+            values = table.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"The predictors '{name}' are no numbers.", where=where) from error
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2 or len(values) != len(scores) or not values.shape[1]:
         raise ConfigError(
             "The predictors do not match the scores.",
-            where=f"predictors['{name}']",
-            expected=f"({n_models},) or ({n_models}, n_columns)",
-            found=f"{np.shape(values)}",
+            where=where,
+            expected=f"({len(scores)},) or ({len(scores)}, n_columns)",
+            found=f"{np.shape(given)}",
         )
-    columns = np.where(np.isfinite(columns), columns, np.nan)
-    return PredictorSet(name, columns, hasattr(values, "columns"))
+    values = np.where(np.isfinite(values), values, np.nan)
+    return PredictorSet(name, values, hasattr(given, "columns"))

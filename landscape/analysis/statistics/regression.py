@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from landscape.analysis.statistics.design import Design, side_by_side
-from landscape.analysis.statistics.permutation import VALUES_AT_ONCE, center
+from landscape.analysis.statistics.permutation import VALUES_AT_ONCE
 from landscape.analysis.statistics.predictors import independent
 from landscape.core.arrays import Array, Indices
 
@@ -18,7 +18,8 @@ _REPEATS = 10
 
 def explained(spanned: Array, values: Array) -> Array:
     """In-sample R2 (n_groups,) of scores (n, n_groups) by a ``basis``; NaN if constant."""
-    moved = center(values)
+    moved = values - values[0]
+    moved = moved - moved.mean(0)
     total = (moved**2).sum(0)
     explained_part = ((spanned[:, 1:].T @ moved) ** 2).sum(0)
     share: Array = np.where(
@@ -33,7 +34,18 @@ def cross_validated(
     values: Array,
     folds: Sequence[Indices],
 ) -> dict[str, Array]:
-    """R2 on models left out, 1 - squared errors / squared errors of the training mean, by name."""
+    """R2 on models left out of the fit, 1 - squared errors / squared errors of the training mean.
+
+    Args:
+        design: The sets.
+        models: From a name to the sets that this regression has.
+        values: (n, n_groups) scores.
+        folds: Each the models left out together; every model the same number of times.
+
+    Returns:
+        By name (n_groups,); negative where the training models' mean predicts better, exactly 0
+        for no sets, NaN for constant scores.
+    """
     total = np.zeros(values.shape[1])
     errors = {name: np.zeros(values.shape[1]) for name in models}
     moved = values - values[0]
@@ -53,12 +65,13 @@ def cross_validated(
     return {name: np.where(varied, 1 - left / total, np.nan) for name, left in errors.items()}
 
 
-def draw_folds(n: int, rng: np.random.Generator) -> list[Indices]:
-    """Models left out together: see ``explain``."""
-    if n < _FEW:
-        return [*np.arange(n)[:, None]]
-    parts = [np.array_split(rng.permutation(n), _FOLDS) for _ in range(_REPEATS)]
-    return [fold for part in parts for fold in part]
+def draw_folds(n: int, n_folds: int | None, rng: np.random.Generator) -> tuple[list[Indices], int]:
+    """Models left out together, and how many folds there are: see ``explain``."""
+    n_folds = min(n_folds or (n if n < _FEW else _FOLDS), n)
+    if n_folds == n:
+        return [*np.arange(n)[:, None]], n
+    parts = [np.array_split(rng.permutation(n), n_folds) for _ in range(_REPEATS)]
+    return [fold for part in parts for fold in part], n_folds
 
 
 def freedman_lane(
@@ -69,8 +82,18 @@ def freedman_lane(
     Freedman and Lane (1983): residuals of the reduced model are permuted, put back onto its fit,
     and the full model is fitted to the sum. Partial R2, the share of the reduced model's residual
     sum of squares that the added predictors take, orders the permutations as F does.
+
+    Args:
+        reduced: (n, k) orthonormal basis of the reduced model, with its constant.
+        added: (n, m) orthonormal, of what the full model adds.
+        values: (n, n_groups) scores.
+        orders: (n_orders, n) permutations, the same for every group.
+
+    Returns:
+        (n_groups,) and (n_orders, n_groups), in [0, 1]; NaN where the reduced model leaves nothing.
     """
-    moved = center(values)
+    moved = values - values[0]
+    moved = moved - moved.mean(0)
     left = moved - reduced @ (reduced.T @ moved)
     size, total = np.linalg.norm(left, axis=0), np.linalg.norm(moved, axis=0)
     some = size > 1e-9 * total

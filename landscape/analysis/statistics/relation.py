@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from landscape.analysis.basins import Basins
 from landscape.analysis.statistics.effects import compare, correlate
-from landscape.analysis.statistics.permutation import VALUES_AT_ONCE
+from landscape.analysis.statistics.permutation import VALUES_AT_ONCE, block_codes
 from landscape.analysis.statistics.scores import as_numbers
 from landscape.analysis.statistics.significance import basin_p_values
-from landscape.core.arrays import Array
+from landscape.core.arrays import Array, Indices
+from landscape.core.errors import ConfigError, require_known
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,9 +37,12 @@ class Relation:
 
 
 def relate(
-    basins: Basins,
+    basins: Basins | ArrayLike,
     scores: pd.DataFrame,
     *,
+    centroid_distance: ArrayLike | None = None,
+    blocks: ArrayLike | None = None,
+    fdr: Literal["bh", "by"] = "bh",
     n_resamples: int = 9999,
     confidence: float = 0.95,
     rng: np.random.Generator | int | None = None,
@@ -58,26 +62,54 @@ def relate(
       between-basin sum of squares: it orders samples as the absolute difference does for two
       basins, and as F does for more. Basins of one model are left out of it. It is NaN where
       fewer than two remain, and where one of the two that are compared has one model or none.
-      ``q_value``: Benjamini and Hochberg (1995) over the rows.
+      With ``blocks``, models change places within their block only (Good 2005), and the sum of
+      squares is what basins explain beyond the blocks' means; NaN where every block lies in one
+      basin. ``q_value``: Benjamini and Hochberg (1995) over the rows, or Benjamini and Yekutieli
+      (2001), which holds for groups that depend on each other in any way and is larger.
     - ``pearson``, ``spearman`` of centroid distance with score, ``_low``, ``_high``: Fisher's z,
       for Spearman with the variance of Bonett and Wright (2000). It stays within [-1, 1] and
       works from four models on, where a bootstrap often draws constant samples. Centroid distance
       grows towards basin 1, so these have the opposite sign of ``difference``.
 
     Args:
-        basins: What ``find_basins`` found.
+        basins: What ``find_basins`` found, or (n_models,) whole-number labels from 0.
         scores: A row a model, a column a group.
+        centroid_distance: (n_models,); that of ``basins`` when absent, and NaN correlations
+            without either.
+        blocks: (n_models,) or (n_models, n_columns) values of what structures the population
+            (hyperparameters, pretraining seed, trainer): models are exchangeable where they
+            agree. Only ``p_value`` and ``q_value`` depend on it.
+        fdr: ``bh`` for Benjamini and Hochberg, ``by`` for Benjamini and Yekutieli.
         n_resamples: Of the bootstrap and of the permutation test.
         confidence: Nominal coverage of the intervals, in (0, 1).
         rng: A generator or a seed; seed 0 when absent.
 
     Raises:
-        ConfigError: Scores that do not match or are no numbers.
+        ConfigError: Labels, scores, centroid distances or blocks that do not match or are no
+            numbers, a confidence, n_resamples or fdr out of range.
     """
     import pandas as pd
 
-    labels = basins.labels
+    distance = centroid_distance
+    if isinstance(basins, Basins):
+        labels = basins.labels
+        distance = basins.centroid_distance if distance is None else distance
+    else:
+        labels = _check_labels(basins)
     values = as_numbers(scores, len(labels), "the basins")
+    nearness = None if distance is None else np.asarray(distance, dtype=np.float64)
+    if nearness is not None and nearness.shape != labels.shape:
+        raise ConfigError(
+            "The centroid distances do not match the basins.",
+            expected=f"({len(labels)},)",
+            found=f"{nearness.shape}",
+        )
+    if not 0 < confidence < 1:
+        raise ConfigError("The confidence must lie between 0 and 1.", found=confidence)
+    if n_resamples < 1:
+        raise ConfigError("At least one resample is needed.", found=n_resamples)
+    require_known("control of false discoveries", fdr, ("bh", "by"), where="fdr")
+    block = None if blocks is None else block_codes(blocks, len(labels))
     generator = np.random.default_rng(0 if rng is None else rng)
     names, counts = np.unique(labels, return_counts=True)
     largest = [int(i) for i in np.argsort(-counts, kind="stable")[:2]]
@@ -91,7 +123,8 @@ def relate(
             labels[known],
             names,
             largest,
-            basins.centroid_distance[known],
+            None if nearness is None else nearness[known],
+            None if block is None else block[known],
             n_resamples,
             confidence,
             generator,
@@ -99,17 +132,17 @@ def relate(
         for column, numbers in numbers_by_column.items():
             columns.setdefault(column, np.full(values.shape[1], np.nan))[here] = numbers
     table = pd.DataFrame({"group": [str(name) for name in scores.columns], **columns})
-    q = control_false_discoveries(table["p_value"].to_numpy())
+    q = control_false_discoveries(table["p_value"].to_numpy(), fdr)
     table.insert(int(np.flatnonzero(table.columns == "p_value")[0]) + 1, "q_value", q)
     return Relation(table, len(names), float(confidence))
 
 
-def control_false_discoveries(p_values: Array) -> Array:
+def control_false_discoveries(p_values: Array, fdr: Literal["bh", "by"] = "bh") -> Array:
     """q-values (n_groups,) of those that have a p-value; NaN for the others, which are no test."""
     tested = np.isfinite(p_values)
     q = np.full(len(p_values), np.nan)
     if tested.any():
-        q[tested] = stats.false_discovery_control(p_values[tested])
+        q[tested] = stats.false_discovery_control(p_values[tested], method=fdr)
     return q
 
 
@@ -118,7 +151,8 @@ def _relate_pattern(
     labels: NDArray[Any],
     names: NDArray[Any],
     largest: list[int],
-    distance: Array,
+    nearness: Array | None,
+    blocks: Indices | None,
     n_resamples: int,
     confidence: float,
     rng: np.random.Generator,
@@ -160,10 +194,26 @@ def _relate_pattern(
     # the p-value stands beside the difference, so both its basins must be in the test
     if len(largest) == 2 and min(sizes[i] for i in largest) > 1:
         in_test = np.isin(labels, names[np.array(sizes) > 1])
+        within = None if blocks is None else blocks[in_test]
         numbers_by_column["p_value"] = basin_p_values(
-            values[in_test], labels[in_test], n_resamples, rng
+            values[in_test], labels[in_test], within, n_resamples, rng
         )
     for name, rank in (("pearson", False), ("spearman", True)):
-        numbers = correlate(distance, values, rank, confidence)
+        numbers = (missing,) * 3
+        if nearness is not None:
+            numbers = correlate(nearness, values, rank, confidence)
         numbers_by_column |= dict(zip((name, f"{name}_low", f"{name}_high"), numbers, strict=True))
     return numbers_by_column
+
+
+def _check_labels(labels: ArrayLike) -> Indices:
+    values = np.asarray(labels)
+    whole = values.ndim == 1 and values.size > 0 and values.dtype.kind in "iuf"
+    if not (whole and np.isfinite(values).all() and (values >= 0).all() and not (values % 1).any()):
+        raise ConfigError(
+            "The basin labels cannot be used.",
+            where="basins",
+            expected="(n_models,) whole numbers from 0, or what find_basins returns",
+            found=f"{values.dtype} of shape {values.shape}",
+        )
+    return values.astype(np.intp)

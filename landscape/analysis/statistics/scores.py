@@ -108,7 +108,16 @@ def _matthews(predictions: NDArray[Any], labels: NDArray[Any]) -> Any:
 
 
 def as_numbers(scores: pd.DataFrame, n_models: int, what: str) -> Array:
-    """Scores (n_models, n_columns), NaN where missing."""
+    """Scores (n_models, n_columns), NaN where missing.
+
+    Args:
+        scores: A row a model, a column a group.
+        n_models: How many there must be.
+        what: What says how many, as in "The scores do not match <what>."
+
+    Raises:
+        ConfigError: Another number of models, no columns, or columns that are no numbers.
+    """
     if len(scores) != n_models:
         raise ConfigError(
             f"The scores do not match {what}.",

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import itertools
+import math
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from landscape.analysis.statistics import relate
+from landscape.analysis.statistics.permutation import (
+    block_codes,
+    permute_within,
+    restrict,
+    share_at_least,
+    step_down,
+)
+from landscape.core.errors import ConfigError
+
+BLOCKS = np.array([0, 1, 0, 1, 1, 0, 2])
+
+
+def all_orders(blocks):
+    """Every order in which each place keeps its block, by trying all."""
+    places = range(len(blocks))
+    return {p for p in itertools.permutations(places) if (blocks[list(p)] == blocks).all()}
+
+
+def test_all_orders_within_blocks():
+    orders, exact = permute_within(BLOCKS, 36, np.random.default_rng(0))
+    assert exact
+    assert len(orders) == 36
+    assert {tuple(row) for row in orders.tolist()} == all_orders(BLOCKS)
+
+
+def test_interchangeable_models_are_counted_once():
+    kinds = np.array([0, 1, 0, 1, 0, 1, 1])
+    orders, exact = permute_within(BLOCKS, 9, np.random.default_rng(0), kinds)
+    assert exact
+    found = [tuple(row) for row in kinds[orders].tolist()]
+    assert len(found) == len(set(found)) == 9
+    assert set(found) == {tuple(kinds[list(p)].tolist()) for p in all_orders(BLOCKS)}
+
+
+def test_random_orders_begin_with_the_models_as_they_are():
+    orders, exact = permute_within(BLOCKS, 35, np.random.default_rng(0))
+    assert not exact
+    assert orders.shape == (36, 7)
+    np.testing.assert_array_equal(orders[0], np.arange(7))
+    assert {tuple(row) for row in orders.tolist()} < all_orders(BLOCKS)
+    many, _ = permute_within(np.zeros(8, int), 4000, np.random.default_rng(0))
+    # every model is as often at every place: 4000 / 8, five standard deviations
+    counts = (many[1:, :, None] == np.arange(8)).sum(0)
+    assert np.abs(counts - 500).max() < 5 * math.sqrt(500)
+
+
+def test_orders_of_some_of_the_models():
+    known = np.array([True, True, True, True, False, True, False])
+    orders, _ = permute_within(BLOCKS, 36, np.random.default_rng(0))
+    restricted = [tuple(row) for row in restrict(orders, BLOCKS, known).tolist()]
+    expected = all_orders(BLOCKS[known])
+    assert {row: restricted.count(row) for row in restricted} == dict.fromkeys(expected, 3)
+    np.testing.assert_array_equal(restrict(orders, BLOCKS, known | True), orders)
+
+
+def test_blocks_of_any_values():
+    np.testing.assert_array_equal(block_codes(None, 3), [0, 0, 0])
+    np.testing.assert_array_equal(block_codes(["b", "a", "b"], 3), [0, 1, 0])
+    table = pd.DataFrame({"rate": [1e-5, 1e-5, np.nan, np.nan], "by": ["x", "y", "x", "x"]})
+    np.testing.assert_array_equal(block_codes(table, 4), [0, 1, 2, 2])
+    with pytest.raises(ConfigError, match=r"expected: \(4,\) or \(4, n_columns\)"):
+        block_codes([0, 1, 2], 4)
+
+
+def test_step_down_maxima_against_their_definition():
+    null = np.random.default_rng(0).uniform(size=(200, 5))
+    null[0] = observed = np.array([0.5, 0.99, 0.8, 0.97, 0.1])
+    adjusted = np.zeros(5)
+    remaining, largest = list(np.argsort(-observed)), 0.0
+    while remaining:
+        at_least = [max(row[remaining]) >= observed[remaining[0]] for row in null]
+        largest = max(largest, np.mean(at_least))
+        adjusted[remaining.pop(0)] = largest
+    np.testing.assert_allclose(step_down(null, observed), adjusted)
+    assert (adjusted >= share_at_least(null, observed)).all()
+    assert adjusted[1] == (null.max(1) >= 0.99).mean()
+
+
+def f_given_blocks(scores, labels, blocks):
+    """F of basins beside the blocks' means, by least squares."""
+
+    dummies = (blocks[:, None] == np.unique(blocks)) * 1.0
+    basins = (labels[:, None] == np.unique(labels)) * 1.0
+    errors = []
+    for columns in (dummies, np.hstack([dummies, basins])):
+        slopes = np.linalg.lstsq(columns, scores)[0]
+        errors.append(((scores - columns @ slopes) ** 2).sum())
+    return (errors[0] - errors[1]) / errors[1]
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 1, 1, 0, 1, 0, 1], [0, 1, 2, 0, 1, 2, 2, 1]])
+def test_p_values_within_blocks_by_brute_force(labels):
+    labels, blocks = np.array(labels), np.array(["x", "x", "x", "x", "y", "y", "y", "x"])
+    scores = np.random.default_rng(3).normal(size=(8, 2)) + 3 * (blocks == "x")[:, None]
+    table = relate(labels, pd.DataFrame(scores), blocks=blocks).table
+    codes = (blocks == "y").astype(int)
+    relabelled = {tuple(labels[list(p)]) for p in all_orders(codes)}
+    for column, p_value in zip(scores.T, table["p_value"], strict=True):
+        observed = f_given_blocks(column, labels, codes)
+        null = [f_given_blocks(column, np.array(r), codes) for r in relabelled]
+        assert p_value == pytest.approx(np.mean(np.array(null) >= observed - 1e-9))
+    plain = relate(labels, pd.DataFrame(scores)).table
+    effects = ["difference", "auc", "hedges_g"]
+    pd.testing.assert_frame_equal(plain[effects], table[effects])
+
+
+def test_one_block_is_no_block():
+    rng = np.random.default_rng(0)
+    labels, scores = np.arange(9) % 2, pd.DataFrame(rng.normal(size=(9, 4)))
+    scores.loc[2, 3] = np.nan
+    alone, together = (relate(labels, scores, blocks=b) for b in (None, np.ones(9)))
+    np.testing.assert_allclose(alone.table["p_value"], together.table["p_value"])
+
+
+def test_what_goes_with_the_blocks_is_not_the_basins():
+    blocks = np.repeat([0, 1], 8)
+    labels = np.array([0] * 7 + [1] + [1] * 7 + [0])
+    scores = pd.DataFrame({"g": blocks + np.tile([0.0, 0.01, -0.01, 0.02], 4)})
+    free, within = (relate(labels, scores, blocks=b).table.iloc[0] for b in (None, blocks))
+    assert free["p_value"] < 0.02
+    assert within["p_value"] > 0.1
+    # every block in one basin: nothing can be exchanged
+    row = relate(blocks, scores, blocks=blocks).table.iloc[0]
+    assert np.isnan([row["p_value"], row["q_value"]]).all()
+    assert row["difference"] == pytest.approx(-1)
+
+
+def test_scores_that_the_blocks_make_up():
+    blocks, labels = np.repeat([0, 1], 4), np.tile([0, 1], 4)
+    scores = pd.DataFrame({"g": np.where(blocks == 0, 0.1, 0.7)})
+    assert relate(labels, scores, blocks=blocks).table["p_value"][0] == 1
+
+
+@pytest.mark.parametrize("n", [24, 100])
+def test_p_values_are_uniform_without_an_effect(n):
+    rng = np.random.default_rng(n)
+    blocks, labels = np.arange(n) % 4, rng.integers(2, size=n)
+    scores = pd.DataFrame(rng.normal(size=(n, 300)) + 2 * rng.normal(size=4)[blocks][:, None])
+    p_values = relate(labels, scores, blocks=blocks, n_resamples=499).table["p_value"]
+    assert stats.kstest(p_values, "uniform").pvalue > 0.001
+
+
+def test_false_discoveries_of_groups_that_overlap():
+    rng = np.random.default_rng(0)
+    labels, scores = np.arange(12) % 2, pd.DataFrame(rng.normal(size=(12, 6)))
+    scores[5] = np.nan
+    relations = {fdr: relate(labels, scores, fdr=fdr) for fdr in ("bh", "by")}
+    for fdr, relation in relations.items():
+        expected = stats.false_discovery_control(relation.table["p_value"][:5], method=fdr)
+        np.testing.assert_allclose(relation.table["q_value"][:5], expected)
+        assert np.isnan(relation.table["q_value"][5])
+    with pytest.raises(ConfigError, match="no control of false discoveries 'bonferroni'"):
+        relate(labels, scores, fdr="bonferroni")
+    with pytest.raises(ConfigError, match="blocks do not match the models"):
+        relate(labels, scores, blocks=np.zeros(3))
+
+
+@pytest.mark.parametrize("with_blocks", [False, True])
+def test_a_basin_of_one_scored_model_never_has_a_p_value(with_blocks):
+    rng = np.random.default_rng(0)
+    for sizes in itertools.product(range(1, 4), repeat=3):
+        labels = np.repeat(np.arange(3), sizes)
+        values = rng.normal(size=(len(labels), 4))
+        values[:, 1][labels == 0] = np.nan
+        values[:, 2][np.flatnonzero(labels == 1)[1:]] = np.nan
+        values[:, 3][np.flatnonzero(labels == 0)[0]] = np.nan
+        blocks = np.zeros(len(labels)) if with_blocks else None
+        table = relate(labels, pd.DataFrame(values), blocks=blocks, n_resamples=99).table
+        compared = np.argsort(-np.array(sizes), kind="stable")[:2]
+        for column, p_value in zip(values.T, table["p_value"], strict=True):
+            scored = [np.isfinite(column[labels == basin]).sum() for basin in compared]
+            assert np.isnan(p_value) == (min(scored) < 2)
+
+
+def test_three_six_and_a_hundred_models():
+    rng = np.random.default_rng(0)
+    for n, least in ((3, None), (6, 2 / 20), (100, 1 / 10_000)):
+        labels = np.arange(n) % 2
+        scores = pd.DataFrame({"a": rng.normal(size=n) * 0.01 - labels, "flat": np.full(n, 0.3)})
+        table = relate(labels, scores, centroid_distance=labels).table
+        assert table["difference"].tolist() == pytest.approx([1, 0], abs=0.1)
+        if least is None:
+            assert table["p_value"].isna().all()
+        else:
+            assert table["p_value"].tolist() == pytest.approx([least, 1])
+
+
+def exact_p(scores, labels):
+    """The two-basin permutation test in whole numbers."""
+    n, size = len(scores), int((labels == 0).sum())
+
+    def apart(rows):
+        inside = sum(int(scores[i]) for i in rows)
+        return abs(Fraction(inside, size) - Fraction(int(scores.sum()) - inside, n - size))
+
+    observed = apart(np.flatnonzero(labels == 0))
+    null = [apart(rows) for rows in itertools.combinations(range(n), size)]
+    return sum(value >= observed for value in null) / len(null)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, 4), min_size=5, max_size=8),
+    st.sampled_from([0.1, 1 / 3, 1 / 7]),
+    st.floats(0, 1),
+)
+def test_ties_count_whatever_the_rounding(whole, scale, offset):
+    whole, labels = np.array(whole), np.arange(len(whole)) % 2
+    scores = pd.DataFrame({"g": whole * scale + offset})
+    expected = exact_p(whole, labels)
+    for blocks in (None, np.zeros(len(whole))):
+        found = relate(labels, scores, blocks=blocks, n_resamples=99_999).table["p_value"][0]
+        assert found == pytest.approx(expected)
+
+
+def test_equal_means_of_different_scores():
+    whole = np.array([5, 4, 3, 4, 5, 5, 2])
+    scores = pd.DataFrame({"g": whole / 7 + 0.4035683030690843})
+    labels = np.array([0, 0, 0, 0, 1, 1, 1])
+    assert relate(labels, scores).table["p_value"][0] == exact_p(whole, labels) == 1
