@@ -72,7 +72,6 @@ def test_a_value_of_two_groupings_keeps_both_columns():
     [
         ({"labels": np.zeros(3)}, DataError, r"\(4, 90\) and \(3,\)"),
         ({"predictions": np.zeros((2, 0)), "labels": np.zeros(0)}, DataError, "n_examples > 0"),
-        ({"groups": {"case": np.array(["a"])}}, DataError, "hans: case"),
     ],
 )
 def test_bad_predictions_are_refused(change, error, text):

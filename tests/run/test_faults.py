@@ -56,7 +56,7 @@ def test_a_reading_that_fails_is_tried_three_times(
             raise OSError(errno.EIO, "Input/output error")
         return first.params.read(name)
 
-    flaky = first.with_params(replace(first.params, read=read))
+    flaky = replace(first, params=replace(first.params, read=read))
     fingerprints = unchanged.fingerprints_of(loaded)
     checkpoints = (flaky, *loaded.checkpoints[1:])
     held = unchanged.refusing_changes(replace(loaded, checkpoints=checkpoints), fingerprints)
