@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from landscape.checkpoints.first_token import read_first_token_only
-from landscape.checkpoints.read import MAX_LABELS, Checkpoint, Weights
+from landscape.checkpoints.read import Checkpoint, Weights
 from landscape.core.errors import CheckpointError
-
-_MAX_LAYERS = 10_000
 
 
 @dataclass(frozen=True)
@@ -170,7 +165,6 @@ def read_config(checkpoint: Checkpoint) -> Any:
     from transformers import AutoConfig
 
     refuse_own_code(checkpoint)
-    _check_counts(checkpoint.config, checkpoint)
     try:
         return AutoConfig.from_pretrained(
             checkpoint.path, local_files_only=True, trust_remote_code=False
@@ -183,35 +177,14 @@ def read_config(checkpoint: Checkpoint) -> Any:
         ) from None
 
 
-def _check_counts(config: Any, checkpoint: Checkpoint) -> None:
-    """Refuse numbers that transformers would count to: of layers and of labels."""
-    if isinstance(config, list):
-        for value in config:
-            _check_counts(value, checkpoint)
-    if not isinstance(config, dict):
-        return
-    for key, value in config.items():
-        most = MAX_LABELS if key == "num_labels" else _MAX_LAYERS
-        counts = key == "num_labels" or "layer" in key
-        if counts and type(value) in (int, float) and value > most:
-            raise CheckpointError(
-                f"The configuration's '{key}' is too large.",
-                where=checkpoint.path / "config.json",
-                expected=f"up to {most}",
-                found=f"{value:.6g}",
-            )
-        _check_counts(value, checkpoint)
-
-
 def _from_config(
     config: Any, checkpoint: Checkpoint, attention: str, device: str = "meta"
 ) -> nn.Module:
     from transformers import AutoModelForSequenceClassification
     from transformers.initialization import no_init_weights
 
-    most = _at_most(10_000 + 10 * len(checkpoint.params))
     try:
-        with torch.device(device), no_init_weights(), torch.random.fork_rng(devices=[]), most:
+        with torch.device(device), no_init_weights(), torch.random.fork_rng(devices=[]):
             return AutoModelForSequenceClassification.from_config(
                 config, attn_implementation=attention, dtype=torch.float32
             )
@@ -221,24 +194,6 @@ def _from_config(
             where=checkpoint.path / "config.json",
             found=first_line(error),
         ) from None
-
-
-@contextmanager
-def _at_most(n: int) -> Iterator[None]:
-    """Stop the building of a model at so many parameters; more would fill the memory."""
-    count = 0
-
-    def hook(*_: Any) -> None:
-        nonlocal count
-        count += 1
-        if count > n:
-            raise ValueError(f"more than {n} tensors, many more than the weight files hold")
-
-    handle = register_module_parameter_registration_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def first_line(error: BaseException) -> str:

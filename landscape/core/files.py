@@ -1,4 +1,4 @@
-"""Files read with a limit, and written whole or not at all."""
+"""Files read, and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from landscape.core.errors import DataError
-
-MAX_BYTES = 256 * 2**20
 
 
 @contextmanager
@@ -38,17 +36,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """A whole file.
-
-    Raises:
-        DataError: Not there, or larger than ``max_bytes``.
-    """
+def read_bytes(path: Path) -> bytes:
+    """A whole file; a DataError where it cannot be read."""
+    if path.exists() and not path.is_file():  # a device or a pipe may have no end
+        raise DataError("This is no file.", where=path)
     try:
-        with path.open("rb") as file:
-            data = file.read(max_bytes + 1)
+        return path.read_bytes()
     except (OSError, ValueError) as error:
         raise DataError("The file cannot be read.", where=path, found=error) from None
-    if len(data) > max_bytes:
-        raise DataError("The file is too large.", where=path, expected=f"up to {max_bytes} bytes")
-    return data

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from landscape.core.errors import ConfigError, LandscapeError
 from landscape.core.files import read_bytes
-from landscape.core.plain_yaml import MAX_BYTES, parse_yaml
+from landscape.core.plain_yaml import parse_yaml
 
 _SHOWN = 20  # problems of one file
 
@@ -40,11 +40,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: The file is missing, not YAML (of plain values, each key once), or not a
             mapping.
-        DataError: It cannot be read, or is too large.
+        DataError: It cannot be read.
     """
     if not path.exists():
         raise ConfigError("The file does not exist.", where=path.absolute())
-    data = read_bytes(path, MAX_BYTES)
+    data = read_bytes(path)
     try:
         content = parse_yaml(data)
     except ValueError as error:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Literal
 
 from landscape.core.errors import DataError
 from landscape.core.files import read_bytes
-from landscape.core.restricted_pickle import parse_pickle
 from landscape.importers.csv_tables import COLUMNS, read_table, table_kind
 from landscape.importers.curves import Metric
 from landscape.importers.evaluations import is_evaluation
 from landscape.importers.interpolation_logs import START, read_interpolation_log
 from landscape.importers.names import natural_key
 from landscape.importers.pickled import pickled_points
+from landscape.importers.restricted_pickle import parse_pickle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,6 @@ Paths = str | Path | Iterable[str | Path]
 Kind = Literal["pickle", "log", "curves", "gaps", "scores", "evaluation", "unknown"]
 CURVES, SCORES = {"pickle", "log", "curves"}, {"scores", "evaluation"}
 
-_MAX_VALUES = 20_000_000  # of a text: each of them takes some sixty bytes of memory
 _WORDS = {"log": "logs", "pickle": "pickles", "evaluation": "JSON of predictions"}
 
 
@@ -104,10 +103,6 @@ def _read(path: Path, metric: Metric) -> Source:
 def _recognize(data: bytes, path: Path) -> Kind:
     if data[:1] == b"\x80":  # of a pickle; no text in UTF-8 begins with it
         return "pickle"
-    if sum(map(data.count, (b",", b"[", b"{", b"\n"))) > _MAX_VALUES:
-        raise DataError(
-            "The file is too large.", where=path, expected=f"up to {_MAX_VALUES} values"
-        )
     text = data.decode("utf-8-sig", errors="replace")
     if START in text:
         return "log"

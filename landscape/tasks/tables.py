@@ -1,7 +1,4 @@
-"""Data files: TSV, CSV and JSON lines, gzipped or not, as tables of text.
-
-A packed file can be a thousand times as large as it looks: its size is known before it is parsed.
-"""
+"""Data files: TSV, CSV and JSON lines, gzipped or not, as tables of text."""
 
 from __future__ import annotations
 
@@ -17,11 +14,6 @@ from landscape.core.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_BYTES = 2**30  # unpacked
-MAX_LINE = 2**24
-MAX_CELLS = 20_000_000
-MAX_CHARACTERS = 1_000_000  # of one cell that is used
-_CHUNK = 2**20
 _UNREADABLE = (ValueError, OSError, EOFError, zlib.error)
 
 
@@ -40,7 +32,7 @@ def read_table(
         The columns as text, a JSON value that is no text as its JSON. What a row lacks is missing.
 
     Raises:
-        DataError: A file that cannot be read, is too large, or is of another kind.
+        DataError: A file that cannot be read, or is of another kind.
     """
     kind = path.name.removesuffix(".gz").rsplit(".", 1)[-1]
     if kind not in ("tsv", "csv", "jsonl", "ndjson"):
@@ -51,7 +43,6 @@ def read_table(
             found=f".{kind}",
         )
     try:
-        _measure(path, {"tsv": b"\t", "csv": b","}.get(kind))
         if kind in ("jsonl", "ndjson"):
             return _read_json(path, columns, texts)
         return _read_separated(path, columns, "\t" if kind == "tsv" else ",", quoting)
@@ -64,7 +55,7 @@ def read_table(
 
 
 def check_cells(frame: pd.DataFrame, where: object) -> None:
-    """Refuse the first cell that is missing, too long, or half of a character."""
+    """Refuse the first cell that is missing, or half of a character."""
     for column in frame.columns:
         cells = frame[column]
         if cells.isna().any():
@@ -73,14 +64,6 @@ def check_cells(frame: pd.DataFrame, where: object) -> None:
                 where,
                 int(cells.isna().to_numpy().argmax()),
                 "as many cells in every row as in the header",
-            )
-        sizes = cells.str.len().to_numpy()
-        if len(sizes) and sizes.max() > MAX_CHARACTERS:
-            _refuse(
-                f"The column '{column}' has a cell that is too long.",
-                where,
-                int(sizes.argmax()),
-                f"up to {MAX_CHARACTERS} characters",
             )
         for row, cell in enumerate(cells):
             try:
@@ -95,33 +78,6 @@ def _refuse(what: str, where: object, row: int, expected: str) -> None:
 
 def _open(path: Path) -> IO[bytes]:
     return gzip.open(path) if path.name.endswith(".gz") else path.open("rb")  # type: ignore[return-value]
-
-
-def _measure(path: Path, delimiter: bytes | None) -> None:
-    """Go through a file once without keeping it."""
-    size = cells = line = 0
-    with _open(path) as file:
-        while chunk := file.read(_CHUNK):
-            if b"\0" in chunk:
-                raise ValueError("a NUL: the file is binary, or UTF-16 instead of UTF-8")
-            size += len(chunk)
-            cells += chunk.count(b"\n") + (chunk.count(delimiter) if delimiter else 0)
-            first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
-            line += len(chunk) if first < 0 else first
-            longest, line = line, line if last < 0 else len(chunk) - last - 1
-            if longest > MAX_LINE:
-                raise DataError(
-                    "The data file has a line that is too long.",
-                    where=path,
-                    expected=f"up to {MAX_LINE} bytes",
-                )
-            if size > MAX_BYTES or cells > MAX_CELLS:
-                raise DataError(
-                    "The data file is too large.",
-                    where=path,
-                    expected=f"up to {MAX_BYTES} bytes and {MAX_CELLS} cells, unpacked",
-                    fix="leave out rows and columns that are not used",
-                )
 
 
 def _read_separated(

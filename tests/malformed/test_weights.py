@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import struct
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,12 @@ import pytest
 from tests.malformed.inputs import Code, Inputs, nested
 from tests.malformed.weights import (
     archive,
-    doubled,
     header_of,
-    old_format,
     tensor_pickle,
     with_header,
 )
 
 Refused = Callable[..., None]
-GIGA = 10**9
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614\nsize 9000\n"
 
 
@@ -32,7 +28,6 @@ def _tensors(n_bytes: int, **tensors: Any) -> bytes:
     return with_header(header_of(**tensors), bytes(n_bytes))
 
 
-EMPTY = ",".join(f'"{k}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}' for k in range(10**6))
 SAFETENSORS: dict[str, bytes | Callable[[bytes], bytes]] = {
     "a header of 2^63 bytes": lambda good: struct.pack("<Q", 2**63) + good[8:],
     "a header of 2^64 - 1 bytes": lambda good: b"\xff" * 8 + good[8:],
@@ -57,7 +52,6 @@ SAFETENSORS: dict[str, bytes | Callable[[bytes], bytes]] = {
     "seven bytes": lambda good: good[:7],
     "cut in the header": lambda good: good[:200],
     "cut in the tensors": lambda good: good[:9000],
-    "a million empty tensors": with_header(f"{{{EMPTY}}}".encode()),
     "a Git LFS pointer": LFS,
 }
 
@@ -108,17 +102,8 @@ def test_indexes(text: str, inputs: Inputs, refused: Refused) -> None:
 
 DATA = {"0": bytes(16)}
 PICKLES: dict[str, bytes] = {
-    "1 GB of storage in 4 MB": archive(
-        tensor_pickle(GIGA // 4, [GIGA // 4], [1]), zipfile.ZIP_DEFLATED, **{"0": bytes(10**5)}
-    ),
-    "1 GB of pickle in 4 MB": archive(b"]0" * (GIGA // 20_000), zipfile.ZIP_DEFLATED),
     "a storage of 2^62 numbers": archive(tensor_pickle(2**62, [4], [1]), **DATA),
-    "a view beyond its storage": archive(tensor_pickle(4, [10**12], [1]), **DATA),
-    "one number as 10^12": archive(tensor_pickle(4, [10**6, 10**6], [0, 0]), **DATA),
     "a storage that is not there": archive(tensor_pickle(4, [4], [1])),
-    "a name that leads out": archive(tensor_pickle(4, [4], [1]), **{"../../../0": bytes(16)}),
-    "a key that takes for ever to hash": archive(doubled(60)),
-    "40 TB of storage in the old format": old_format(10**13),
     "text of 2^60 bytes": archive(b"\x80\x04\x8d" + struct.pack("<Q", 2**60) + b"a."),
     "a list of tensors": archive(b"\x80\x02]."),
     "an archive of something else": archive(b"").replace(b"data.pkl", b"datapkl."),
@@ -153,15 +138,3 @@ def test_calls_in_pickles(
 ) -> None:
     _instead(inputs, content(inputs.canary))
     refused("check", "population/member-*", naming="member-1")
-
-
-FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")
-
-
-@pytest.mark.parametrize("target", ["in/population/member-0", "secret.txt"])
-@pytest.mark.parametrize("name", FILES)
-def test_links_out_of_the_folder(name: str, target: str, inputs: Inputs, refused: Refused) -> None:
-    sibling, member = inputs.members()
-    (member / name).unlink()
-    (member / name).symlink_to(inputs.secret if target == "secret.txt" else sibling / name)
-    refused("export", *inputs.members(), "--out", inputs.out / "soup", naming=("member-1", name))

@@ -62,8 +62,3 @@ def old_format(numel: int) -> bytes:
     values = tensor_pickle(numel, [4], [1]).replace(b"tQ", b"NtQ", 1)  # no view of another storage
     data = b"".join(pickle.dumps(part, 2) for part in parts) + values + pickle.dumps(["0"], 2)
     return data + struct.pack("<q4f", numel, 0.0, 1.0, 2.0, 3.0)
-
-
-def doubled(depth: int) -> bytes:
-    """A dictionary whose key is two equal halves, of two equal halves, and so on."""
-    return b"\x80\x02}" + b")" + b"2\x86" * depth + b"K\1s."
