@@ -6,7 +6,7 @@ Draxler et al. 2018, arXiv 1803.00885, after the nudged elastic band of Henkelma
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landscape.checkpoints.anchors import Anchor, Params
+from landscape.checkpoints.anchors import Anchor
 from landscape.core.errors import ConfigError
 from landscape.evaluation import Evaluator, cross_entropy
-from landscape.evaluation.forward import Loss, Transform
+from landscape.evaluation.forward import Loss
 from landscape.evaluation.gradient import Gradients, Grads
 from landscape.paths import PolyChain
 from landscape.training.loop import (
     Batches,
-    Convergence,
+    Fitted,
     InPlace,
     Report,
     batch_at,
@@ -70,25 +70,6 @@ class Neb:
             )
 
 
-@dataclass(frozen=True)
-class FittedPath:
-    """A chain of pivots, evenly spaced by length.
-
-    Attributes:
-        geometry: The chain.
-        anchors: One end, the pivots, the other end: tensors by name.
-        losses: (n_steps,) mean training loss over the pivots, nats.
-        pivots: (n_cycles,) inner pivots in each cycle.
-        convergence: Of the last cycle.
-    """
-
-    geometry: PolyChain
-    anchors: tuple[Params, ...] = field(repr=False)
-    losses: np.ndarray = field(repr=False)
-    pivots: tuple[int, ...]
-    convergence: Convergence
-
-
 def find_path(
     model: nn.Module,
     ends: Sequence[Anchor],
@@ -98,11 +79,10 @@ def find_path(
     *,
     device: str | torch.device | None = None,
     loss: Loss | None = None,
-    transform: Transform | None = None,
     state: Path | None = None,
     report: Report = silent,
-) -> FittedPath:
-    """Find a path of low loss between two checkpoints.
+) -> Fitted:
+    """Find a path of low loss between two checkpoints: pivots, evenly spaced by length.
 
     Each step moves every inner pivot down its gradient, less the gradient's part along the path;
     then the pivots are spread evenly along the chain, which is what springs would do.
@@ -111,7 +91,7 @@ def find_path(
     pivots are inserted.
 
     Returns:
-        The path; its geometry and anchors go to ``evaluate`` as they are.
+        The path; its convergence is that of the last cycle.
 
     Raises:
         ConfigError: Not two ends, or a saved state of another search.
@@ -119,13 +99,9 @@ def find_path(
     neb = neb or Neb()
     if len(ends) != 2:
         raise ConfigError("A path has two ends.", where="find_path(ends)", found=len(ends))
-    gradients = Gradients(
-        model, device=device, precision=neb.precision, loss=loss, transform=transform
-    )
+    gradients = Gradients(model, device=device, precision=neb.precision, loss=loss)
     a, b = gradients.load(ends)
-    evaluator = Evaluator(
-        model, probe, device=device, transform=transform, loss=loss or cross_entropy
-    )
+    evaluator = Evaluator(model, probe, device=device, loss=loss or cross_entropy)
     chain = _Chain(a, b, neb)
     end_losses = _mean_losses(evaluator, chain, np.eye(len(chain.flat))[[0, -1]])
     starts = np.cumsum([0, *(steps for steps, _ in neb.cycles)])
@@ -133,7 +109,7 @@ def find_path(
 
     def step(number: int) -> float:
         cycle = int(np.searchsorted(starts, number, side="right")) - 1
-        if cycle == len(chain.pivots):
+        if cycle == chain.cycles:
             if cycle:
                 _insert(chain, evaluator, neb, report)
             chain.begin_cycle()
@@ -159,13 +135,10 @@ def find_path(
         state=state,
         report=report,
     )
-    return FittedPath(
-        PolyChain(bends=len(chain.flat) - 2),
-        tuple(chain.anchors()),
-        losses,
-        tuple(chain.pivots),
-        convergence(losses[-neb.cycles[-1][0] :]),
-    )
+    anchors = tuple(chain.anchors())
+    geometry, trained = PolyChain(bends=len(anchors) - 2), anchors[1:-1]
+    last = losses[-neb.cycles[-1][0] :]
+    return Fitted(geometry, anchors, trained, losses, convergence(last))
 
 
 class _Chain:
@@ -173,7 +146,7 @@ class _Chain:
 
     def __init__(self, a: dict[str, Tensor], b: dict[str, Tensor], neb: Neb) -> None:
         self._neb = neb
-        self.pivots: list[int] = []  # inner ones in each cycle so far
+        self.cycles = 0  # begun so far
         self._shapes = {name: tensor.shape for name, tensor in a.items()}
         ends = [torch.cat([end[name].ravel() for name in self._shapes]) for end in (a, b)]
         t = torch.linspace(0, 1, neb.pivots + 2, dtype=ends[0].dtype, device=ends[0].device)
@@ -191,8 +164,8 @@ class _Chain:
 
     def begin_cycle(self) -> None:
         """Optimise the inner pivots that there are now."""
-        learning_rate = self._neb.cycles[len(self.pivots)][1]
-        self.pivots.append(len(self.flat) - 2)
+        learning_rate = self._neb.cycles[self.cycles][1]
+        self.cycles += 1
         self._optimizer = torch.optim.AdamW([self.flat[1:-1]], lr=learning_rate, weight_decay=0.0)
 
     def descend(self, grads: Tensor, learning_rate: float) -> None:
@@ -205,10 +178,10 @@ class _Chain:
 
     def state_dict(self) -> dict[str, Any]:
         moments = self._optimizer.state_dict()
-        return {"flat": self.flat, "pivots": self.pivots, "optimizer": moments}
+        return {"flat": self.flat, "cycles": self.cycles, "optimizer": moments}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.flat, self.pivots = state_dict["flat"].to(self.flat), state_dict["pivots"][:-1]
+        self.flat, self.cycles = state_dict["flat"].to(self.flat), state_dict["cycles"] - 1
         self.begin_cycle()
         self._optimizer.load_state_dict(state_dict["optimizer"])
 
@@ -251,8 +224,8 @@ class _Chain:
         """Take from each pivot's gradient (n_inner, n) its part along the path.
 
         ``values`` (n_inner + 2,) are the losses of ends and pivots. The tangent points to the
-        neighbour of higher loss: next to the top of a barrier the mean
-        of both directions lets a path kink (Henkelman and Jonsson 2000).
+        neighbour of higher loss: next to the top of a barrier the mean of both directions lets a
+        path kink (Henkelman and Jonsson 2000).
         """
         for k in range(1, len(self.flat) - 1):
             upward = values[k + 1] >= values[k - 1]

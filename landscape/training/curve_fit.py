@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,13 +13,13 @@ from torch import nn
 
 from landscape.checkpoints.anchors import Anchor, Params
 from landscape.core.errors import ConfigError
-from landscape.evaluation.forward import Loss, Transform
-from landscape.evaluation.gradient import Grads
+from landscape.evaluation.forward import Loss
+from landscape.evaluation.gradient import Gradients, Grads
 from landscape.paths import Bezier, PolyChain
 from landscape.training.descent import Descent, descend
 from landscape.training.loop import (
     Batches,
-    Convergence,
+    Fitted,
     Report,
     batch_at,
     convergence,
@@ -46,25 +46,6 @@ class Fit(Descent):
         self._require_positive("steps", "points_per_step", "learning_rate")
 
 
-@dataclass(frozen=True)
-class FittedCurve:
-    """A curve between two checkpoints whose control points were trained.
-
-    Attributes:
-        geometry: Bezier or PolyChain.
-        anchors: One end, the control points, the other end: tensors by name.
-        positions: (n_steps, points_per_step) values of t.
-        losses: (n_steps, points_per_step) training losses there, nats.
-        convergence: Whether the training loss still fell at the end.
-    """
-
-    geometry: Bezier | PolyChain
-    anchors: tuple[Params, ...] = field(repr=False)
-    positions: np.ndarray = field(repr=False)
-    losses: np.ndarray = field(repr=False)
-    convergence: Convergence
-
-
 def fit_curve(
     model: nn.Module,
     ends: Sequence[Anchor],
@@ -75,10 +56,9 @@ def fit_curve(
     device: str | torch.device | None = None,
     start: Sequence[Params] | None = None,
     loss: Loss | None = None,
-    transform: Transform | None = None,
     state: Path | None = None,
     report: Report = silent,
-) -> FittedCurve:
+) -> Fitted:
     """Train the control points of a curve: min E_{t ~ U(0, 1)} L(theta(t)).
 
     Garipov et al. 2018, arXiv 1802.10026. The ends stay as they are; control points begin on the
@@ -93,12 +73,8 @@ def fit_curve(
         device: cuda where there is one, by default.
         start: Control points to begin with, instead of those on the line.
         loss: As in ``evaluate``.
-        transform: As in ``evaluate``.
         state: A file in which the state of the training is kept; a killed fit goes on from there.
         report: Takes a line of progress at a time.
-
-    Returns:
-        The curve; its geometry and anchors go to ``evaluate`` as they are.
 
     Raises:
         ConfigError: Not two ends, a geometry without control points, or a saved state of another
@@ -111,7 +87,14 @@ def fit_curve(
             "A fit needs two ends and at least one control point between them.",
             found=f"{len(ends)} ends, {n_controls} control points",
         )
-    gradients = fit.gradients(model, fit.points_per_step, device, loss, transform)
+    gradients = Gradients(
+        model,
+        n_points=fit.points_per_step,
+        device=device,
+        precision=fit.precision,
+        strategy=fit.strategy,
+        loss=loss,
+    )
     a, b = gradients.load(ends)
     if start is None:
         shares = np.arange(1, n_controls + 1) / (n_controls + 1)
@@ -119,14 +102,13 @@ def fit_curve(
     else:
         controls = [{n: t.clone() for n, t in c.items()} for c in gradients.load(start)]
     anchors = [a, *controls, b]
-    positions = np.full((fit.steps, fit.points_per_step), np.nan)
-    losses = np.full_like(positions, np.nan)
+    losses = np.full((fit.steps, fit.points_per_step), np.nan)
 
     def add_gradients(step: int, grads: Sequence[Grads]) -> np.ndarray:
         n = fit.points_per_step
-        positions[step] = (np.arange(n) + np.random.default_rng([fit.seed, step]).random(n)) / n
+        positions = (np.arange(n) + np.random.default_rng([fit.seed, step]).random(n)) / n
         batch = batch_at(batches, step, fit.seed)
-        return gradients.add(anchors, geometry.basis(positions[step]), batch, [None, *grads, None])
+        return gradients.add(anchors, geometry.basis(positions), batch, [None, *grads, None])
 
     shape = {k: v for k, v in asdict(geometry).items() if k not in ("points", "at")}
     parameters = [tensor for control in controls for tensor in control.values()]
@@ -143,9 +125,10 @@ def fit_curve(
         add_gradients,
         fit,
         optimizer,
-        {"positions": positions, "losses": losses},
+        losses,
         recipe=recipe,
         state=state,
         report=report,
     )
-    return FittedCurve(geometry, tuple(anchors), positions, losses, convergence(losses.mean(1)))
+    trace = convergence(losses.mean(1))
+    return Fitted(geometry, tuple(anchors), tuple(controls), losses, trace)

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from landscape.core.errors import ConfigError
-from landscape.evaluation.forward import Loss, Transform
-from landscape.evaluation.gradient import Gradients, Grads
+from landscape.evaluation.gradient import Grads
 from landscape.training.loop import InPlace, Report, Stateful, train, warmed_cosine
 
 _RECENT = 50  # steps whose mean loss is reported
@@ -43,32 +42,10 @@ class Descent:
     precision: Literal["fp32", "bf16", "fp64"] = "fp32"
     strategy: Literal["auto", "vmap", "loop"] = "auto"
 
-    def __post_init__(self) -> None:
-        self._require_positive("steps", "learning_rate")
-
     def _require_positive(self, *names: str) -> None:
         for name in names:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"The fit's {name} must be above 0.", found=getattr(self, name))
-
-    def gradients(
-        self,
-        model: nn.Module,
-        n_points: int,
-        device: str | torch.device | None,
-        loss: Loss | None,
-        transform: Transform | None,
-    ) -> Gradients:
-        """What differentiates the points of a step."""
-        return Gradients(
-            model,
-            n_points=n_points,
-            device=device,
-            precision=self.precision,
-            strategy=self.strategy,
-            loss=loss,
-            transform=transform,
-        )
 
 
 def descend(
@@ -77,7 +54,7 @@ def descend(
     add_gradients: Callable[[int, Sequence[Grads]], np.ndarray],
     settings: Descent,
     optimizer: torch.optim.Optimizer,
-    traces: Mapping[str, np.ndarray],
+    losses: np.ndarray,
     *,
     recipe: Mapping[str, Any],
     state: Path | None,
@@ -86,8 +63,7 @@ def descend(
     """Train points, tensors by name, in place; the rest as in ``train``.
 
     ``add_gradients`` goes from a step and a place for each point's gradient, filled with zeros, to
-    the step's losses, which are put in ``traces["losses"]``; the other traces (n_steps, ...) it
-    fills itself.
+    the step's losses, which are put in ``losses`` (n_steps, ...).
     """
     parameters = [tensor for point in points for tensor in point.values()]
     for tensor in parameters:
@@ -95,7 +71,6 @@ def descend(
     grads = [{n: t.grad for n, t in point.items() if t.grad is not None} for point in points]
     rate = partial(warmed_cosine, steps=settings.steps, warmup=settings.warmup)
     schedule = LambdaLR(optimizer, rate)
-    losses = traces["losses"]
 
     def step(number: int) -> float:
         optimizer.zero_grad(set_to_none=False)
@@ -109,7 +84,7 @@ def descend(
     tensors = {f"{k}.{name}": t for k, point in enumerate(points) for name, t in point.items()}
     parts: dict[str, Stateful] = {
         "points": InPlace(tensors),
-        "traces": InPlace(traces),
+        "losses": InPlace({"losses": losses}),
         "optimizer": optimizer,
         "schedule": schedule,
     }

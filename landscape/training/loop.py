@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.checkpoints.anchors import Params
+from landscape.checkpoints.anchors import Anchor, Params
 from landscape.checkpoints.torch_files import write_torch_file
 from landscape.core.errors import ConfigError
 from landscape.evaluation.forward import Batch
+from landscape.paths import Geometry
 
 Batches = Sequence[Batch] | Callable[[int], Batch]
 """Ready batches, drawn in a new order each epoch, or a function from the step to its batch."""
@@ -206,6 +207,25 @@ class Convergence:
     before: float
     error: float
     converged: bool
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A path between checkpoints, or simplexes around some, with trained points.
+
+    Attributes:
+        geometry: With ``anchors`` it goes to ``evaluate`` as it is.
+        anchors: Checkpoints and trained points: tensors by name.
+        trained: The trained points alone.
+        losses: (n_steps, ...) training losses, nats; of several trainings those of the last.
+        convergence: Of these losses.
+    """
+
+    geometry: Geometry
+    anchors: tuple[Anchor, ...] = field(repr=False)
+    trained: tuple[Params, ...] = field(repr=False)
+    losses: np.ndarray = field(repr=False)
+    convergence: Convergence
 
 
 def convergence(losses: np.ndarray) -> Convergence:

@@ -19,15 +19,15 @@ from torch import Tensor, nn
 from landscape.checkpoints.anchors import Anchor, Params
 from landscape.checkpoints.gram_matrix import gram
 from landscape.core.errors import ConfigError
-from landscape.evaluation.forward import Loss, Transform
-from landscape.evaluation.gradient import Grads
+from landscape.evaluation.forward import Loss
+from landscape.evaluation.gradient import Gradients, Grads
 from landscape.paths import SimplexSample, volume
 from landscape.paths.simplex import draw
 from landscape.training.descent import Descent, descend
 from landscape.training.heights import Base
 from landscape.training.loop import (
     Batches,
-    Convergence,
+    Fitted,
     Report,
     batch_at,
     convergence,
@@ -71,20 +71,6 @@ class Complex:
         groups = [[self.vertices[i] for i in members] for members in self.simplexes]
         return np.array([volume(gram(group)) for group in groups])
 
-    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n, n_vertices) coefficients of points drawn evenly from the complex.
-
-        With ``evaluate(model, complex.vertices, complex.sample(n, rng), batches)`` they are the
-        members of an ensemble.
-
-        Raises:
-            ConfigError: Simplexes of several dimensions, or without any volume.
-        """
-        _require_one_size(self)
-        if not self.volumes.sum() > 0:
-            raise ConfigError("No simplex of the complex has a volume.", where="Complex.sample")
-        return draw(self.simplexes, self.volumes, len(self.vertices), n, rng)
-
 
 @dataclass(frozen=True)
 class SimplexFit(Descent):
@@ -116,34 +102,12 @@ class FittedVertex:
     Attributes:
         complex: The new vertex is its last one.
         vertex: The new one: tensors by name.
-        losses: (n_steps, samples_per_step) training losses, nats.
-        log_volumes: (n_steps,) natural logarithm of the volume of the simplexes that the vertex
-            belongs to, before each step; minus infinity where there is none.
-        convergence: Whether the training loss (without the volume) still fell at the end.
+        losses: (n_steps, samples_per_step) training losses (without the volume), nats.
     """
 
     complex: Complex
     vertex: Params = field(repr=False)
     losses: np.ndarray = field(repr=False)
-    log_volumes: np.ndarray = field(repr=False)
-    convergence: Convergence
-
-
-@dataclass(frozen=True)
-class FittedSimplex:
-    """Checkpoints connected by trained vertices.
-
-    Attributes:
-        anchors: The checkpoints, then the trained vertices.
-        trained: The trained vertices: tensors by name.
-        geometry: Points drawn evenly from the simplexes, a simplex a checkpoint.
-        convergence: Of each trained vertex.
-    """
-
-    anchors: tuple[Anchor, ...] = field(repr=False)
-    trained: tuple[Params, ...] = field(repr=False)
-    geometry: SimplexSample
-    convergence: tuple[Convergence, ...]
 
 
 def fit_simplex(
@@ -157,7 +121,7 @@ def fit_simplex(
     state: Path | None = None,
     report: Report = silent,
     **settings: Any,
-) -> FittedSimplex:
+) -> Fitted:
     """Connect checkpoints by vertices that all of them share, trained one after the other.
 
     Each checkpoint and the trained vertices make a simplex; together they are a complex of low
@@ -169,20 +133,20 @@ def fit_simplex(
         batches: As in ``fit_vertex``.
         fit: How each vertex is trained; the seed counts on from one to the next.
         n_connect: How many vertices are trained.
-        points: How many are drawn for ``geometry``.
+        points: How many are drawn evenly from the simplexes, for ``geometry``.
         state: Begins the names of the files in which the states of the trainings are kept.
         report: Takes a line of progress at a time.
-        settings: ``device``, ``loss`` and ``transform``, as for ``fit_vertex``.
+        settings: ``device`` and ``loss``, as for ``fit_vertex``.
     """
     fit = fit or SimplexFit()
     complex = Complex(tuple(vertices), tuple((i,) for i in range(len(vertices))))
-    fitted: list[FittedVertex] = []
+    trained: list[Params] = []
 
     def say(line: str) -> None:
-        report(f"{len(fitted) + 1} of {n_connect}: {line}")
+        report(f"{len(trained) + 1} of {n_connect}: {line}")
 
     for number in range(n_connect):
-        vertex = fit_vertex(
+        fitted = fit_vertex(
             model,
             complex,
             batches,
@@ -191,15 +155,11 @@ def fit_simplex(
             report=say,
             **settings,
         )
-        complex = vertex.complex
-        fitted.append(vertex)
-    n = len(complex.vertices)
-    return FittedSimplex(
-        anchors=complex.vertices,
-        trained=tuple(vertex.vertex for vertex in fitted),
-        geometry=SimplexSample(complex.simplexes, n, complex.volumes, points, fit.seed),
-        convergence=tuple(vertex.convergence for vertex in fitted),
-    )
+        complex = fitted.complex
+        trained.append(fitted.vertex)
+    n, losses = len(complex.vertices), fitted.losses
+    sample = SimplexSample(complex.simplexes, n, complex.volumes, points, fit.seed)
+    return Fitted(sample, complex.vertices, tuple(trained), losses, convergence(losses.mean(1)))
 
 
 def fit_vertex(
@@ -211,15 +171,14 @@ def fit_vertex(
     device: str | torch.device | None = None,
     start: Anchor | None = None,
     loss: Loss | None = None,
-    transform: Transform | None = None,
     state: Path | None = None,
     report: Report = silent,
 ) -> FittedVertex:
     """Add a trained vertex: min E_{theta ~ U(K)} L(theta) - lambda log V(K).
 
     Benton et al. 2021, arXiv 2102.13042. K are the simplexes, each with the vertex added, V(K)
-    their volumes' sum; all other vertices stay as they are. Points are drawn as by
-    ``Complex.sample``; the simplexes' shares are taken as constants in each step. A checkpoint
+    their volumes' sum; all other vertices stay as they are. Points are drawn evenly; the
+    simplexes' shares are taken as constants in each step. A checkpoint
     alone, ``Complex((a,), ((0,),))``, grows into a simplex around it; ``Complex((a, b), ((0,),
     (1,)))`` into simplexes that connect the two by the vertices which they share.
 
@@ -231,7 +190,6 @@ def fit_vertex(
         device: As in ``fit_curve``, like what follows.
         start: The vertex to begin with, beside the base of each simplex.
         loss: As in ``evaluate``.
-        transform: As in ``evaluate``.
         state: A file in which the state of the training is kept; a killed fit goes on from there.
         report: Takes a line of progress at a time.
 
@@ -240,8 +198,19 @@ def fit_vertex(
             other, or a saved state of another training.
     """
     fit = fit or SimplexFit()
-    _require_one_size(complex)
-    gradients = fit.gradients(model, fit.samples_per_step, device, loss, transform)
+    if len(sizes := {len(members) for members in complex.simplexes}) > 1:
+        raise ConfigError(
+            "Volumes of simplexes with different numbers of vertices cannot be compared.",
+            found=f"simplexes of {', '.join(map(str, sorted(sizes)))} vertices",
+        )
+    gradients = Gradients(
+        model,
+        n_points=fit.samples_per_step,
+        device=device,
+        precision=fit.precision,
+        strategy=fit.strategy,
+        loss=loss,
+    )
     vertices = gradients.load(complex.vertices)
     bases = [Base([vertices[i] for i in members]) for members in complex.simplexes]
     if start is None:
@@ -253,13 +222,12 @@ def fit_vertex(
     grown = tuple((*members, len(vertices)) for members in complex.simplexes)
     after = Complex((*complex.vertices, vertex), grown)
     losses = np.full((fit.steps, fit.samples_per_step), np.nan)
-    log_volumes = np.full(fit.steps, np.nan)
 
     def add_gradients(step: int, grads: Sequence[Grads]) -> np.ndarray:
         rng = np.random.default_rng([fit.seed, step])
         feet = [base.foot(vertex) for base in bases]
         logs = np.array([foot.log_volume for foot in feet])
-        log_volumes[step] = logsumexp(logs)
+        log_volume = logsumexp(logs)
         if fit.volume_weight and not np.isfinite(logs).all():
             raise ConfigError(
                 "The new vertex lies on its base: the logarithm of the volume has no gradient.",
@@ -267,8 +235,7 @@ def fit_vertex(
                 fix="start from a point beside the simplex, or leave start out",
             )
         # simplexes without any volume count alike
-        has_volume = np.isfinite(log_volumes[step])
-        shares = np.exp(logs - log_volumes[step]) if has_volume else np.ones(len(logs))
+        shares = np.exp(logs - log_volume) if np.isfinite(log_volume) else np.ones(len(logs))
         points = draw(grown, shares, len(after.vertices), fit.samples_per_step, rng)
         into = [*([None] * len(vertices)), *grads]
         batch = batch_at(batches, step, fit.seed)
@@ -286,7 +253,7 @@ def fit_vertex(
         torch.optim.AdamW(
             list(vertex.values()), lr=fit.learning_rate, weight_decay=0.0, fused=True
         ),
-        {"losses": losses, "log_volumes": log_volumes},
+        losses,
         recipe={
             **asdict(fit),
             "kind": "simplex",
@@ -296,17 +263,7 @@ def fit_vertex(
         state=state,
         report=report,
     )
-    return FittedVertex(after, vertex, losses, log_volumes, convergence(losses.mean(1)))
-
-
-def _require_one_size(complex: Complex) -> None:
-    """Refuse simplexes whose volumes have different units."""
-    sizes = sorted({len(members) for members in complex.simplexes})
-    if len(sizes) > 1:
-        raise ConfigError(
-            "Volumes of simplexes with different numbers of vertices cannot be compared.",
-            found=f"simplexes of {', '.join(map(str, sizes))} vertices",
-        )
+    return FittedVertex(after, vertex, losses)
 
 
 def _beside(base: Sequence[Params], fit: SimplexFit) -> dict[str, Tensor]:

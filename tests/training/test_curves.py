@@ -168,8 +168,7 @@ def test_autoneb_finds_the_path_of_minimum_energy() -> None:
     )
     path = find_path(Point(), ENDS, BATCH, BATCH, neb, loss=pushed, device="cpu")
     pivots = np.stack([anchor["at"].numpy() for anchor in path.anchors])
-    assert path.pivots[0] == 1
-    assert path.pivots[-1] > path.pivots[0]
+    assert len(path.trained) > neb.pivots
     # on the ring, above the hill, evenly spaced
     np.testing.assert_allclose(np.linalg.norm(pivots[1:-1], axis=1), 1, atol=0.02)
     assert (pivots[1:-1, 1] > 0).all()
@@ -197,7 +196,6 @@ def test_a_killed_search_goes_on(tmp_path: Path, monkeypatch) -> None:
     path = find_path(Point(), ENDS, BATCH, BATCH, neb, report=said.append, **settings)
     assert said[0] == "path: going on from step 30 of 40"
     assert np.isfinite(path.losses).all()
-    assert len(path.pivots) == 2
 
 
 def test_what_cannot_be_fitted_is_refused() -> None:

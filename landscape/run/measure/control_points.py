@@ -22,8 +22,8 @@ from landscape.records.writing import writing
 from landscape.run.inputs import Experiment
 from landscape.tasks import load_examples, sample_examples
 from landscape.tasks.batches import tokenize
-from landscape.training import Fit, Neb, find_path, fit_curve
-from landscape.training.loop import Convergence, batch_rows
+from landscape.training import Fit, Fitted, Neb, find_path, fit_curve
+from landscape.training.loop import batch_rows
 from landscape.training.simplexes import SimplexFit, fit_simplex
 
 Report = Callable[[str], None]
@@ -111,7 +111,7 @@ class _Trainer:
             Fit(**fit.model_dump(exclude={"examples", "batch_size"})),
             **self._settings(),
         )
-        return _trained(curve.anchors[1:-1], curve.convergence)
+        return _trained(curve)
 
     def find_path(
         self, ends: Sequence[Params], cycles: int, max_pivots: int, fit: TrainingConfig
@@ -126,7 +126,7 @@ class _Trainer:
         batches = self._batches(fit)
         probe = [batches(step) for step in range(4)]
         path = find_path(self._model(), ends, batches, probe, neb, **self._settings())
-        return _trained(path.anchors[1:-1], path.convergence)
+        return _trained(path)
 
     def fit_simplex(
         self,
@@ -150,7 +150,7 @@ class _Trainer:
             n_connect=connect,
             **self._settings(),
         )
-        return _trained(simplex.trained, simplex.convergence[-1])
+        return _trained(simplex)
 
     def _model(self) -> nn.Module:
         return build_model(self.population.checkpoints[0], logits_only=True)
@@ -174,11 +174,12 @@ class _Trainer:
         return lambda step: encoded.pad(rows(step))
 
 
-def _trained(controls: Sequence[Params], convergence: Convergence) -> Trained:
+def _trained(fitted: Fitted) -> Trained:
+    convergence = fitted.convergence
     notes = {
         "training_loss": convergence.last,
         "training_loss_before": convergence.before,
         "training_loss_error": convergence.error,
         "converged": convergence.converged,
     }
-    return Trained([dict(control) for control in controls], notes)
+    return Trained([dict(control) for control in fitted.trained], notes)
