@@ -91,7 +91,6 @@ def finetune(
     base: Path,
     report: Report = print,
     data: Path | None = None,
-    save_seconds: float = 120.0,
 ) -> list[Path]:
     """Train every member that is not there yet.
 
@@ -135,7 +134,7 @@ def finetune(
                 label2id={label: i for i, label in enumerate(task.labels)},
             ).to(config.device)
             state = _partial(member) / _STATE
-            losses = _train(config, seed, model, training, state, report, save_seconds)
+            losses = _train(config, seed, model, training, state, report)
         accuracy = _accuracy(model, dev, config)
         report(f"{member.name}: held-out accuracy {accuracy:.3f} on {len(dev)} of {first}")
         notes = {
@@ -190,7 +189,6 @@ def _train(
     training: Encoded,
     state: Path,
     report: Report,
-    save_seconds: float,
 ) -> np.ndarray:
     """Train a model in place; (n_steps,) losses in nats."""
     from transformers import get_linear_schedule_with_warmup
@@ -231,7 +229,6 @@ def _train(
         recipe=config.recipe(seed),
         state=state,
         report=report,
-        save_seconds=save_seconds,
     )
     return losses
 

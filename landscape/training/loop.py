@@ -24,7 +24,7 @@ Batches = Sequence[Batch] | Callable[[int], Batch]
 """Ready batches, drawn in a new order each epoch, or a function from the step to its batch."""
 Report = Callable[[str], None]
 
-SAVE_SECONDS = 60.0
+SAVE_SECONDS = 120.0
 _LENGTH_POOL = 50  # batches sorted by length together; random beyond that
 
 
@@ -81,7 +81,6 @@ def train(
     recipe: Mapping[str, Any],
     state: Path | None = None,
     report: Report = silent,
-    save_seconds: float | None = None,
 ) -> None:
     """Take every step that a saved state has not taken yet.
 
@@ -94,7 +93,6 @@ def train(
         state: The file that the parts are saved in now and then and after the last step, at once
             or not at all.
         report: Takes a line at a time.
-        save_seconds: How often it is saved; ``SAVE_SECONDS`` by default.
     """
     text = json.dumps(dict(recipe), sort_keys=True, default=str)
     done = _restore(state, text, parts)
@@ -108,8 +106,7 @@ def train(
             reported, left = now, (now - began) / (number + 1 - done) * (steps - number - 1)
             minutes = f"{left / 60:.1f} min left"
             report(f"{what}: step {number + 1}/{steps}, loss {loss:.3f}, {minutes}")
-        every = SAVE_SECONDS if save_seconds is None else save_seconds
-        if state is not None and (last or now - saved > every):
+        if state is not None and (last or now - saved > SAVE_SECONDS):
             state.parent.mkdir(parents=True, exist_ok=True)
             content = {name: part.state_dict() for name, part in parts.items()}
             write_torch_file({"recipe": text, "done": number + 1, "parts": content}, state)

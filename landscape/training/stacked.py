@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from landscape.checkpoints.anchors import Params
+from landscape.training.loop import Report, silent, train
 
 StackedBatch = tuple[Params, Tensor]
 
@@ -15,15 +16,13 @@ StackedBatch = tuple[Params, Tensor]
 def train_stacked(
     model: nn.Module,
     params: Sequence[Params],
-    batches: Iterable[StackedBatch],
+    batches: Iterator[StackedBatch],
     learning_rates: Sequence[float],
-    *,
-    rate: Callable[[int], float] = lambda step: 1.0,
-    weight_decay: float = 0.01,
-    clip: float | None = 1.0,
-    on_step: Callable[[int, Tensor], None] | None = None,
+    steps: int,
+    rate: Callable[[int], float],
+    report: Report = silent,
 ) -> list[dict[str, Tensor]]:
-    """Train every start on its own batches by AdamW and cross-entropy.
+    """Train every start on its own batches by AdamW and cross-entropy, gradients clipped to 1.
 
     The losses of the models are summed; no model's loss depends on another's weights, so each
     gets exactly the gradient that it would get alone. Where operator launches dominate (small
@@ -38,12 +37,11 @@ def train_stacked(
             trained. Buffers stay the module's own. An embedding's ``padding_idx`` keeps its row
             from learning in the first model only (as of torch 2.13): mask padding.
         batches: One item a step: inputs, each (n_models, batch, ...), and labels
-            (n_models, batch). Training ends when they do.
+            (n_models, batch).
         learning_rates: One a model.
+        steps: How many.
         rate: From the step (0, 1, ...) to the factor on the learning rates.
-        weight_decay: Decoupled (Loshchilov & Hutter 2019, arXiv 1711.05101), on every weight.
-        clip: The largest gradient norm, taken for each model alone; None leaves it free.
-        on_step: Called after each step with its number and the losses (n_models,), in nats.
+        report: Takes a line of progress at a time.
 
     Returns:
         The trained weights, in the order of ``params``.
@@ -53,9 +51,7 @@ def train_stacked(
         leaf.requires_grad_()
     peak = max(learning_rates)
     share = torch.tensor([value / peak if peak else 1.0 for value in learning_rates])
-    optimizer = torch.optim.AdamW(
-        list(stacked.values()), lr=peak, weight_decay=weight_decay, fused=True
-    )
+    optimizer = torch.optim.AdamW(list(stacked.values()), lr=peak, weight_decay=0.01, fused=True)
 
     def loss_of(leaf: dict[str, Tensor], inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
         output = torch.func.functional_call(model, leaf, (), inputs)
@@ -63,28 +59,30 @@ def train_stacked(
         return nn.functional.cross_entropy(logits, labels)
 
     losses_of = torch.func.vmap(loss_of)
-    for step, (inputs, labels) in enumerate(batches):
+
+    def step(number: int) -> float:
+        inputs, labels = next(batches)
         for group in optimizer.param_groups:
-            group["lr"] = peak * rate(step)
+            group["lr"] = peak * rate(number)
         losses = losses_of(stacked, dict(inputs), labels)
         losses.sum().backward()  # type: ignore[no-untyped-call]
-        if clip is not None:
-            _clip(list(stacked.values()), clip)
+        _clip(list(stacked.values()))
         _step(optimizer, list(stacked.values()), share)
         optimizer.zero_grad()
-        if on_step is not None:
-            on_step(step, losses.detach())
+        return losses.mean().item()
+
+    train(f"{len(params)} models at once", steps, step, {}, recipe={}, report=report)
     return [
         {name: leaf.detach()[i].clone() for name, leaf in stacked.items()}
         for i in range(len(params))
     ]
 
 
-def _clip(leaves: list[Tensor], limit: float) -> None:
+def _clip(leaves: list[Tensor]) -> None:
     """What ``clip_grad_norm_`` does, for each model alone."""
     grads = [leaf.grad for leaf in leaves if leaf.grad is not None]
     norms = torch.stack([grad.flatten(1).norm(dim=1) for grad in grads]).norm(dim=0)
-    scale = (limit / (norms + 1e-6)).clamp(max=1.0)
+    scale = (1 / (norms + 1e-6)).clamp(max=1.0)
     for grad in grads:
         grad.mul_(scale.view(-1, *[1] * (grad.ndim - 1)))
 

@@ -36,10 +36,10 @@ def config(tmp_path: Path, task_file: Path) -> Path:
     return path
 
 
-def train(config: Path, **options: float) -> list[Path]:
+def train(config: Path) -> list[Path]:
     settings = load_finetune_config(config)
     assert settings.data_root is not None
-    return finetune(settings, config.parent, lambda line: None, Path(settings.data_root), **options)
+    return finetune(settings, config.parent, lambda line: None, Path(settings.data_root))
 
 
 def test_members_are_ordinary_directories_that_differ_by_seed(config: Path) -> None:
@@ -79,8 +79,9 @@ def test_killed_training_goes_on_to_the_same_weights(config: Path) -> None:
     content = yaml.safe_load(config.read_text())
     config.write_text(yaml.safe_dump({**content, "out": "killed", "seeds": [0]}))
     code = (
-        "import sys; from pathlib import Path; from tests.training.test_finetune import train;"
-        f"train(Path({str(config)!r}), save_seconds=0)"
+        "from pathlib import Path; from landscape.training import loop;"
+        "from tests.training.test_finetune import train; loop.SAVE_SECONDS = 0;"
+        f"train(Path({str(config)!r}))"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
     state = config.parent / "killed" / ".seed-00.partial" / "state.pt"

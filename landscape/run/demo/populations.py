@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from landscape.training.stacked import train_stacked
 
 RULES = ("structure", "recency", "none")
 _WARMUP = 0.1
+_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,11 @@ def train_populations(
     out: Path,
     steps: int,
     report: Callable[[str], None],
-    batch_size: int = 32,
 ) -> None:
     """Train every member at once and save each as an ordinary checkpoint directory."""
     members = [(population, member) for population in chosen for member in population.members]
     folders = [out / population.name / member.name for population, member in members]
-    made_from = {"steps": steps, "batch": batch_size, "inputs": _hash(sets, encoder)}
+    made_from = {"steps": steps, "batch": _BATCH, "inputs": _hash(sets, encoder)}
     recipes = [{**asdict(member), **made_from} for _, member in members]
     if all(_is_finished(*pair) for pair in zip(folders, recipes, strict=True)):
         report(f"classifiers: all {len(folders)} are there")
@@ -108,15 +107,6 @@ def train_populations(
 
     tokenizer = AutoTokenizer.from_pretrained(encoder)
     starts = [_new_classifier(encoder, member.head_seed) for _, member in members]
-    began = time.monotonic()
-
-    def on_step(step: int, losses: Tensor) -> None:
-        if (step + 1) % 25 == 0:
-            left = (time.monotonic() - began) / (step + 1) * (steps - step - 1)
-            report(
-                f"classifiers: step {step + 1}/{steps} of {len(members)} at once, "
-                f"loss {losses.mean():.3f} nats, {left:.0f} s left"
-            )
 
     def rate(step: int) -> float:
         warm = _WARMUP * steps
@@ -127,10 +117,11 @@ def train_populations(
     trained = train_stacked(
         starts[0],
         [dict(model.named_parameters()) for model in starts],
-        _batches([member for _, member in members], sets, tokenizer, steps, batch_size),
+        _batches([member for _, member in members], sets, tokenizer),
         [member.learning_rate for _, member in members],
-        rate=rate,
-        on_step=on_step,
+        steps,
+        rate,
+        report,
     )
     torch.set_num_threads(threads)
     for folder, recipe, weights in zip(folders, recipes, trained, strict=True):
@@ -172,7 +163,7 @@ def _new_classifier(encoder: Path, head_seed: int) -> Any:
 
 
 def _batches(
-    members: Sequence[Member], sets: dict[str, Any], tokenizer: Any, steps: int, batch_size: int
+    members: Sequence[Member], sets: dict[str, Any], tokenizer: Any
 ) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
     """Every member's own batch, stacked; the attention mask additive and ready for vmap."""
     encoded = {}
@@ -181,11 +172,11 @@ def _batches(
         labels = torch.tensor([LABELS.index(answer) for _, answer in rows])
         encoded[rule] = (tokens["input_ids"], tokens["attention_mask"], labels)
     orders = [np.random.default_rng(member.seed) for member in members]
-    for _ in range(steps):
+    while True:
         drawn = []
         for member, order in zip(members, orders, strict=True):
             columns = encoded[member.rule]
-            rows = torch.from_numpy(order.integers(len(columns[2]), size=batch_size))
+            rows = torch.from_numpy(order.integers(len(columns[2]), size=_BATCH))
             drawn.append([column[rows] for column in columns])
         ids, mask, labels = (torch.stack(column) for column in zip(*drawn, strict=True))
         width = int(mask.sum(-1).max())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from landscape.run.demo.grammar import draw_sentence, vocabulary
 from landscape.training.finetune import save_whole
+from landscape.training.loop import train
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _BATCH = 64
@@ -29,9 +29,7 @@ def make_tokenizer() -> Any:
     return BertTokenizer(vocab={word: i for i, word in enumerate(words)}, model_max_length=16)
 
 
-def pretrain_encoder(
-    out: Path, steps: int, seed: int, report: Callable[[str], None], width: int = 64
-) -> None:
+def pretrain_encoder(out: Path, steps: int, seed: int, report: Callable[[str], None]) -> None:
     """Train the encoder and write it as an ordinary checkpoint directory.
 
     Dropout is off, here and in the configuration: small models trained for few steps need none,
@@ -46,10 +44,10 @@ def pretrain_encoder(
     ids, mask = encoded["input_ids"], encoded["attention_mask"]
     config = BertConfig(
         vocab_size=len(tokenizer),
-        hidden_size=width,
+        hidden_size=64,
         num_hidden_layers=2,
         num_attention_heads=2,
-        intermediate_size=2 * width,
+        intermediate_size=128,
         hidden_act="relu",
         max_position_embeddings=16,
         hidden_dropout_prob=0.0,
@@ -60,16 +58,14 @@ def pretrain_encoder(
         torch.manual_seed(seed)
         model = BertForMaskedLM(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, fused=True)
-    began = time.monotonic()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the order of sums, and with it the encoder, must not depend on cores
-    for step in range(steps):
+
+    def step(number: int) -> float:
         for group in optimizer.param_groups:
-            group["lr"] = _LEARNING_RATE * min(1.0, (step + 1) / 50) * (1 - step / steps)
+            group["lr"] = _LEARNING_RATE * min(1.0, (number + 1) / 50) * (1 - number / steps)
         rows = torch.from_numpy(rng.integers(len(ids), size=_BATCH))
-        width_here = int(mask[rows].sum(1).max())
-        inputs, targets = _mask_tokens(ids[rows, :width_here], tokenizer, rng)
-        logits = model(input_ids=inputs, attention_mask=mask[rows, :width_here]).logits
+        width = int(mask[rows].sum(1).max())
+        inputs, targets = _mask_tokens(ids[rows, :width], tokenizer, rng)
+        logits = model(input_ids=inputs, attention_mask=mask[rows, :width]).logits
         loss = nn.functional.cross_entropy(
             logits.flatten(0, 1), targets.flatten(), ignore_index=_IGNORED
         )
@@ -77,12 +73,11 @@ def pretrain_encoder(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        if (step + 1) % 100 == 0 or step + 1 == steps:
-            left = (time.monotonic() - began) / (step + 1) * (steps - step - 1)
-            report(
-                f"encoder: step {step + 1}/{steps}, masked-word loss {loss.item():.2f} nats, "
-                f"{left:.0f} s left"
-            )
+        return loss.item()
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the order of sums, and with it the encoder, must not depend on cores
+    train("encoder", steps, step, {}, recipe={}, report=report)
     torch.set_num_threads(threads)
     save_whole(model, tokenizer, {"seed": seed, "step": steps}, out)
 
