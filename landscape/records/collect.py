@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from landscape.records.folder import RunFolder, indices
+from landscape.records.folder import RunFolder, indices, model_name
 from landscape.records.record import MODEL, PAIR, PATH, Record
-from landscape.records.results import MEASURED, Measured, Results, StoredPath
-from landscape.records.table import LOSS, DatasetFrame, assemble
+from landscape.records.results import MEASURED, DatasetFrame, Measured, Results
+from landscape.records.table import LOSS, assemble
 
 
 def collect(folder: RunFolder) -> Results:
@@ -26,8 +25,8 @@ def collect(folder: RunFolder) -> Results:
     pair_records = list(folder.read(PAIR))
     pairs = _pairs(pair_records, manifest.pairs)
     paths = {path.name: path for path in folder.paths()}
-    ids = {f"{MODEL}/{i:04d}": i for i in range(len(manifest.models))}
     n_models = len(manifest.models)
+    ids = {f"{MODEL}/{model_name(i)}": i for i in range(n_models)}
     row_of = {tuple(pair): row for row, pair in enumerate(pairs.tolist())}
     status = np.zeros(len(pairs), dtype=np.uint8)
     tolerance = np.full(len(pairs), np.nan)
@@ -62,10 +61,8 @@ def collect(folder: RunFolder) -> Results:
         "chosen": "active" if active else "all",
         "plans": [plans[name] for name in order],
         "indicators": tables,
+        "distances": folder.distances(),
     }
-    distances = folder.distances()
-    if distances is not None:
-        frame["distances"] = distances
     return assemble(frame, datasets, paths, losses)
 
 
@@ -144,18 +141,3 @@ def _frame(folder: RunFolder, name: str) -> DatasetFrame:
         content_hash=notes["content_hash"],
         texts=below("texts/"),
     )
-
-
-def path_so_far(folder: RunFolder, path: StoredPath, datasets: Sequence[str]) -> StoredPath:
-    """A path with what its records hold of the losses; no arrays where nothing is measured."""
-    records = list(folder.read(f"{PATH}/{path.name}"))
-    status = path.status.copy()
-    losses: dict[str, np.ndarray] = {}
-    for record in records:
-        status[record.point] = MEASURED
-        for name in datasets:
-            values = record.arrays[f"{name}/losses"]
-            if name not in losses:
-                losses[name] = np.full((len(status), values.shape[1]), np.nan, np.float32)
-            losses[name][record.point] = values
-    return replace(path, status=status, losses=losses)

@@ -44,7 +44,6 @@ class Manifest:
         checkpoints: Of each model name, ref, sha256, labels, revision, fingerprint, seed, step.
         positions: (n_points,) of the grid on each pair's path.
         pairs: Model indices of all pairs that are to be measured; None where a rule chooses them.
-        shard: Which of how many shards, from 1; None of a whole run.
         datasets: From each data set's name to the hash of its examples, in order.
         plan: The name of the compute plan that the run began with.
     """
@@ -54,7 +53,6 @@ class Manifest:
     checkpoints: list[dict[str, Any]] = field(repr=False)
     positions: list[float]
     pairs: list[list[int]] | None = field(repr=False)
-    shard: tuple[int, int] | None
     datasets: dict[str, str]
     plan: str
 
@@ -70,11 +68,7 @@ class Manifest:
 
 
 class RunFolder:
-    """Reads and writes the records of a run.
-
-    Args:
-        path: The run's folder.
-    """
+    """Reads and writes the records of a run."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
@@ -100,8 +94,7 @@ class RunFolder:
             content = json.loads(path.read_text())
             if content.pop("sha256") != _sha256(content):
                 raise ValueError("its content does not fit its SHA-256")
-            shard = content.pop("shard")
-            return Manifest(**content, shard=None if shard is None else (shard[0], shard[1]))
+            return Manifest(**content)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise StoreError(
                 "The run's configuration cannot be read.",
@@ -173,12 +166,10 @@ class RunFolder:
             raise StoreError("A compute plan cannot be read.", where=paths, found=error) from None
 
     def write(self, record: Record, name: str | None = None) -> None:
-        """Keep a record.
+        """Keep a record, by its path's name.
 
-        Args:
-            record: The record.
-            name: Where it covers several paths, what they are together, as in ``tile_of``; of a
-                part of a path's points, ``paths/NAME/FIRST``.
+        Where it covers several, ``name`` is what they are together, as in ``tile_of``; of a part
+        of a path's points, ``paths/NAME/FIRST``.
 
         Raises:
             StoreError: The disk is full, read-only or fails; what was kept before stays.

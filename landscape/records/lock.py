@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,11 +11,6 @@ from pathlib import Path
 
 from landscape.core.errors import StoreError
 from landscape.records.writing import writing
-
-try:
-    import fcntl
-except ImportError:  # a system without them
-    fcntl = None  # type: ignore[assignment]
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
 
@@ -34,11 +30,8 @@ def lock_run(folder: Path) -> Iterator[None]:
         file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         _take(file, folder)
-        for left in (
-            *folder.glob(".*.partial"),
-            *folder.glob("records/**/.*.partial"),
-        ):  # of a writer that was killed
-            with suppress(OSError):
+        for left in (*folder.glob(".*.partial"), *folder.glob("records/**/.*.partial")):
+            with suppress(OSError):  # of a writer that was killed
                 left.unlink()
         yield
     finally:
@@ -46,8 +39,6 @@ def lock_run(folder: Path) -> Iterator[None]:
 
 
 def _take(file: int, folder: Path) -> None:
-    if fcntl is None:
-        return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -125,7 +125,7 @@ def _united(manifests: Sequence[Manifest]) -> Manifest:
     if first.pairs is None:
         return first
     pairs = sorted({(i, j) for manifest in manifests for i, j in manifest.pairs or ()})
-    return replace(first, pairs=[list(pair) for pair in pairs], shard=None)
+    return replace(first, pairs=[list(pair) for pair in pairs])
 
 
 def _copy(source: RunFolder, target: RunFolder) -> tuple[int, float]:

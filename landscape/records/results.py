@@ -21,33 +21,19 @@ _UNKNOWN: Any = None
 """The default of arrays that become NaN of the right shape."""
 
 
-@dataclass(frozen=True)
-class StoredDataset:
-    """One data set's examples and everything measured on them.
+@dataclass(frozen=True, kw_only=True)
+class DatasetFrame:
+    """A data set without anything measured.
 
     Attributes:
         role: ``in_domain`` or ``challenge``.
         metric: ``accuracy`` or ``matthews``.
         labels: (n_examples,) indices into ``label_names``.
         groups: From a grouping to (n_examples,) group names.
-        losses: (n_pairs, n_points, n_examples) float32 nats: exact where the point is, else the
-            screened ones, NaN where the point was not evaluated.
-        predictions: (n_pairs, n_points, n_examples) uint8, meaningless where losses are NaN.
-        model_losses: (n_models, n_examples) float32 nats.
-        model_predictions: (n_models, n_examples) uint8.
-        screened: (n_pairs, n_points) float64 mean losses in the fast format, in nats; NaN where a
-            point was not screened.
-        difference: (n_pairs, n_points) float32, the largest absolute difference of one example's
-            loss between the fast format and the exact one, in nats; NaN where a point has not both.
-        model_screened: (n_models,) as ``screened``.
-        model_difference: (n_models,) as ``difference``.
         texts: From a text column to (n_examples,) strings; empty where texts were not stored.
         aggregated: Whether nothing is known of single examples: the one row in the dimension of
             the examples is the mean over all of them, labels and predictions mean nothing, and
             ``accuracies`` say what is known of the predictions.
-        accuracies: (n_pairs, n_points) float32, of an aggregated set and by its ``metric``; NaN
-            where unknown.
-        model_accuracies: (n_models,) as ``accuracies``.
     """
 
     name: str
@@ -57,6 +43,28 @@ class StoredDataset:
     labels: np.ndarray
     groups: dict[str, np.ndarray]
     content_hash: str
+    texts: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    aggregated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredDataset(DatasetFrame):
+    """One data set's examples and everything measured on them.
+
+    Attributes:
+        losses: (n_pairs, n_points, n_examples) float32 nats: exact where the point is, else the
+            screened ones, NaN where the point was not evaluated.
+        predictions: (n_pairs, n_points, n_examples) uint8, meaningless where losses are NaN.
+        screened: (n_pairs, n_points) float64 mean losses in the fast format, in nats; NaN where a
+            point was not screened.
+        difference: (n_pairs, n_points) float32, the largest absolute difference of one example's
+            loss between the fast format and the exact one, in nats; NaN where a point has not both.
+        accuracies: (n_pairs, n_points) float32, of an aggregated set and by its ``metric``; NaN
+            where unknown.
+
+    What begins with ``model_`` is the same of the models, (n_models, ...).
+    """
+
     losses: np.ndarray = field(repr=False)
     predictions: np.ndarray = field(repr=False)
     model_losses: np.ndarray = field(repr=False)
@@ -65,8 +73,6 @@ class StoredDataset:
     difference: np.ndarray = field(repr=False)
     model_screened: np.ndarray = field(repr=False)
     model_difference: np.ndarray = field(repr=False)
-    texts: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
-    aggregated: bool = False
     accuracies: np.ndarray = field(default=_UNKNOWN, repr=False)
     model_accuracies: np.ndarray = field(default=_UNKNOWN, repr=False)
 

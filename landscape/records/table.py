@@ -6,7 +6,7 @@ A pair's ends are its models: they have rows of their own only where an import s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from landscape.records.results import (
     MEASURED,
     NO_PLAN,
+    DatasetFrame,
     Measured,
     Results,
     StoredDataset,
@@ -33,35 +34,16 @@ _PER_EXAMPLE = ("losses", "predictions")
 _UNITS = {"losses": "nats", "screened": "nats", "difference": "nats", "accuracies": "1"}
 
 
-@dataclass(frozen=True)
-class DatasetFrame:
-    """A data set without anything measured; as in ``StoredDataset``."""
-
-    name: str
-    role: str
-    metric: Any
-    label_names: tuple[str, ...]
-    labels: np.ndarray
-    groups: dict[str, np.ndarray]
-    content_hash: str
-    texts: dict[str, np.ndarray]
-    aggregated: bool = False
-
-
 def assemble(
     frame: Mapping[str, Any],
     datasets: Mapping[str, DatasetFrame],
     paths: Mapping[str, StoredPath],
     losses: Measured,
 ) -> Results:
-    """Results from one table of losses.
+    """Results from one table of losses, its arrays as ``flatten`` makes them.
 
-    Args:
-        frame: The fields of ``Results`` that are not measured, with ``pairs``, ``status`` and
-            ``tolerance``; models are those of ``checkpoints``.
-        datasets: By name.
-        paths: Those beside the pairs', nothing evaluated.
-        losses: Its arrays as ``flatten`` makes them.
+    ``frame`` has the fields of ``Results`` that are not measured, with ``pairs``, ``status`` and
+    ``tolerance``; models are those of ``checkpoints``. Of ``paths`` nothing is evaluated.
     """
     pairs, n_points = frame["pairs"], len(frame["positions"])
     n_models, n_pairs = len(frame["checkpoints"]), len(pairs)
@@ -71,14 +53,14 @@ def assemble(
     place = (pair, losses.point[of_pair])
     measured = frame["status"] == MEASURED
     ends = np.arange(n_points)[[0, -1]]
-    model_status = _filled((n_models,), np.uint8, 0)
+    model_status = np.zeros(n_models, np.uint8)
     model_status[model] = MEASURED
-    formats = _filled((n_pairs, n_points), np.uint8, 0)
+    formats = np.zeros((n_pairs, n_points), np.uint8)
     for end, column in zip(ends, pairs.T, strict=True):
         is_model = measured & (model_status[column] == MEASURED)  # not where only a gap is given
         formats[is_model, end] = exact_code(frame["attributes"])
     formats[place] = losses.arrays["format"][of_pair]
-    plan, model_plan = (_filled((n,), np.uint8, NO_PLAN) for n in (n_pairs, n_models))
+    plan, model_plan = (np.full(n, NO_PLAN, np.uint8) for n in (n_pairs, n_models))
     plan[pair], model_plan[model] = losses.plan[of_pair], losses.plan[of_model]
     sets = {}
     for name, data in datasets.items():
@@ -88,9 +70,9 @@ def assemble(
             if values is None:
                 continue
             rest = values.shape[1:]
-            of_models = _filled((n_models, *rest), dtype, nothing)
+            of_models = np.full((n_models, *rest), nothing, dtype)
             of_models[model] = values[of_model]
-            cube = _filled((n_pairs, n_points, *rest), dtype, nothing)
+            cube = np.full((n_pairs, n_points, *rest), nothing, dtype)
             for end, column in zip(ends, pairs.T, strict=True):
                 cube[measured, end] = of_models[column[measured]]
             cube[place] = values[of_pair]
@@ -112,22 +94,18 @@ def assemble(
     )
 
 
-def _filled(shape: tuple[int, ...], dtype: Any, value: float) -> np.ndarray:
-    return np.full(shape, value, dtype=dtype)
-
-
 def _with_points(
     path: StoredPath, losses: Measured, number: int, datasets: Mapping[str, DatasetFrame]
 ) -> StoredPath:
     rows = losses.path == number
     point, n = losses.point[rows], len(path.positions)
-    status, plan = _filled((n,), np.uint8, 0), _filled((n,), np.uint8, NO_PLAN)
+    status, plan = np.zeros(n, np.uint8), np.full(n, NO_PLAN, np.uint8)
     status[point], plan[point] = MEASURED, losses.plan[rows]
     values: dict[str, dict[str, np.ndarray]] = {kind: {} for kind in _PER_EXAMPLE}
     for kind, by_set in values.items():
         dtype, nothing = _KINDS[kind]
         for name, data in datasets.items():
-            by_set[name] = _filled((n, len(data.labels)), dtype, nothing)
+            by_set[name] = np.full((n, len(data.labels)), nothing, dtype)
             by_set[name][point] = losses.arrays[f"{name}/{kind}"][rows]
     return replace(
         path,
@@ -176,9 +154,7 @@ def flatten(results: Results) -> Measured:
             for p in results.points.values():
                 rows = p.evaluated
                 by_set = getattr(p, kind) if kind in _PER_EXAMPLE else {}
-                parts.append(
-                    by_set[name][rows] if by_set else _filled((rows.sum(),), dtype, nothing)
-                )
+                parts.append(by_set[name][rows] if by_set else np.full(rows.sum(), nothing, dtype))
             key = f"{name}/{kind}"
             arrays[key] = np.concatenate(parts).astype(dtype)
             dims[key] = ("example",) if kind in _PER_EXAMPLE else ()

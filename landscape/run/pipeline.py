@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, partial
@@ -80,17 +80,11 @@ def draw(
     store: Path,
     out: Path,
     report: Report,
-    formats: Sequence[str] = ("pdf", "png"),
     analysis: Analysis | None = None,
 ) -> Analysis | None:
     """Tables, figures and report of a store, unless they are there: the page has its time.
 
-    Args:
-        store: The file.
-        out: The folder to write to.
-        report: Takes one line at a time.
-        formats: Of the figures.
-        analysis: Of the store's pairs, where it is known already.
+    ``analysis`` is that of the store's pairs, where it is known already.
 
     Returns:
         What the store says; None where nothing was to be drawn.
@@ -114,7 +108,7 @@ def draw(
             analysis, results=replace(analysis.results, points=results.points, path=store)
         )
     write_tables(analysis, out / "tables")
-    figures = write_figures(analysis, out / "figures", formats)
+    figures = write_figures(analysis, out / "figures", ("pdf", "png"))
     report(f"figures: {', '.join(figure.name for figure in figures)} in {out / 'figures'}")
     write_report(analysis, page, diagnose(analysis))
     os.utime(page, ns=(written, written))  # whole, and of this store, whatever the clock does
@@ -175,7 +169,7 @@ def _is_finished(store: Path) -> bool:
     if not store.is_file():
         return False
     try:
-        return read_store(store, verify=False).attributes["finished"] == "yes"
+        return read_store(store).attributes["finished"] == "yes"
     except StoreError:
         return False
 
@@ -224,7 +218,7 @@ def _measure_missing(
         earlier = folder if manifest is not None else None
         plan = choose_plan(executor, earlier, config.evaluate.token_budget)
         report(f"precision: {plan}")
-        _begin(experiment, population, fingerprints, folder, manifest, pairs, shard, plan)
+        _begin(experiment, population, fingerprints, folder, manifest, pairs, plan)
         difference = check_difference(executor, earlier, plan)
         folder.add_plan(plan.to_json(), {} if difference is None else {"difference": difference})
         snapshot = _snapshots(folder)
@@ -250,6 +244,8 @@ def _measure_missing(
             return other
 
         if shard is None:
+            if folder.distances() is None:
+                folder.write_distances(weight_distances(population.checkpoints, bar))
             measure_paths(
                 experiment,
                 population,
@@ -258,8 +254,6 @@ def _measure_missing(
                 lambda *points: local().worker.evaluate(*points, plan),
                 report,
             )
-            if folder.distances() is None:
-                folder.write_distances(weight_distances(population.checkpoints, bar))
     write_store(collect(folder), folder.store)
     return analysis() if analysis.cache_info().currsize else None
 
@@ -300,7 +294,6 @@ def _begin(
     folder: RunFolder,
     manifest: Manifest | None,
     pairs: list[tuple[int, int]] | None,
-    shard: Shard | None,
     plan: ComputePlan,
 ) -> None:
     """Note what is measured, or what is asked of it now."""
@@ -322,7 +315,6 @@ def _begin(
         checkpoints=rows,
         positions=Line(experiment.config.all_pairs.points).positions.tolist(),
         pairs=None if pairs is None else [list(pair) for pair in pairs],
-        shard=shard,
         datasets={data.name: data.content_hash() for _, data in experiment.examples},
         plan=plan_name(plan.to_json()),
     )

@@ -12,20 +12,16 @@ import numpy as np
 import pandas as pd
 
 from landscape.core.errors import StoreError
-from landscape.records.results import Measured, Results, StoredPath
+from landscape.records.results import DatasetFrame, Measured, Results, StoredPath
 from landscape.records.store.content_hash import ATTRIBUTE, check_sizes, content_sha256
 from landscape.records.store.write import CHECKPOINT_NUMBERS, CHECKPOINT_TEXT, ENCODING_VERSION
-from landscape.records.table import LOSS, DatasetFrame, assemble
+from landscape.records.table import LOSS, assemble
 
 _BROKEN = (OSError, KeyError, ValueError, RuntimeError, TypeError, IndexError, AttributeError)
 
 
-def read_store(path: str | Path, *, verify: bool = True) -> Results:
+def read_store(path: str | Path) -> Results:
     """Read a store, or what the records of a run's folder hold so far.
-
-    Args:
-        path: The file, or the folder of a run.
-        verify: Whether its content is held against its SHA-256.
 
     Raises:
         StoreError: No file, not a store, damaged, or of another format.
@@ -42,7 +38,7 @@ def read_store(path: str | Path, *, verify: bool = True) -> Results:
         with h5py.File(path, "r") as file:
             _check_encoding(file, path)
             check_sizes(file)
-            if verify and _text(file.attrs[ATTRIBUTE]) != content_sha256(file):
+            if _text(file.attrs[ATTRIBUTE]) != content_sha256(file):
                 raise _damaged(path, "content that does not fit its SHA-256")
             return _read(file, path)
     except StoreError:
@@ -126,7 +122,7 @@ def _dataset(name: str, group: h5py.Group) -> DatasetFrame:
     return DatasetFrame(
         name=name,
         role=_text(group.attrs["role"]),
-        metric=_text(group.attrs["metric"]),
+        metric=_text(group.attrs["metric"]),  # type: ignore[arg-type]
         label_names=tuple(map(_text, group.attrs["label-names"])),
         labels=group["labels"][()],
         groups=table("groups"),

@@ -27,11 +27,6 @@ _LIBVER = ("v110", "v110")  # its indices of chunks take a tenth of the room
 def write_store(results: Results, path: str | Path, *, finished: bool = True) -> None:
     """Write a store; it takes the place of one that is there at once.
 
-    Args:
-        results: What it holds.
-        path: The file.
-        finished: Whether nothing is left to measure.
-
     Raises:
         StoreError: The file cannot be written.
     """

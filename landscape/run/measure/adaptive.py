@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from landscape.analysis.barriers import RULES
-from landscape.core.errors import ConfigError
 
 Array = NDArray[np.float64]
-Measure = Callable[[Sequence[int], bool], ArrayLike]
+Measure = Callable[[Sequence[int], bool], Array]
 
 # Chosen on the 222 pairs of the four stores under figures/, where these miss no gap, whether the
 # pilot crosses barriers or not; factors of 1 or 2.5, or a pilot of four, miss up to 1 % of them.
@@ -71,17 +70,12 @@ def growing_rules() -> tuple[str, ...]:
     return tuple(name for name, rule in RULES.items() if rule.grows)
 
 
-def learn_smoothness(
-    curves: ArrayLike, positions: ArrayLike, rule: str = "convexity_gap"
-) -> Smoothness:
+def learn_smoothness(values: Array, t: Array, rule: str) -> Smoothness:
     """The shape that pairs share and how far they bend away from it, from complete curves.
 
-    Args:
-        curves: (n_curves, n_points) finite losses in nats, of ``PILOT_PAIRS`` pairs or more.
-        positions: (n_points,) ascending.
-        rule: The gap's, one that grows.
+    ``values`` are (n_curves, n_points) finite losses in nats at the positions ``t`` (n_points,) of
+    some pairs; the gap's rule is one that grows.
     """
-    values, t = np.asarray(curves, np.float64), np.asarray(positions, np.float64)
     logs = np.log(values + _NEGLIGIBLE)
     shape = logs.mean(0)
     bends = np.abs(_second_derivative(t, logs - shape, logs - shape))
@@ -92,9 +86,7 @@ def learn_smoothness(
     return Smoothness(t, shape, float(curvature), tuple(inner))
 
 
-def bounds(
-    values: ArrayLike, errors: ArrayLike, positions: ArrayLike, smoothness: Smoothness | None
-) -> tuple[Array, Array]:
+def bounds(y: Array, error: Array, smoothness: Smoothness | None) -> tuple[Array, Array]:
     """The losses that a curve can have at every point.
 
     Between two known points the log loss, less the pilot's shape, stays within B (t - l)(r - t) / 2
@@ -102,18 +94,15 @@ def bounds(
     that is more, three times the largest that the curve's own known points show beyond doubt.
 
     Args:
-        values: (n_points,) nats, not finite where not known; the ends are known.
-        errors: (n_points,) nats, at least 0; what a known value may be off by.
-        positions: (n_points,) ascending.
+        y: (n_points,) nats, not finite where not known; the ends are known.
+        error: (n_points,) nats, at least 0; what a known value may be off by.
         smoothness: What is assumed; without it an unknown loss is anything from 0 up.
 
     Returns:
         Lowest and highest losses, each (n_points,) nats.
     """
-    t = np.asarray(positions, np.float64)
-    y, error = np.asarray(values, np.float64), np.asarray(errors, np.float64)
     known = np.flatnonzero(np.isfinite(y))
-    low, high = np.zeros(len(t)), np.full(len(t), np.inf)
+    low, high = np.zeros(len(y)), np.full(len(y), np.inf)
     if smoothness is not None:
         low, high = _between(y[known], error[known], known, smoothness)
     # an exact value stays as it is, to the last bit
@@ -149,37 +138,17 @@ def _second_derivative(t: Array, outer: Array, middle: Array) -> Array:
     return 2 * (right - left) / (t[2:] - t[:-2])
 
 
-def highest(
-    low: ArrayLike, high: ArrayLike, positions: ArrayLike, rule: str
-) -> tuple[float, tuple[int, ...]]:
-    """The largest gap of any curve between two curves, and the points that decide it.
-
-    Args:
-        low: (n_points,) nats.
-        high: (n_points,) nats, at least ``low``.
-        positions: (n_points,) ascending.
-        rule: One that grows.
-
-    Returns:
-        Nats, and ascending indices of points; none where no curve has a gap above 0.
-
-    Raises:
-        ConfigError: A rule that cannot be bounded.
-    """
-    t, least, most = (np.asarray(values, np.float64) for values in (positions, low, high))
-    if (bound := RULES[rule].bound) is None:
-        raise ConfigError(
-            f"The {rule} of some points does not bound that of the whole grid.",
-            expected=f"one of {', '.join(growing_rules())}",
-            fix="Evaluate every point exactly, or choose another rule.",
-        )
-    return bound(least, most, t)
+def highest(low: Array, high: Array, positions: Array, rule: str) -> tuple[float, tuple[int, ...]]:
+    """The largest gap of any curve between two, and the points that decide it (a rule's bound)."""
+    bound = RULES[rule].bound
+    assert bound is not None  # the configuration is refused otherwise
+    return bound(low, high, positions)
 
 
 def refine(
     measure: Measure,
-    ends: ArrayLike,
-    positions: ArrayLike,
+    ends: Array,
+    t: Array,
     *,
     rule: str,
     tolerance: float,
@@ -192,7 +161,7 @@ def refine(
         measure: From the indices of points and whether exactly, to their mean losses (nats). No
             point is asked for twice in one format, and the ends never.
         ends: (2,) nats, exact.
-        positions: (n_points,) ascending.
+        t: (n_points,) ascending positions.
         rule: One that grows; any in ``RULES`` where all points are evaluated exactly.
         tolerance: Nats; by how much the gap on the exact points may fall short.
         smoothness: What is assumed between points; None evaluates every point in some format.
@@ -200,11 +169,7 @@ def refine(
 
     Returns:
         The losses, and the tolerance that was reached.
-
-    Raises:
-        ConfigError: A rule that cannot be bounded.
     """
-    t = np.asarray(positions, np.float64)
     exact, screened = np.full(len(t), np.nan), np.full(len(t), np.nan)
     exact[[0, -1]] = ends
     is_exact, is_screened = np.isin(np.arange(len(t)), (0, len(t) - 1)), np.zeros(len(t), bool)
@@ -224,7 +189,7 @@ def refine(
         if is_exact.all():
             return Refined(exact, screened, 0.0)
         values = np.where(is_exact, exact, screened)  # an overflow of the fast format: unknown
-        low, high = bounds(values, np.where(is_exact, 0.0, error or 0.0), t, smoothness)
+        low, high = bounds(values, np.where(is_exact, 0.0, error or 0.0), smoothness)
         upper, deciding = highest(low, high, t, rule)
         reached = max(0.0, upper - RULES[rule](exact[is_exact], t[is_exact]))
         undecided = [point for point in deciding if not is_exact[point]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,7 @@ from landscape.evaluation.compute_plan import ComputePlan
 from landscape.paths import arc_lengths, distances
 from landscape.paths.kinds import Part, PathKind, Spanned, Trained, read_path
 from landscape.paths.refinement import refine_surface
-from landscape.records import Results, RunFolder, StoredPath, collect
-from landscape.records.collect import path_so_far
+from landscape.records import RunFolder, StoredPath, collect
 from landscape.run.inputs import Experiment
 from landscape.run.measure.control_points import read_controls, recipe_of, trained_controls
 from landscape.run.measure.measurement import Measurement, write_measurements
@@ -54,7 +53,7 @@ class Members:
 
     population: Population
     base: Path
-    results: Callable[[], Results]
+    largest_gap: Callable[[], tuple[int, int]]
     analyze: Callable[[], Analysis]
 
     @property
@@ -65,16 +64,6 @@ class Members:
     def params(self, model: int) -> Mapping[str, Tensor]:
         """A model's parameters."""
         return self.population.checkpoints[model].params
-
-    @cached_property
-    def _largest_gap(self) -> tuple[int, int]:
-        if len(self.names) < 2:
-            raise ConfigError("A path needs two models.", where="paths", found="one checkpoint")
-        return largest_gap(self.results())
-
-    def largest_gap(self) -> tuple[int, int]:
-        """The pair of models with the largest gap."""
-        return self._largest_gap
 
     def two_basins(self) -> tuple[int, int, int]:
         """Two models of one basin and one of another."""
@@ -108,7 +97,14 @@ def measure_paths(
     Raises:
         LandscapeError: A path of this name made by other settings.
     """
-    members = Members(population, experiment.base, lambda: collect(folder), analyze)
+
+    @cache
+    def gap() -> tuple[int, int]:
+        if len(population) < 2:
+            raise ConfigError("A path needs two models.", where="paths", found="one checkpoint")
+        return largest_gap(collect(folder))
+
+    members = Members(population, experiment.base, gap, analyze)
     for path in experiment.config.other_paths:
         for part in path.parts(members):
             _Measuring(experiment, population, folder, evaluate, report, path, part).all_points()
@@ -160,10 +156,8 @@ class _Measuring:
     ) -> None:
         """Evaluate the points that a surface's bends need."""
         datasets = [data.name for _, data in self.experiment.examples]
-        so_far = path_so_far(self.folder, stored, datasets)
-        losses = None
-        if so_far.losses:
-            losses = np.stack([so_far.mean_losses(name) for name in datasets], axis=1)
+        so_far = collect(self.folder).points[stored.name]
+        losses = np.stack([so_far.mean_losses(name) for name in datasets], axis=1)
         refined = refine_surface(
             measure, (stored.shape[0], stored.shape[1]), tolerance=tolerance, earlier=losses
         )
