@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from html.parser import HTMLParser
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from landscape.analysis import diagnostics
 from landscape.analysis.analysis import Analysis
-from landscape.analysis.basins.partitions import compare_partitions, matrix_agreement
-from landscape.analysis.basins.structure import climbs, clustering, count_triangles, directed_links
 from landscape.analysis.diagnostics import Diagnostics
 from landscape.analysis.sources import Source
-from landscape.analysis.statistics import explain, pair_regression
 from landscape.output.report import page, render_report
 
 _VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -101,60 +99,39 @@ class Page(HTMLParser):
         return rows[start:end]
 
 
-def make_diagnostics(analysis: Analysis, seed: int = 0) -> Diagnostics:
-    """As ``diagnose``, with few permutations and two sources, one of them made of scores."""
-    rng = np.random.default_rng(seed)
-    gaps, n = np.maximum(analysis.gaps.estimate, 0), len(analysis.models)
-    known = np.isfinite(analysis.gaps.low).all()
-    data = analysis.results.datasets[analysis.dataset]
+def two_sources(analysis: Analysis, rng: int) -> tuple[Source, Source]:
+    """The gaps themselves, and a score: sources whose basins take no time to find."""
+    basins, data = analysis.basins, analysis.dataset
     score = analysis.scores.iloc[:, -1].to_numpy(dtype=float)
-    apart = np.abs(score[:, None] - score)
     half = (score > np.median(score)).astype(np.intp)
-    own = f"{analysis.rule.replace('_', ' ')} on {analysis.dataset}"
-    labels, k = analysis.basins.labels, analysis.basins.n_basins
-    sources = (
-        Source(own, gaps, k, labels, labels, analysis.rule, analysis.dataset, ""),
-        Source("score", apart, int(half.max()) + 1, half, half, "score", "", "not in nats"),
-    )
-    challenge = analysis.scores[list(analysis.challenge_columns)]
-    losses = data.model_losses.mean(1, dtype=np.float64)
-    by = {"in-domain": pd.Series(losses), "basin": analysis.basins.centroid_distance}
-    explained = bool(challenge.shape[1]) and n > 2
-    return Diagnostics(
-        triangles=count_triangles(
-            gaps,
-            low=np.maximum(analysis.gaps.low, 0) if known else None,
-            high=np.maximum(analysis.gaps.high, 0) if known else None,
-        ),
-        clustering=clustering(gaps, n_draws=20, rng=rng),
-        climbs=directed_links(
-            climbs(
-                analysis.curves[analysis.dataset].losses,
-                analysis.pairs,
-                n,
-                points=analysis.results.exact,
-            )
-        ),
-        sources=sources,
-        partitions=compare_partitions(
-            {source.name: source.labels for source in sources}, n_resamples=99, rng=rng
-        ),
-        matrices=matrix_agreement(
-            {source.name: source.matrix for source in sources}, n_resamples=99, rng=rng
-        ),
-        agreement="One sentence about <basins>.",
-        explanation=explain(challenge, by, n_permutations=99, rng=rng) if explained else None,
-        pair_explanation=pair_regression(apart, {"gap": gaps}, n_permutations=99, rng=rng)
-        if explained
-        else None,
+    own = f"{analysis.rule.replace('_', ' ')} on {data}"
+    gaps = np.maximum(analysis.gaps.estimate, 0), basins.n_basins, basins.labels, basins.labels
+    apart = np.abs(score[:, None] - score), int(half.max()) + 1, half, half
+    return (
+        Source(own, *gaps, analysis.rule, data, ""),
+        Source("score", *apart, "score", "", "not in nats"),
     )
 
 
-def page_of(
-    analysis: Analysis, diagnostics: Diagnostics | None = None, *, drawn: bool = False
-) -> Page:
+def make_diagnostics(analysis: Analysis) -> Diagnostics:
+    """As ``diagnose``, with few permutations and few sources."""
+    few = {
+        "clustering": {"n_draws": 20},
+        "compare_partitions": {"n_resamples": 99},
+        "matrix_agreement": {"n_resamples": 99},
+        "explain": {"n_permutations": 99},
+        "pair_regression": {"n_permutations": 99},
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(diagnostics, "partition_sources", two_sources)
+        for name, options in few.items():
+            patch.setattr(diagnostics, name, partial(getattr(diagnostics, name), **options))
+        return diagnostics.diagnose(analysis)
+
+
+def page_of(analysis: Analysis, known: Diagnostics | None = None, *, drawn: bool = False) -> Page:
     """The page; without its figures, which take longest, unless they are asked for."""
     with pytest.MonkeyPatch.context() as patch:
         if not drawn:
             patch.setattr(page, "figures_of", lambda analysis: [])
-        return Page(render_report(analysis, diagnostics or make_diagnostics(analysis)))
+        return Page(render_report(analysis, known or make_diagnostics(analysis)))

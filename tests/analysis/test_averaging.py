@@ -37,13 +37,6 @@ def with_gaps(
     return replace(analysis, gaps=replace(analysis.gaps, **parts))
 
 
-def test_models_at_one_place_average() -> None:
-    found = will_average(make_analysis(ONE), tolerance=NOISE)
-    assert found.verdict == "yes"
-    assert (found.n_pairs, found.n_beyond) == (15, 0)
-    assert found.reason.startswith("These 6 models should average: the largest convexity gap on ")
-
-
 def test_models_on_both_sides_of_a_barrier_do_not(analysis: Analysis) -> None:
     found = will_average(analysis, tolerance=NOISE)
     gaps = {
@@ -56,44 +49,22 @@ def test_models_on_both_sides_of_a_barrier_do_not(analysis: Analysis) -> None:
     assert (found.low, found.high) == (analysis.gaps.low[i, j], analysis.gaps.high[i, j])
     assert found.verdict == "no"
     mixed = sum(abs(TWO[a] - TWO[b]) > 0.5 for a, b in gaps)
-    assert f"; {mixed} of {len(gaps)} intervals lie above 0.05 nats." in found.reason
-    assert f"{found.gap:.3f} nats (95% interval {found.low:.3f} to {found.high:.3f})" in (
-        found.reason
-    )
-    assert f"between {found.pair[0]} and {found.pair[1]}" in found.reason
-
-
-def test_only_the_models_that_are_named_count(analysis: Analysis) -> None:
-    found = will_average(analysis, NEAR, tolerance=NOISE)
-    assert found.models == NEAR
-    assert found.n_pairs == 3
-    assert found.verdict == "yes"
+    interval = f"{found.gap:.3f} nats (95% interval {found.low:.3f} to {found.high:.3f})"
+    for part in (f"{mixed} of {len(gaps)}", interval, *found.pair):
+        assert part in found.reason
+    # of models that are named, only those count
+    near = will_average(analysis, NEAR, tolerance=NOISE)
+    assert (near.models, near.n_pairs, near.n_beyond, near.verdict) == (NEAR, 3, 0, "yes")
     two = will_average(analysis, ("seed-04", "seed-00"))
-    assert two.pair == ("seed-04", "seed-00")
-    assert two.verdict == "no"
-    assert two.reason.startswith("seed-04 and seed-00 do not average well: the convexity gap on ")
+    assert (two.pair, two.verdict) == (("seed-04", "seed-00"), "no")
 
 
-@pytest.mark.parametrize(
-    ("low", "gap", "high", "verdict", "within", "says"),
-    [
-        (0.0, 0.01, 0.02, "yes", True, "no interval reaches above 0.02 nats"),
-        (0.004, 0.01, 0.02, "yes", True, "should average"),
-        (0.0, 0.03, 0.5, "unclear", True, "it could be above 0.02 nats"),
-        (0.01, 0.03, 0.05, "unclear", False, "Whether seed-00 and seed-01 average is unclear"),
-        (0.021, 0.03, 0.05, "no", False, "all of that is above 0.02 nats"),
-        (np.nan, np.nan, np.nan, "no", False, "between seed-00 and seed-01 is not finite"),
-    ],
-)
-def test_one_pair_by_its_interval(
-    analysis: Analysis, low: float, gap: float, high: float, verdict: str, within: bool, says: str
-) -> None:
-    pair = np.ones((2, 2)) - np.eye(2)
-    given_gaps = with_gaps(analysis, gap * pair, low * pair, high * pair)
-    found = will_average(given_gaps, ("seed-00", "seed-01"))
-    assert (found.verdict, found.n_beyond == 0) == (verdict, within)
-    assert says in found.reason
-    np.testing.assert_equal((found.low, found.gap, found.high), (low, gap, high))
+def test_a_gap_that_is_not_finite_is_a_no(analysis: Analysis) -> None:
+    unknown = np.full((2, 2), np.nan)
+    pair = analysis.models[:2]
+    found = will_average(with_gaps(analysis, unknown, unknown, unknown), pair)
+    assert (found.verdict, found.n_beyond) == ("no", 1)
+    assert all(part in found.reason for part in (*pair, "not finite"))
 
 
 @settings(deadline=None, max_examples=40)
@@ -120,8 +91,6 @@ def test_verdicts_agree_with_a_loop_over_the_pairs(
     assert found.gap == max(b for _, b, _ in triples)
     assert (found.verdict == "yes") == all(c <= tolerance for _, _, c in triples)
     assert (found.verdict == "no") == any(a > tolerance for a, _, _ in triples)
-    assert found.reason.endswith(".")
-    assert found.reason.count(". ") == 0
 
 
 def test_points_that_were_left_out_widen_the_interval() -> None:
@@ -144,7 +113,6 @@ def test_points_that_were_left_out_widen_the_interval() -> None:
     ("models", "options", "message"),
     [
         (["seed-00", "seed-99"], {}, "There is no model 'seed-99'"),
-        (["seed-00"], {}, "two models or more"),
         (["seed-00", "seed-00"], {}, "each named once"),
         (["seed-00", "seed-01"], {"tolerance": -1.0}, "must not be negative"),
     ],

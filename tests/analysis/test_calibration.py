@@ -48,16 +48,6 @@ def test_calibration_error_is_the_sum_over_bins(n: int, k: int, n_bins: int, see
         assert found[point] == pytest.approx(total, abs=1e-9)
 
 
-def test_calibration_error_of_what_is_known() -> None:
-    sure = np.array([[1.0, 0.0]] * 10)
-    right = np.array([0] * 7 + [1] * 3)
-    assert calibration_error(sure, right) == pytest.approx(0.3)
-    even = np.full((10, 2), 0.5)
-    assert calibration_error(even, np.array([0, 1] * 5)) == 0
-    assert brier(sure, right) == pytest.approx(2 * 0.3)
-    assert brier(even, right) == pytest.approx(0.5)
-
-
 def test_brier_is_scikit_learns() -> None:
     probs = RNG.dirichlet(np.ones(2), size=50)
     labels = RNG.integers(2, size=50)
@@ -67,19 +57,10 @@ def test_brier_is_scikit_learns() -> None:
     np.testing.assert_allclose(brier(curve, labels), [expected, brier(probs[:, ::-1], labels)])
 
 
-@pytest.mark.parametrize(
-    ("probs", "labels", "message"),
-    [
-        (np.zeros((3, 2)), [0, 1, 0], "no probabilities"),
-        (np.log(np.full((3, 2), 0.5)), [0, 1, 0], "of log-probabilities, the exponential"),
-        (np.full((3, 2), 0.5), [0, 1], "do not fit"),
-        (np.full((3, 2), 0.5), [0, 1, 2], "indices"),
-        (np.full((3, 2), 0.5), [0.0, 1.0, 1.0], "indices"),
-    ],
-)
-def test_what_are_no_probabilities(probs: np.ndarray, labels: list[int], message: str) -> None:
+def test_what_are_no_probabilities() -> None:
+    even = np.full((3, 2), 0.5)
     for measure in (calibration_error, brier):
-        with pytest.raises(ConfigError, match=message):
-            measure(probs, np.array(labels))
-    with pytest.raises(ConfigError, match="at least one bin"):
-        calibration_error(np.full((1, 2), 0.5), [0], 0)
+        with pytest.raises(ConfigError, match="of log-probabilities, the exponential"):
+            measure(np.log(even), [0, 1, 0])
+        with pytest.raises(ConfigError, match="indices"):
+            measure(even, [0, 1, 2])

@@ -67,18 +67,10 @@ def test_a_value_of_two_groupings_keeps_both_columns():
     np.testing.assert_array_equal(table["set: a (second)"], predictions[:, 0] == labels[0])
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "text"),
-    [
-        ({"labels": np.zeros(3)}, DataError, r"\(4, 90\) and \(3,\)"),
-        ({"predictions": np.zeros((2, 0)), "labels": np.zeros(0)}, DataError, "n_examples > 0"),
-    ],
-)
-def test_bad_predictions_are_refused(change, error, text):
-    predictions, labels = predictions_and_labels(2)
-    given = {"predictions": predictions, "labels": labels, "groups": {}, "metric": "accuracy"}
-    with pytest.raises(error, match=text):
-        score_groups(**{**given, **change}, name="hans")
+def test_predictions_that_do_not_fit_their_labels_are_refused():
+    predictions, _ = predictions_and_labels(2)
+    with pytest.raises(DataError, match=r"\(4, 90\) and \(3,\)"):
+        score_groups(predictions, np.zeros(3), {}, "accuracy", "hans")
 
 
 def population(sizes=(6, 5), n_columns=3, shift=0.1, seed=0):
@@ -146,7 +138,7 @@ def test_basin_means_have_the_percentile_interval_of_all_resamples():
 
 
 def test_three_basins_are_compared_by_f():
-    labels, scores, _ = population((3, 2, 2), 2)
+    labels, scores, _ = population((2, 3, 3), 2)
     table = relate(labels, scores).table
     values = scores["g1"].to_numpy()
 
@@ -158,16 +150,9 @@ def test_three_basins_are_compared_by_f():
     p = np.mean([f(basins) >= f(labels) - 1e-9 for basins in relabellings])
     assert table["p_value"][1] == pytest.approx(p)
     # the difference is of the two largest
-    first, second = values[labels == 0], values[labels == 1]
-    assert table["difference"][1] == pytest.approx(first.mean() - second.mean())
-    assert table["basin_2_mean"][1] == pytest.approx(values[labels == 2].mean())
-
-
-def test_the_largest_labels_are_compared_whatever_their_number():
-    labels, scores, _ = population((2, 4, 3), 1)
-    row = relate(labels, scores).table.iloc[0]
-    means = scores["g0"].groupby(labels).mean()
-    assert row["difference"] == pytest.approx(means[1] - means[2])
+    means = scores["g1"].groupby(labels).mean()
+    assert table["difference"][1] == pytest.approx(means[1] - means[2])
+    assert table["basin_2_mean"][1] == pytest.approx(means[2])
 
 
 def test_missing_scores_leave_their_models_out():
@@ -211,13 +196,11 @@ def test_perfect_correlation_has_an_interval_of_a_point():
 
 
 def test_a_basin_of_one_model_has_no_p_value():
-    labels, scores, distance = population((5, 1))
-    table = relate(labels, scores, centroid_distance=distance).table
-    first, second = scores[labels == 0], scores[labels == 1]
-    np.testing.assert_allclose(table["difference"], first.mean() - second.mean())
-    assert table["auc"].notna().all()
-    for name in ("p_value", "q_value", "difference_low", "basin_1_low", "basin_1_high"):
-        assert table[name].isna().all()
+    labels, scores, _ = population((5, 1))
+    table = relate(labels, scores).table
+    assert table[["difference", "auc"]].notna().all(axis=None)
+    unknown = ["p_value", "q_value", "difference_low", "basin_1_low", "basin_1_high"]
+    assert table[unknown].isna().all(axis=None)
     # of three basins the two with company are tested, as if they were alone
     labels, scores, _ = population((4, 3, 1))
     three, two = relate(labels, scores).table, relate(labels[:7], scores[:7]).table
@@ -234,15 +217,6 @@ def test_one_basin_leaves_only_correlations():
     assert relation.table["pearson"][0] == pytest.approx(np.corrcoef(distance, scores["g0"])[0, 1])
 
 
-@pytest.mark.parametrize("n", [1, 2, 3])
-def test_very_few_models(n):
-    scores = pd.DataFrame({"a": np.arange(n, dtype=float)})
-    row = relate(np.arange(n) % 2, scores, centroid_distance=np.arange(n)).table.iloc[0]
-    assert np.isnan(row["p_value"])
-    assert np.isnan(row["pearson_low"])
-    assert row["pearson"] == 1 if n == 3 else np.isnan(row["pearson"])
-
-
 def test_basins_bring_their_own_centroid_distance():
     gaps = np.where(np.arange(9)[:, None] // 5 == np.arange(9) // 5, 0.01, 0.5)
     np.fill_diagonal(gaps, 0)
@@ -251,17 +225,7 @@ def test_basins_bring_their_own_centroid_distance():
     table = relate(basins, scores).table
     given = relate(basins.labels, scores, centroid_distance=basins.centroid_distance).table
     pd.testing.assert_frame_equal(table, given)
-    assert table["pearson"].notna().all()
-    assert (np.sign(table["pearson"]) == -np.sign(table["difference"])).all()
     assert relate(basins.labels, scores).table["pearson"].isna().all()
-
-
-def test_the_seed_decides_the_resamples():
-    labels, scores, _ = population((12, 10))
-    tables = [relate(labels, scores, rng=seed).table for seed in (None, 0, 1)]
-    pd.testing.assert_frame_equal(tables[0], tables[1])
-    assert (tables[1]["basin_0_low"] != tables[2]["basin_0_low"]).all()
-    assert (tables[1]["difference_low"] == tables[2]["difference_low"]).all()
 
 
 @pytest.mark.parametrize(
@@ -269,13 +233,9 @@ def test_the_seed_decides_the_resamples():
     [
         ({"basins": np.zeros(4, int)}, "expected: 4 rows"),
         ({"basins": np.full(11, -1)}, "whole numbers from 0"),
-        ({"basins": np.full(11, 0.5)}, "whole numbers from 0"),
-        ({"basins": ["a"] * 11}, "whole numbers from 0"),
         ({"scores": pd.DataFrame({"g0": ["a"] * 11})}, "'g0' are no numbers"),
-        ({"scores": pd.DataFrame(index=range(11))}, "no scores to relate"),
         ({"centroid_distance": np.zeros(4)}, r"expected: \(11,\)"),
         ({"confidence": 95}, "between 0 and 1"),
-        ({"n_resamples": 0}, "At least one resample"),
     ],
 )
 def test_bad_relations_are_refused(change, text):
@@ -302,17 +262,13 @@ def test_kinds_of_pairs():
     assert pair_kinds([0.5] * 3, [(0, 2), (0, 1)]).tolist() == [MIXED, ""]
     assert pair_kinds([np.nan, 0.2, 0.3], [(1, 2), (0, 1)]).tolist() == [MIXED, ""]
     assert pair_kinds([np.nan, 0.2], [(0, 1)]).tolist() == [""]
-    assert pair_kinds(scores, np.empty((0, 2), int)).tolist() == []
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=12), st.floats(0.05, 0.5))
-def test_each_end_has_its_share_and_negation_swaps_them(scores, share):
+def test_each_end_has_its_share(scores, share):
     n = len(scores)
     pairs = np.array(list(itertools.combinations(range(n), 2)))
     kinds = pair_kinds(scores, pairs, share)
     count = max(1, math.floor(share * n + 1e-9))
     assert (kinds == MIXED).sum() == count**2
     assert (kinds == GENERALISING).sum() == (kinds == HEURISTIC).sum() == math.comb(count, 2)
-    if len(set(scores)) == n:
-        swapped = pair_kinds(-np.array(scores), pairs, share)
-        assert ((swapped == HEURISTIC) == (kinds == GENERALISING)).all()

@@ -4,8 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import pdist, squareform
 from sklearn.decomposition import PCA
@@ -103,19 +101,6 @@ def test_blocks_by_brute_force():
     assert (plain["r2"] != again["r2"]).all()
 
 
-def test_one_predictor_is_mantels_test():
-    response, predictors = matrices(6, ("gap",))
-    upper = np.triu_indices(6, 1)
-    gap = predictors["gap"]
-    null = [
-        abs(np.corrcoef(gap[np.ix_(order, order)][upper], response[upper])[0, 1])
-        for order in itertools.permutations(range(6))
-    ]
-    table = pair_regression(response, predictors)
-    assert table["p_value"][0] == pytest.approx(np.mean(np.array(null) >= null[0] - 1e-9))
-    assert table[["r2", "r2_alone"]].loc[0].tolist() == pytest.approx([null[0] ** 2] * 2)
-
-
 def test_predictors_that_cannot_be_told_apart():
     response, predictors = matrices(8, ("gap", "weights"))
     more = {**predictors, "flat": np.ones((8, 8)), "twice": 2 * predictors["weights"] + 1}
@@ -137,42 +122,10 @@ def test_too_little_to_regress():
     table = pair_regression(response, predictors)
     assert table[["coefficient", "p_value", "r2"]].isna().all(axis=None)
     assert table["note"].tolist() == ["3 pairs are too few for 3 predictors"] * 3
-    response, predictors = matrices(2, ("gap",))
-    assert pair_regression(response * np.nan, predictors)["note"][0].startswith("0 pairs")
     response, predictors = matrices(6)
     assert pair_regression(np.ones((6, 6)), predictors)["note"][0] == "the response is constant"
     alone = pair_regression(response, {"gap": predictors["gap"]}, blocks=[0, 1, 2, 3, 4, 5])
     assert alone["note"][0] == "15 pairs are too few for 15 predictors"
-    assert pair_regression(*matrices(4, ("gap",)))["p_value"].notna().all()
-
-
-@pytest.mark.parametrize("blocks", [None, np.arange(14) % 2])
-def test_p_values_hold_their_level_with_correlated_predictors(blocks):
-    p_values = []
-    for seed in range(200):
-        rng = np.random.default_rng(seed)
-        places = rng.normal(size=(14, 1)) + (0 if blocks is None else 3 * blocks[:, None])
-        near = places + rng.normal(size=(14, 1))
-        response = squareform(pdist(near)) + squareform(pdist(rng.normal(size=(14, 1))))
-        predictors = {"weights": squareform(pdist(near)), "gap": squareform(pdist(places))}
-        table = pair_regression(response, predictors, n_permutations=199, blocks=blocks, rng=seed)
-        p_values.append(table["p_value"][1])
-        assert table["p_value"][0] < 0.05 or seed > 20  # what matters is found
-    n_false = int((np.array(p_values) <= 0.05).sum())
-    assert stats.binomtest(n_false, 200, 0.05).pvalue > 0.001
-    assert stats.kstest(p_values, "uniform").pvalue > 0.001
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.permutations(range(6)), st.sampled_from([0.01, 1000.0]), st.floats(0, 100))
-def test_neither_units_nor_the_order_of_the_models_matter(order, scale, shift):
-    response, predictors = matrices(6)
-    place = np.ix_(order, order)
-    moved = {name: m[place] * scale for name, m in predictors.items()}
-    table = pair_regression(response, predictors)
-    again = pair_regression(response[place] * scale + shift, moved)
-    numbers = ["coefficient", "p_value", "r2", "r2_alone"]
-    np.testing.assert_allclose(again[numbers], table[numbers], rtol=1e-6)
 
 
 def test_principal_coordinates_of_points_in_space():
@@ -187,17 +140,13 @@ def test_principal_coordinates_of_points_in_space():
     np.testing.assert_allclose(two, found[:, :2])
     largest = np.abs(found).argmax(0)
     assert (found[largest, range(3)] > 0).all()
-    order = np.random.default_rng(1).permutation(12)
-    moved = principal_coordinates(squareform(distances)[np.ix_(order, order)], 3)
-    np.testing.assert_allclose(moved, found[order])
 
 
 def test_principal_coordinates_of_few_or_equal_models():
     np.testing.assert_allclose(principal_coordinates([[0, 2], [2, 0]]), [[1], [-1]])
     assert principal_coordinates(np.zeros((4, 4))).shape == (4, 0)
     # no points in space have these distances: only what is real is kept
-    strange = np.array([[0, 1, 1, 5], [1, 0, 1, 5], [1, 1, 0, 5], [5, 5, 5, 0.0]])
-    strange[0, 1] = strange[1, 0] = 9
+    strange = np.array([[0, 9, 1, 5], [9, 0, 1, 5], [1, 1, 0, 5], [5, 5, 5, 0.0]])
     values = np.linalg.eigvalsh(-0.5 * (np.eye(4) - 0.25) @ strange**2 @ (np.eye(4) - 0.25))
     assert principal_coordinates(strange, 4).shape[1] == (values > 1e-9).sum() < 3
 
@@ -206,16 +155,8 @@ def test_principal_coordinates_of_few_or_equal_models():
     ("change", "text"),
     [
         ({"predictors": {}}, "no predictors"),
-        (
-            {"predictors": {"gap": np.zeros((3, 3))}},
-            r"of gap.*\n  expected: shape \(5, 5\)",
-        ),
-        ({"response": np.zeros(5)}, "square matrix"),
-        (
-            {"response": np.arange(25.0).reshape(5, 5)},
-            "where: models 0 and 1",
-        ),
-        ({"n_permutations": 0}, "At least one permutation"),
+        ({"predictors": {"gap": np.zeros((3, 3))}}, r"of gap.*\n  expected: shape \(5, 5\)"),
+        ({"response": np.arange(25.0).reshape(5, 5)}, "where: models 0 and 1"),
         ({"blocks": [1]}, "blocks do not match"),
     ],
 )
@@ -227,8 +168,6 @@ def test_bad_matrices_are_refused(change, text):
 
 def test_bad_distances_are_refused():
     distances = squareform(np.arange(1, 7.0))
-    with pytest.raises(ConfigError, match="At least one component"):
-        principal_coordinates(distances, 0)
     with pytest.raises(ConfigError, match="finite, 0 or more"):
         principal_coordinates(-distances)
     distances[0, 1] = distances[1, 0] = np.nan

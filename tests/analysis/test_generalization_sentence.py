@@ -29,28 +29,18 @@ def explained(**numbers):
     )
 
 
-def test_a_basin_that_says_more():
-    assert explanation_sentence(explained(), "hans") == (
-        "The basin says more about hans than in-domain and weight distance: cross-validated R² .62 "
-        "with it and .31 without, p = .001, q = .002."
-    )
-    few = explanation_sentence(explained(n_models=12, p_value=0.0001), "hans")
-    assert few.endswith("p < .001, q = .002. With 12 models, how much more is uncertain.")
-
-
-def test_a_basin_that_does_not_predict():
-    sentence = explanation_sentence(explained(full_cv_r2=-0.104, cv_gain=-0.41), "hans")
-    assert sentence.startswith(
-        "The basin goes with what is left of hans beside in-domain and weight distance, but does "
-        "not help to predict models left out: cross-validated R² −.10 with it and .31 without"
-    )
-
-
-def test_what_does_not_survive_many_groups():
-    sentence = explanation_sentence(explained(p_value=0.03, q_value=0.06), "hans")
-    assert "may say more" in sentence
-    assert "but among 2 groups that is to be expected by chance" in sentence
-    assert sentence.endswith("q = .060.")
+@pytest.mark.parametrize(
+    ("numbers", "parts"),
+    [
+        ({}, ["says more about hans than in-domain and weight", ".62 with it and .31 without"]),
+        ({"n_models": 12, "p_value": 0.0001}, ["p < .001, q = .002", "With 12 models"]),
+        ({"full_cv_r2": -0.104, "cv_gain": -0.41}, ["does not help to predict", "−.10 with it"]),
+        ({"p_value": 0.03, "q_value": 0.06}, ["may say more", "among 2 groups", "q = .060"]),
+    ],
+)
+def test_what_a_basin_says_more(numbers, parts):
+    sentence = explanation_sentence(explained(**numbers), "hans")
+    assert all(part in sentence for part in parts)
 
 
 @pytest.mark.parametrize(("n", "m"), [(12, 1), (40, 2)])
@@ -72,17 +62,14 @@ def test_too_few_permutations_or_models():
     rng = np.random.default_rng(0)
     scores = pd.DataFrame({"g": rng.normal(size=4)})
     few = explain(scores, {"basin": rng.normal(size=4)}, blocks=[0, 0, 1, 1])
-    assert "is not shown" not in (text := explanation_sentence(few, "g"))
-    assert text == (
-        "Whether the basin says more about g than blocks cannot be told: 4 models are too few for "
-        "2 predictors."
-    )
+    text = explanation_sentence(few, "g")
+    assert "cannot be told: 4 models are too few for 2 predictors" in text
     five = explain(pd.DataFrame({"g": [1.0, 2, 4, 3, 5]}), {"basin": [0, 1, 0, 1, 0.5]}, rng=0)
     assert five.exact
     one = Explanation(five.table, ("basin",), "basin", 12, True, 0.95)
     text = explanation_sentence(one, "g")
-    assert text.startswith("That the basin says more about g is not shown: cross-validated R²")
-    assert text.endswith("The 5 models allow 12 permutations, too few for any p-value of .05.")
+    assert "is not shown" in text
+    assert "5 models allow 12 permutations" in text
     assert ", q" not in text
 
 
@@ -91,17 +78,9 @@ def test_other_targets_and_notes():
     scores = pd.DataFrame({"g": rng.normal(size=12), "flat": 1.0})
     sets = {"weight distance": rng.normal(size=(12, 9)), "basin": rng.normal(size=12)}
     found = explain(scores, sets, target="weight distance")
-    assert explanation_sentence(found, "flat") == (
-        "Whether weight distance says more about flat than basin cannot be told: the score is "
-        "constant."
+    assert "weight distance says more about flat than basin cannot" in explanation_sentence(
+        found, "flat"
     )
-    text = explanation_sentence(found, "g")
-    assert "eight distance " in text
-    assert text.endswith(
-        "Of the models and predictors: weight distance: 3 of 9 principal components."
-    )
-
-
-def test_groups_that_are_not_there():
+    assert "weight distance: 3 of 9 principal components" in explanation_sentence(found, "g")
     with pytest.raises(ConfigError, match="no group 'hand'"):
-        explanation_sentence(explained(), "hand")
+        explanation_sentence(found, "hand")

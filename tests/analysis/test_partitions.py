@@ -18,7 +18,6 @@ from landscape.analysis.barriers import RULES
 from landscape.analysis.basins import find_basins
 from landscape.analysis.basins.partitions import (
     compare_partitions,
-    disagreement,
     matrix_agreement,
     rand_p_value,
 )
@@ -116,17 +115,6 @@ def test_agreement_with_itself_with_holes_and_with_constants() -> None:
     assert rows.loc[("a", "flat"), ["spearman", "p_value"]].isna().all()
 
 
-@pytest.mark.parametrize("at_once", [1 << 21, 28])
-def test_disagreement_counts_examples(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
-    monkeypatch.setattr("landscape.analysis.basins.partitions.matrices._VALUES_AT_ONCE", at_once)
-    predictions = np.random.default_rng(0).integers(0, 3, (4, 100)).astype(np.uint8)
-    found = disagreement(predictions)
-    for i in range(4):
-        for j in range(4):
-            differ = np.mean(predictions[i] != predictions[j])
-            assert found[i, j] == pytest.approx(differ, abs=1e-12)
-
-
 @pytest.fixture(scope="module")
 def analysis() -> Analysis:
     return make_analysis(PLACES)
@@ -148,26 +136,14 @@ def test_every_source_of_a_store_is_there(analysis: Analysis, sources: tuple[Sou
         "weight distance",
     ]
     by_name = {source.name: source for source in sources}
-    assert by_name["convexity gap on mnli_dev"].note == ""
-    assert by_name["convexity gap on hans"].note == "without noise"
-    assert by_name["disagreement on hans"].note == "not in nats: no tolerance"
     own = by_name["convexity gap on mnli_dev"]
     np.testing.assert_allclose(own.matrix, np.maximum(analysis.gaps.estimate, 0), atol=1e-9)
     assert own.labels is analysis.basins.labels
-    for source in sources:
-        assert source.matrix.shape == (7, 7)
-        assert source.n_basins == source.labels.max() + 1
-        assert source.forced.max() == 1
-        assert (source.matrix >= 0).all()
-    data = analysis.results.datasets["hans"]
-    np.testing.assert_allclose(
-        by_name["disagreement on hans"].matrix,
-        disagreement(data.model_predictions),
-    )
-    weights = by_name["weight distance"]
-    assert (
-        adjusted_rand_score(weights.forced, LABELS) == adjusted_rand_score(own.forced, LABELS) == 1
-    )
+    predictions = analysis.results.datasets["hans"].model_predictions
+    expected = squareform(pdist(predictions.astype(float), "hamming"))
+    np.testing.assert_allclose(by_name["disagreement on hans"].matrix, expected)
+    for source in (own, by_name["weight distance"]):
+        assert adjusted_rand_score(source.forced, LABELS) == 1
     alone = find_basins(by_name["barrier height on mnli_dev"].matrix, 2)
     assert adjusted_rand_score(by_name["barrier height on mnli_dev"].forced, alone.labels) == 1
 
@@ -202,14 +178,13 @@ def test_a_loss_that_is_not_finite_leaves_a_source_without_basins(analysis: Anal
         results.datasets["hans"],
         model_predictions=np.zeros_like(results.datasets["hans"].model_predictions),
     )
-    datasets = {**results.datasets, "hans": few}
-    results = replace(results, datasets=datasets, distances=distances)
+    results = replace(results, datasets={**results.datasets, "hans": few}, distances=distances)
     broken = replace(broken, results=results)
     found = {source.name: source for source in partition_sources(broken)}
     assert "weight distance" not in found
     gap = found["convexity gap on hans"]
     assert (gap.n_basins, len(gap.labels), len(gap.forced)) == (0, 0, 0)
-    assert gap.note == "1 pair has no finite value: no basins"
+    assert gap.note.startswith("1 pair")
     assert not found["disagreement on hans"].matrix.any()
     assert found["disagreement on hans"].n_basins == 1
 
@@ -234,46 +209,32 @@ def say(analysis: Analysis, *parts: tuple[list[int], list[int] | None]) -> str:
 def test_the_sentence_answers(analysis: Analysis) -> None:
     two, other = [0] * 8 + [1] * 7, [0, 1] * 7 + [0]
     close, one = [0] * 7 + [1] * 8, [0] * 15
-    assert say(analysis, (two, None), (two[::-1], None), (two, None)).startswith("In part: ")
-    assert say(analysis, (two, None), (two, None), ([1 - x for x in two], None)) == (
-        "Yes: in-domain loss (convexity gap on mnli_dev) finds 2 basins; convexity gap on hans "
-        "finds the same; disagreement on hans finds the same."
-    )
-    found = say(analysis, (two, None), (other, None), (close, None))
-    assert found.startswith("In part: ")
+    swapped = [1 - x for x in two]
+    for answer, *parts in (
+        ("Yes: ", (two, None), (two, None), (swapped, None)),
+        ("In part: ", (two, None), (two[::-1], None), (two, None)),
+        ("In part: ", (two, None), (one, two), (one, other)),
+        ("No: ", (two, None), (other, None), (one, other)),
+        ("There are no basins", (one, two), (one, two), (one, other)),
+    ):
+        assert say(analysis, *parts).startswith(answer)
     index = adjusted_rand_score(two, close)
-    related = f"finds 2 basins that are related but not the same (adjusted Rand index {index:.2f}, "
-    assert related in found
-    assert "convexity gap on hans finds 2 basins that agree no more than by chance (" in found
-    assert say(analysis, (two, None), (other, None), (one, other)).startswith("No: ")
-    cut = say(analysis, (two, None), (one, two), (one, other))
-    assert cut.startswith("In part: in-domain loss (convexity gap on mnli_dev) finds 2 basins; ")
-    assert (
-        "convexity gap on hans finds one basin, but cut into 2 all the same, the two agree "
-        "(adjusted Rand index 1.00, p = " in cut
-    )
-    assert "all the same, the two agree no more than by chance (" in cut
-    assert say(analysis, (one, two), (one, two), (one, other)) == (
-        "There are no basins to be found: in-domain loss (convexity gap on mnli_dev) finds one "
-        "basin; convexity gap on hans finds one, too; disagreement on hans finds one, too."
-    )
+    said = say(analysis, (two, None), (other, None), (close, None))
+    assert f"(adjusted Rand index {index:.2f}, " in said
+    assert "agree no more than by chance" in said
 
 
 def test_the_sentence_of_a_store(analysis: Analysis, sources: tuple[Source, ...]) -> None:
     table = compare_partitions({source.name: source.labels for source in sources})
     found = sources_sentence(analysis, sources, table)
-    own = {source.name: source for source in sources}["convexity gap on mnli_dev"]
-    many = "one basin" if own.n_basins == 1 else f"{own.n_basins} basins"
-    assert f"in-domain loss (convexity gap on mnli_dev) finds {many}; convexity gap on" in found
+    assert "in-domain loss (convexity gap on mnli_dev)" in found
     # by another rule, another gap is compared; one that is no gap from 0 falls back
     other = sources_sentence(replace(analysis, rule="barrier_height"), sources, table)
     assert "in-domain loss (barrier height on mnli_dev)" in other
     assert sources_sentence(replace(analysis, rule="saddle"), sources, table) == found
     assert sources_sentence(replace(analysis, dataset="hans"), sources, table) == found
     bare = [source for source in sources if source.dataset != "hans"]
-    assert sources_sentence(analysis, bare, table) == (
-        "No challenge set can say whether in-domain loss finds the basins of behavior."
-    )
+    assert sources_sentence(analysis, bare, table).startswith("No challenge set")
     with pytest.raises(ConfigError, match=r"(?s)no basins of in-domain gaps.*on mnli_dev"):
         sources_sentence(analysis, [], table)
 
@@ -285,5 +246,3 @@ def test_errors_say_what_was_expected(analysis: Analysis) -> None:
         compare_partitions({"a": [], "b": []})
     with pytest.raises(ConfigError, match=r"(?s)distances by b.*\(2, 2\).*shape \(3, 3\)"):
         matrix_agreement({"a": np.eye(2), "b": np.eye(3)})
-    with pytest.raises(ConfigError, match=r"(?s)distances by a must be symmetric.*1 and 2"):
-        matrix_agreement({"a": [[0, 1], [2, 0]]})

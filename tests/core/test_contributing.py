@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,9 @@ import yaml
 from typer.testing import CliRunner
 
 import landscape
+from landscape.analysis import analysis, sources
 from landscape.analysis.barriers import RULES
+from landscape.analysis.basins import Basins
 from landscape.indicators import INDICATORS
 from landscape.output.plots import FIGURES
 from landscape.output.report import SECTIONS
@@ -26,7 +30,18 @@ from tests.tiny import write_experiment
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", re.DOTALL)
 EXAMPLES = dict(BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text()))
+CALLS: Counter[str] = Counter()  # of find_basins, by module
 REGISTRIES = (RULES, INDICATORS, FIGURES, SECTIONS, PATH_KINDS)
+
+
+def counted(call: Callable[..., Basins], name: str) -> Callable[..., Basins]:
+    """The same call, counted."""
+
+    def find(*args: Any, **options: Any) -> Basins:
+        CALLS[name.rsplit(".", 1)[-1]] += 1
+        return call(*args, **options)
+
+    return find
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +60,9 @@ def store(
     modules = [Path(name).stem for name in EXAMPLES if name.endswith(".py")]
     for module in modules:
         importlib.import_module(module)
+    context = pytest.MonkeyPatch()
+    for room in (analysis, sources):
+        context.setattr(room, "find_basins", counted(room.find_basins, room.__name__))
     config = write_experiment(
         folder / "config.yaml",
         populations["bert"],
@@ -52,12 +70,14 @@ def store(
         data_root=str(folder),
         paths=[
             {"kind": "line", "points": 5},
+            {"kind": "plane", "points": 3, "through": ["member-0", "member-1", "member-2"]},
             {"kind": "arc", "between": ["member-0", "member-1"], "points": 5},
         ],
         indicators=["confidence"],
         analysis={"rule": "middle_rise", "n_resamples": 100},
     )
     yield landscape.run_experiment(config, report=lambda line: None)
+    context.undo()
     sys.path.remove(str(folder))
     for module in modules:
         del sys.modules[module]
@@ -76,7 +96,7 @@ def test_the_indicator(store: Path) -> None:
     results = landscape.read_store(store)
     measured = results.indicators["confidence"]
     table = pd.read_csv(store.parent / "tables" / "confidence.csv")
-    assert len(table) == len(measured.path) == 3 + 3 * 3 + 5
+    assert len(table) == len(measured.path) == 3 + 3 * 3 + 9 + 5
     values = measured.arrays["dev/confidence"]
     assert measured.dims["dev/confidence"] == ("example",)
     assert measured.units["dev/confidence"] == "1"
@@ -122,3 +142,10 @@ def test_figure_section_and_task(store: Path) -> None:
 def test_the_command(store: Path) -> None:
     answer = CliRunner().invoke(app, ["names", str(store)])
     assert answer.output.split() == ["member-0", "member-1", "member-2"]
+
+
+def test_a_run_with_paths_and_a_surface_finds_its_basins_once(store: Path) -> None:
+    n_sets = len(landscape.read_store(store).datasets)
+    # every other matrix is a question of its own: gaps and disagreement a data set, and weights
+    others = (sum(rule.is_zero_without for rule in RULES.values()) + 1) * n_sets + 1
+    assert {"analysis": 1, "sources": others} == CALLS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import landscape
@@ -36,6 +37,7 @@ def modules() -> dict[str, Path]:
     return named
 
 
+@cache
 def imports() -> list[tuple[str, str]]:
     """Pairs of a module and one of the package's that it imports anywhere."""
     named, pairs = modules(), []

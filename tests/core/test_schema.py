@@ -16,16 +16,10 @@ GOOD: dict[str, Any] = {"name": "x", "checkpoints": ["a"], "task": "mnli"}
     ("change", "message"),
     [
         ({"chekpoints": []}, "unknown key 'chekpoints' \\(did you mean 'checkpoints'\\?\\)"),
-        (
-            {"evaluate": {"memry_budget": 3}},
-            "unknown key 'evaluate.memry_budget' .*'memory_budget'",
-        ),
         ({"paths": [{"kind": "line", "pionts": 3}]}, "unknown key 'pionts' .*'points'"),
-        ({"evaluate": {"precision": "fp8"}}, "'evaluate.precision'.*found 'fp8'"),
         ({"evaluate": {"memory_budget": "lots"}}, "4GB or 500MB"),
         ({"analysis": {"rule": "hill"}}, "unknown rule; one of .*convexity_gap"),
         ({"name": "a/b"}, "'name'"),
-        ({"checkpoints": []}, "'checkpoints'"),
         ({"evaluate": {"precision": "fp8"}, "examples": 0}, "2 problems"),
     ],
 )

@@ -37,9 +37,3 @@ def test_what_does_not_fit_leaves_what_was_there(tmp_path: Path) -> None:
     assert caught.value.errno == errno.EFBIG
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_an_error_that_is_not_of_the_disk_stays_itself(tmp_path: Path) -> None:
-    with pytest.raises((AttributeError, TypeError, RuntimeError)):
-        write_torch_file({"a": lambda: None}, tmp_path / "state.pt")
-    assert list(tmp_path.iterdir()) == []

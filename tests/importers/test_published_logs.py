@@ -44,13 +44,6 @@ def test_the_files_are_what_the_script_makes(tmp_path: Path) -> None:
             assert (DATA / file).read_bytes() == (tmp_path / file).read_bytes()
 
 
-def test_the_other_direction_is_the_same_curve_backwards() -> None:
-    curves = from_logs(made.section("98", "7", "mnli", 0.2))
-    assert curves.models == ("7", "98")
-    np.testing.assert_allclose(curves.losses, expected((("7", "98"),)), atol=5.1e-5)
-    assert curves.notes == ()
-
-
 def test_other_metrics_and_losses_that_are_missing() -> None:
     text = "Interpolating between a model and b/c on cola\r\n"
     rows = [(0, 0.5, -0.2), (0.5, float("nan"), 0.1), (1, 0.25, 0.4)]
@@ -68,11 +61,9 @@ def test_other_metrics_and_losses_that_are_missing() -> None:
     ("old", "new", "line"),
     [
         ("          2    0.6160", "          2    0.6x60", 14),
-        ("          2    0.6160      0.6920", "          2    0.6160", 14),
         ("point_num      loss", "point_num     score", 6),
         ("[0.0, 1.0]", "0.0, 1.0", 6),
         ("Interpolating between 7 and 98 on mnli", "", 6),
-        ("Interpolating between 7", "Interpolating between \x07", 2),
     ],
 )
 def test_a_malformed_line_is_named(old: str, new: str, line: int) -> None:
@@ -120,9 +111,7 @@ def test_positions_that_differ_leave_gaps() -> None:
     [
         (points(("a", "a", [1.0, 2])), "pairs of up to 10000 models"),
         (points(("a", "b", [1.0, 2]), t=[0, 1.5]), "0 to 1"),
-        (points(("a", "b", [1.0, 2]), t=np.nan), "0 to 1"),
         (points(("a", "b", [1.0, 2]), accuracy=[-0.5, 0.5]), "0 to 1"),
-        (points(("a", "b", [1.0, 2]), matthews=[-1.5, 0.5]), "-1 to 1"),
         (points(("a", "b", [1.0, 2]), accuracy=[0.5, 0.5], matthews=0.5), "accuracy or matthews"),
         (points(("a", "b", [1.0, np.inf])), None),
     ],
@@ -151,13 +140,6 @@ def test_order_direction_and_cuts_do_not_matter(data: st.DataObject, n: int, man
     np.testing.assert_allclose(found.positions, np.linspace(0, 1, many), atol=1e-9)
 
 
-def test_pickles_have_their_rows_from_the_second_model() -> None:
-    found = from_pickle(parse_pickle((DATA / "mnli_interpol" / "rest.pkl").read_bytes()))
-    pairs = made.PAIRS[8:]
-    np.testing.assert_array_equal(found.losses, expected(pairs))
-    np.testing.assert_allclose(found.accuracies, 1 - expected(pairs) / 2)
-
-
 def test_pickled_logs_go_from_the_first_model() -> None:
     losses = np.array([0.1, 0.5, 0.2])
     for value in ((3.5, losses.tolist()), (3.5, losses), (0, tuple(losses))):
@@ -170,18 +152,10 @@ def test_pickled_logs_go_from_the_first_model() -> None:
     "value",
     [
         [1, 2],
-        {},
-        {"a": 1.0},
         {("a", "b", "c"): (1.0, [0.1, 0.2])},
-        {("a", 1.5): (1.0, [0.1, 0.2])},
-        {("a", "b"): "text"},
-        {("a", "b"): 1.0},
         {("a", "b"): (1.0, [0.1])},
         {("a", "b"): ([[0, 1.0], [1]], 1.0)},
-        {("a", "b"): ([[], []], 1.0)},
-        {("a", "b"): ([[[0], 1.0], [1, 1.0]], 1.0)},
         {("a", "b"): ([[0, 0.1], [2, 0.2]], 1.0)},
-        {("a", "b"): (1.0, np.array(0.5))},
         {("a", "b"): (1.0, np.zeros((2, 2)))},
     ],
 )

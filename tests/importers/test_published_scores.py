@@ -57,16 +57,6 @@ def test_scores_of_predictions() -> None:
         assert found.loc[model, "hans (loss)"] == pytest.approx(loss)
 
 
-def test_scores_of_each_subcase_are_found_by_the_text() -> None:
-    examples = hans_examples([3, 5, 0, 1, 4, 2])
-    found = read_evaluations(FILES, "accuracy", examples, made.MODELS)
-    for model in made.MODELS:
-        right = (entailment(model) < 0.5).astype(int) == LABELS
-        for case in ("swap", "clause", "phrase"):
-            rows = [row[3] == case for row in made.SENTENCES]
-            assert found.loc[model, f"hans: {case}"] == right[rows].mean()
-
-
 def test_matthews_correlation_of_predictions() -> None:
     found = read_evaluations(FILES, "matthews", None, made.MODELS)
     assert list(found.columns) == ["hans", "hans (loss)"]
@@ -90,13 +80,11 @@ GOOD = {"probabilities": [0.5, 0.5], "label": 0}
 SAMPLES = [
     {"probabilities": [0.5, 0.5]},
     {"probabilities": [0.5, 0.5], "label": 2},
-    {"probabilities": [0.5, 0.5], "label": -1},
     {"probabilities": [0.5, 0.5], "label": 0.5},
     {"probabilities": [0.5, 0.25, 0.25], "label": 0},
     {"probabilities": [0.5, math.nan], "label": 0},
-    {"probabilities": [-0.5, 1.5], "label": 0},
 ]
-NAMES: list[Any] = [{"a": 0}, {"a": 0, "b": 2}, {"a": 0, "b": 0}, [], {"a": "0"}]
+NAMES: list[Any] = [{"a": 0}, {"a": 0, "b": 0}, []]
 
 
 @pytest.mark.parametrize(
@@ -105,8 +93,6 @@ NAMES: list[Any] = [{"a": 0}, {"a": 0, "b": 2}, {"a": 0, "b": 0}, [], {"a": "0"}
         *({"samples": [GOOD, sample]} for sample in SAMPLES),
         *({"samples": [GOOD], "label_dict": names} for names in NAMES),
         '{"samples": [',
-        '{"samples": []}',
-        '{"a": "samples"}',
     ],
 )
 def test_files_of_other_things(content: object, tmp_path: Path) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
 from landscape.analysis.analysis import Analysis, analysis_options, analyze
 from landscape.output.plots import FIGURES
-from landscape.records import read_store
+from landscape.records import Results, read_store
 from tests.analyses import ONE, THREE, TWO, make_analysis, many
 
 ROOT = Path(__file__).parents[2]
@@ -43,3 +45,16 @@ def two() -> Analysis:
 def drawn(name: str, analysis: Analysis) -> list[Axes]:
     """The axes of a figure."""
     return FIGURES[name].draw(analysis).axes
+
+
+def some_pairs(results: Results) -> Results:
+    """The results as if a run had chosen only two pairs of three."""
+    measured = np.flatnonzero(np.arange(len(results.pairs)) % 3)
+    of_pairs = ("losses", "predictions", "screened", "difference", "accuracies")
+    datasets = {
+        name: replace(data, **{part: getattr(data, part)[measured] for part in of_pairs})
+        for name, data in results.datasets.items()
+    }
+    parts = ("pairs", "status", "formats", "tolerance", "plan")
+    rows = {part: getattr(results, part)[measured] for part in parts}
+    return replace(results, datasets=datasets, chosen="active", **rows)

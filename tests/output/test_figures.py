@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +23,6 @@ from landscape.output.plots import (
     FIGURES,
     STYLE,
     caption,
-    figure,
     figures_of,
     render,
     write_figures,
@@ -33,7 +30,6 @@ from landscape.output.plots import (
 from landscape.records import read_store
 from tests.analyses import FOCUS, make_analysis
 from tests.output.conftest import ROOT, analysis_of
-from tests.pages import page_of
 
 STORES = sorted(path.stem for path in (ROOT / "figures").glob("*.h5"))
 BASIC = ["loss_curves", "gap_matrix", "centroid_distance", "basin_histogram", "evidence"]
@@ -54,11 +50,8 @@ def test_committed_stores_are_whole_and_name_no_machine(name: str) -> None:
 @pytest.mark.parametrize(
     ("case", "name"),
     [("mnli_minilm", name) for name in FIGURES if name != "indicators"]
-    + [("thin", name) for name in BASIC]
-    + [(case, "gap_matrix") for case in ("two", "one", "pair", "many")]
-    + [("two", "loss_curves"), ("in-domain", "loss_curves"), ("two", "centroid_distance")]
-    + [("one", "basin_histogram"), ("three", "basin_histogram")]
-    + [(case, name) for case in ("two", "pair", "many") for name in ("evidence", "contributions")],
+    + [("thin", "loss_curves"), ("in-domain", "loss_curves"), ("three", "basin_histogram")]
+    + [(case, name) for case in ("pair", "many") for name in ("gap_matrix", "evidence")],
 )
 def test_nothing_sticks_out_in_the_fonts_that_matplotlib_carries(case: str, name: str) -> None:
     analysis = analysis_of(case)
@@ -91,42 +84,13 @@ def _fonts(drawn: Figure) -> set[Path]:
     return {Path(file) for file in files}
 
 
-def test_a_figure_of_ones_own_is_drawn_saved_captioned_and_reported(
-    two: Analysis, tmp_path: Path
-) -> None:
-    @figure(
-        "toy_scores",
-        title="Toy scores",
-        needs=lambda analysis: analysis.focus,
-        caption=lambda analysis: [f"Scores of {len(analysis.models)} models.", "A toy."],
-        place=15,
-    )
-    def draw(analysis: Analysis) -> Figure:
-        drawn = Figure(figsize=(2, 2))
-        drawn.subplots().plot(analysis.scores[analysis.focus].to_numpy())
-        return drawn
-
-    try:
-        assert [kind.name for kind in figures_of(two)][:3] == [
-            "loss_curves", "toy_scores", "gap_matrix"
-        ]  # fmt: skip
-        assert caption(two, "toy_scores") == "Scores of 10 models. A toy."
-        files = {path.name for path in write_figures(two, tmp_path, ("svg",))}
-        assert "toy_scores.svg" in files
-        assert "toy_scores" not in [kind.name for kind in figures_of(replace(two, focus=""))]
-        page = page_of(two, drawn=True)
-        assert ("figure", {"id": "figure-toy_scores"}) in page.tags
-        assert "Scores of 10 models. A toy." in page.text
-        alts = [attrs["alt"] for tag, attrs in page.tags if tag == "img"]
-        assert alts[1] == "Toy scores. Scores of 10 models."
-    finally:
-        del FIGURES["toy_scores"]
-
-
-def test_files_have_stable_names_and_bytes(tmp_path: Path) -> None:
+def test_files_have_stable_names_and_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("gap_matrix", "basin_histogram")
+    kinds = [FIGURES[name] for name in names]
+    monkeypatch.setattr("landscape.output.plots.write.figures_of", lambda analysis: kinds)
     two, open_before = analysis_of("pair"), plt.get_fignums()
     files = write_figures(two, tmp_path / "a" / "b", ("pdf", "png", "svg"))
-    expected = [f"{n}.{kind}" for n in (*BASIC, "contributions") for kind in ("pdf", "png", "svg")]
+    expected = [f"{name}.{kind}" for name in names for kind in ("pdf", "png", "svg")]
     assert [file.name for file in files] == expected
     assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == sorted(expected)
     for file in files:
@@ -134,7 +98,7 @@ def test_files_have_stable_names_and_bytes(tmp_path: Path) -> None:
             assert render(two, file.stem, file.suffix[1:]) == file.read_bytes(), file.name
     assert plt.get_fignums() == open_before
     assert b"/Type3" not in files[0].read_bytes()
-    assert ">seed-00</text>" in files[5].read_text()
+    assert ">seed-00</text>" in files[2].read_text()
     assert plt.imread(files[1]).shape[1] == 975  # 3.25 inches at 300 dpi
 
 
@@ -150,29 +114,20 @@ def test_files_that_cannot_be_are_refused(two: Analysis, tmp_path: Path) -> None
 
 
 def test_captions_hold_the_numbers_of_the_analysis(two: Analysis) -> None:
-    text = caption(two, "loss_curves")
-    assert "mnli_dev (200 examples)" in text
-    assert "10 models, 45 pairs measured" in text
     left = int((two.kinds == "").sum())
-    assert f"{left} pairs with a model of the middle third not drawn." in text
-    evidence = caption(two, "evidence")
-    assert f"comes after {two.basins.evidence.eigengap}." in evidence
-    assert "convexity gap of 45 pairs; dotted, the tolerance of 0.02 nats" in evidence
-    assert "mixture of two normal distributions" in evidence
-    assert "mnli_dev (200 examples)" in caption(two, "contributions")
+    text = caption(two, "loss_curves")
+    for part in ("mnli_dev (200 examples)", "10 models, 45 pairs measured", f"{left} pairs with"):
+        assert part in text
+    assert f"comes after {two.basins.evidence.eigengap}." in caption(two, "evidence")
 
 
 def test_captions_speak_of_training_only_where_paths_were_trained(two: Analysis) -> None:
-    assert "11 points of the line between" in caption(two, "loss_curves")
     assert "trained" not in caption(two, "loss_curves")
     config = {**two.results.config, "paths": [{"kind": "bezier", "points": 11, "fit": {}}]}
     bent = replace(two, results=replace(two.results, config=config))
-    assert "11 points of the Bezier curve between" in caption(bent, "loss_curves")
     assert "control points of the Bezier curve were trained" in caption(bent, "loss_curves")
     real = analysis_of("mnli_minilm")
     text = caption(real, "paths")
-    kinds = {path.kind for path in real.results.points.values()}
-    assert {"line", "bezier", "chain", "autoneb"} <= kinds
     assert "the Bezier curve, the polygonal chain and the AutoNEB path were trained" in text
     points = {n: p for n, p in real.results.points.items() if p.kind in ("line", "layers")}
     straight = replace(real, results=replace(real.results, points=points))
@@ -198,14 +153,3 @@ def test_contributions_are_drawn_where_gaps_are_sums_over_examples(two: Analysis
     drawn = {name: FIGURES["contributions"].needs(case) for name, case in cases.items()}
     assert drawn == {"sums": True, "means": False, "saddles": False}
     assert FOCUS in two.scores
-
-
-def test_plots_and_report_load_no_torch() -> None:
-    code = (
-        "import sys, landscape.output.plots, landscape.output.report; "
-        "print([m for m in ('torch', 'transformers', 'h5py') if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"

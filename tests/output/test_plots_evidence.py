@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from landscape.analysis.analysis import Analysis
@@ -20,7 +19,7 @@ def _by_label(ax: Axes) -> dict[str, np.ndarray]:
     return {str(line.get_label()): np.asarray(line.get_xydata()) for line in ax.lines}
 
 
-@pytest.mark.parametrize("case", ["two", "one", "many"])
+@pytest.mark.parametrize("case", ["two", "one"])
 def test_silhouettes_stand_beside_what_they_must_exceed(case: str) -> None:
     analysis = analysis_of(case)
     evidence = analysis.basins.evidence
@@ -36,7 +35,7 @@ def test_silhouettes_stand_beside_what_they_must_exceed(case: str) -> None:
         np.testing.assert_array_equal(shown["found, taken"], found[taken])
 
 
-@pytest.mark.parametrize(("case", "n"), [("two", 10), ("pair", 2), ("many", 12)])
+@pytest.mark.parametrize(("case", "n"), [("pair", 2), ("many", 12)])
 def test_eigenvalues_rise_most_after_the_eigengap(case: str, n: int) -> None:
     analysis = analysis_of(case)
     evidence = analysis.basins.evidence
@@ -49,7 +48,7 @@ def test_eigenvalues_rise_most_after_the_eigengap(case: str, n: int) -> None:
     assert rise[:, 1].tolist() == evidence.eigenvalues[k - 1 : k + 1].tolist()
 
 
-@pytest.mark.parametrize("case", ["two", "one", "pair", "many"])
+@pytest.mark.parametrize("case", ["two", "pair"])
 def test_every_gap_is_in_a_bar(case: str) -> None:
     analysis = analysis_of(case)
     evidence = analysis.basins.evidence
@@ -66,9 +65,10 @@ def test_every_gap_is_in_a_bar(case: str) -> None:
         higher = evidence.mixture.probability[i, j].sum()
         assert sum(heights["higher kind of gap"]) == pytest.approx(higher)
         assert lines["parted at"] == evidence.mixture.threshold
-        # bars stand on each other
+        # bars stand on each other and are told apart without colour
         for low, high in zip(*ax.containers, strict=True):
             assert high.get_y() == low.get_height()
+            assert bool(high.get_hatch()) > bool(low.get_hatch())
     spans = {
         str(patch.get_label()): patch.get_x() + patch.get_width()
         for patch in ax.patches
@@ -123,11 +123,3 @@ def test_contributions_are_summed_up_from_the_largest_on(two: Analysis) -> None:
     # every number stands for a point of the curve
     for x, y in texts.values():
         assert np.interp(x, *curve.T) == pytest.approx(y)
-
-
-def test_kinds_of_gaps_are_told_apart_without_colour(two: Analysis) -> None:
-    ax = drawn("evidence", two)[2]
-    lower, higher = (bars[0] for bars in ax.containers)
-    assert to_hex(lower.get_facecolor()) != to_hex(higher.get_facecolor())
-    assert not lower.get_hatch()
-    assert higher.get_hatch()

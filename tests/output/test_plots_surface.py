@@ -180,16 +180,6 @@ def test_panels_share_one_scale_and_one_colour_bar() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("evaluated", [None, some()])
-def test_nothing_sticks_out_of_a_figure(evaluated: np.ndarray | None) -> None:
-    figure = drawn(surface(evaluated=evaluated))
-    figure.draw_without_rendering()
-    inner, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-    assert min(inner.x0, inner.y0) > -0.02
-    assert inner.x1 < width + 0.02
-    assert inner.y1 < height + 0.02
-
-
 def test_losses_that_are_not_finite_leave_a_hole() -> None:
     points = surface()
     points.losses["mnli_dev"][5] = np.inf

@@ -84,20 +84,6 @@ def test_evidence_is_that_of_the_basins(two: Analysis, page: Page) -> None:
     )
 
 
-def test_one_kind_of_gaps_and_too_few_are_told_apart(two: Analysis) -> None:
-    small = make_analysis((0.0, 0.05, 1.0))
-    assert small.basins.evidence.mixture is None
-    page = page_of(small)
-    assert page.facts["basins"]["kinds of gaps"] == "too few gaps, or all alike"
-    mixture = two.basins.evidence.mixture
-    assert mixture is not None
-    one = replace(mixture, n_kinds=1, preference=-3.21)
-    evidence = replace(two.basins.evidence, mixture=one)
-    changed = replace(two, basins=replace(two.basins, evidence=evidence))
-    page = page_of(changed)
-    assert page.facts["basins"]["kinds of gaps"] == "one (better than two by 3.2 BIC)"
-
-
 def test_membership_is_that_of_the_basins(two: Analysis, page: Page) -> None:
     membership, labels = two.basins.membership, two.basins.labels
     head, *rows = page.table("basins", "model")
@@ -132,9 +118,7 @@ def test_models_between_two_basins_are_named(bridge: Analysis) -> None:
     unsure = replace(membership, between=np.full(9, True))
     changed = replace(bridge, basins=replace(basins, membership=unsure))
     names = "seed-00, seed-01, seed-02, seed-03, seed-04 and 4 more"
-    assert (
-        f"{names} lie between two basins: see the section on basins." in page_of(changed).warnings
-    )
+    assert any(text.startswith(f"{names} lie between") for text in page_of(changed).warnings)
 
 
 def test_structure_is_that_of_the_triples(bridge: Analysis) -> None:
@@ -163,18 +147,10 @@ def test_structure_is_that_of_the_triples(bridge: Analysis) -> None:
     for row, triple in zip(triples, triangles.worst, strict=True):
         assert row[:3] == [bridge.models[model] for model in triple.models]
         assert row[3:6] == [f"{value:.3f}" for value in (*triple.near, triple.far)]
-    if len(climbs.one_way):
-        _, *pairs = page.table("structure", "from")
-        i, j = climbs.one_way[0]
-        there, back = climbs.climbs[i, j], climbs.climbs[j, i]
-        assert pairs[0] == [bridge.models[i], bridge.models[j], f"{there:.3f}", f"{back:.3f}"]
-    certain = replace(triangles, n_certain=3)
-    (warning,) = [
-        w for w in page_of(bridge, replace(diagnostics, triangles=certain)).warnings if "tripl" in w
-    ]
-    assert warning.startswith("3 of 84 triples of models are intransitive beyond noise: no part")
-    none = page_of(bridge, replace(diagnostics, triangles=replace(triangles, n_certain=0))).warnings
-    assert not any("triple" in text for text in none)
+    for n, said in ((3, ["3 of 84 triples"]), (0, [])):
+        changed = replace(diagnostics, triangles=replace(triangles, n_certain=n))
+        warnings = page_of(bridge, changed).warnings
+        assert [text[:15] for text in warnings if "triples of models" in text] == said
 
 
 def test_sources_are_held_against_the_own_gaps(
@@ -198,12 +174,6 @@ def test_sources_are_held_against_the_own_gaps(
     assert rows[1][5] == "not in nats"
     alone = page_of(two, replace(diagnostics, sources=(own,)))
     assert "sources" not in alone.rows
-    nowhere = replace(other, n_basins=0, labels=np.empty(0, dtype=np.intp))
-    changed = replace(
-        diagnostics, sources=(own, nowhere), partitions=diagnostics.partitions.iloc[:0]
-    )
-    row = page_of(two, changed).row("sources", "score")
-    assert row[1:4] == ["\N{EN DASH}"] * 3
 
 
 def test_explanations_are_those_of_the_regressions(
@@ -213,21 +183,18 @@ def test_explanations_are_those_of_the_regressions(
     assert explanation is not None
     assert pairs is not None
     assert explanation_sentence(explanation, FOCUS) in page.said["explanation"]
-    _, *rows = page.table("explanation", "group")
+    head, *rows = page.table("explanation", "group")
     assert len(rows) == len(explanation.table)
     for row, (_, numbers) in zip(rows, explanation.table.iterrows(), strict=True):
         assert row[0] == numbers["group"]
-        names = [f"{name}_cv_r2" for name in ("in-domain", "basin", "reduced", "full")]
-        assert row[1:7] == [number(numbers[name], 2) for name in (*names, "cv_gain", "gain")]
-        assert row[7:9] == [p_value(numbers["p_value"]), p_value(numbers["q_value"])]
-        low, high = numbers["partial_pearson_low"], numbers["partial_pearson_high"]
-        r = number(numbers["partial_pearson"], 2)
-        assert row[9] == f"{r} [{number(low, 2)}, {number(high, 2)}]"
-    _, row = page.table("explanation", "between two models")
-    (numbers,) = pairs.to_dict("records")
-    assert row[:2] == ["gap", number(numbers["coefficient"], 2)]
-    assert row[2:4] == [p_value(numbers["p_value"]), f"{numbers['r2_alone']:.2f}"]
-    assert f"R\u00b2 = {numbers['r2']:.2f}" in page.text
+        gains = [number(numbers[name], 2) for name in ("full_cv_r2", "cv_gain", "gain")]
+        tests = [p_value(numbers[name]) for name in ("p_value", "q_value")]
+        r, low, high = (number(numbers[f"partial_pearson{e}"], 2) for e in ("", "_low", "_high"))
+        assert row[head.index("all") :][:6] == [*gains, *tests, f"{r} [{low}, {high}]"]
+    _, *rows = page.table("explanation", "between two models")
+    for row, (_, numbers) in zip(rows, pairs.iterrows(), strict=True):
+        assert row[:2] == [numbers["predictor"], number(numbers["coefficient"], 2)]
+        assert row[2:4] == [p_value(numbers["p_value"]), f"{numbers['r2_alone']:.2f}"]
 
 
 def test_examples_are_those_that_contribute_most(two: Analysis, diagnostics: Diagnostics) -> None:
@@ -246,21 +213,7 @@ def test_examples_are_those_that_contribute_most(two: Analysis, diagnostics: Dia
     head, *rows = page.table("examples", "row")
     assert head[:4] == ["row", "premise", "hypothesis", "label"]
     assert len(rows) == EXAMPLES_SHOWN
-    means = np.zeros(n)
-    for pair in range(len(two.pairs)):
-        losses = two.results.datasets[two.dataset].losses[pair].astype(float)
-        curve = losses.mean(1)
-        t = two.positions
-        best = max(
-            (curve[k] - np.interp(t[k], t[[i, j]], curve[[i, j]]), i, k, j)
-            for i in range(11)
-            for k in range(i + 1, 11)
-            for j in range(k + 1, 11)
-        )
-        _, i, k, j = best
-        share = (t[k] - t[i]) / (t[j] - t[i])
-        means += losses[k] - (1 - share) * losses[i] - share * losses[j]
-    means /= len(two.pairs)
+    means = found.mean
     order = np.argsort(-means)[:EXAMPLES_SHOWN]
     assert [int(row[0]) for row in rows] == order.tolist()
     for example, row in zip(order, rows, strict=True):
@@ -306,24 +259,3 @@ def test_gaps_without_groups_are_no_single_valley() -> None:
     assert "33 gaps exceed 0.02 nats beyond noise." in warning
     valley = make_analysis(ONE)
     assert not any("valley" in text for text in page_of(valley).warnings)
-
-
-def test_new_words_are_defined(page: Page) -> None:
-    words = (
-        "separation",
-        "stability",
-        "eigengap",
-        "mixture",
-        "between basins",
-        "intransitive",
-        "clustering coefficient",
-        "adjusted Rand index",
-        "variation of information",
-        "partial correlation",
-        "gain",
-        "contribution",
-        "effective number",
-    )
-    for word in words:
-        assert word in page.said["definitions"], word
-    assert "https://arxiv.org/abs/cond-mat/0408629" in {a.get("href") for _, a in page.tags}

@@ -46,21 +46,6 @@ def flat(direction: Mapping[str, Tensor]) -> np.ndarray:
     return np.concatenate([tensor.double().numpy().ravel() for tensor in direction.values()])
 
 
-@given(seeds)
-def test_each_filter_has_the_norm_of_its_weights(seed: int) -> None:
-    params = weights(seed)
-    direction = random_direction(params, generator(seed))
-    assert list(direction) == [name for name in params if name != "position_ids"]
-    for name, tensor in direction.items():
-        assert tensor.shape == params[name].shape
-        if tensor.ndim <= 1:
-            assert not tensor.any()
-            continue
-        for row, like in zip(tensor.numpy(), params[name].numpy(), strict=True):
-            np.testing.assert_allclose(np.linalg.norm(row), np.linalg.norm(like), rtol=1e-5)
-    assert not direction["embeddings.word.weight"][0].any()
-
-
 @given(seeds, st.sampled_from(["filter", "layer", "none"]))
 def test_scaling_never_turns_what_was_drawn(seed: int, normalize: str) -> None:
     params = weights()
@@ -71,6 +56,7 @@ def test_scaling_never_turns_what_was_drawn(seed: int, normalize: str) -> None:
         if tensor.is_floating_point()
     }
     made = random_direction(params, generator(seed), normalize=normalize, one_dimensional="norm")
+    assert list(made) == list(drawn)
     for name, tensor in made.items():
         raw, like = drawn[name], params[name].double().numpy()
         if tensor.ndim > 1 and normalize == "none":
@@ -90,8 +76,8 @@ def test_the_draws_do_not_depend_on_what_stays_at_zero() -> None:
     zero = random_direction(weights(), generator(3))
     norm = random_direction(weights(), generator(3), one_dimensional="norm")
     for name, tensor in zero.items():
-        if tensor.ndim > 1:
-            torch.testing.assert_close(tensor, norm[name], rtol=0, atol=0)
+        expected = norm[name] if tensor.ndim > 1 else torch.zeros_like(tensor)
+        torch.testing.assert_close(tensor, expected, rtol=0, atol=0)
     again = random_direction(weights(), generator(3))
     np.testing.assert_array_equal(flat(again), flat(zero))
     assert (flat(random_direction(weights(), generator(4))) != flat(zero)).any()
@@ -146,7 +132,5 @@ def test_a_slice_along_directions_is_evaluated_as_any_other_geometry() -> None:
 def test_errors_say_what_is_wrong() -> None:
     with pytest.raises(ConfigError, match=r"(?s)no normalisation 'filters'.*did you mean 'filter'"):
         random_direction(weights(), generator(), normalize="filters")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="one of zero, norm"):
-        random_direction(weights(), generator(), one_dimensional="one")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="no parameters to draw a direction for"):
         random_direction({"ids": torch.arange(3)}, generator())

@@ -64,17 +64,6 @@ def test_what_the_differences_are_taken_from_does_not_matter(seed: int, origin: 
             np.testing.assert_allclose(getattr(found, name), getattr(first, name), atol=1e-5)
 
 
-def test_a_flat_trajectory_is_held_whole() -> None:
-    rng = np.random.default_rng(0)
-    basis = rng.normal(size=(2, 40))
-    weights = rng.normal(size=(7, 2)) @ basis + 3
-    found = pca(inner(weights))
-    assert found.explained.sum() == pytest.approx(1)
-    np.testing.assert_allclose(found.off_plane, 0, atol=1e-6)
-    rebuilt = found.span().basis(found.coordinates) @ weights
-    np.testing.assert_allclose(rebuilt, weights, atol=1e-9)
-
-
 @given(seeds)
 def test_a_span_is_its_origin_plus_steps_along_its_axes(seed: int) -> None:
     rng = np.random.default_rng(seed)
