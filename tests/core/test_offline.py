@@ -86,24 +86,6 @@ def test_a_run_reaches_no_network_and_is_offline_by_default(
     assert (tried, end) == ("", "1 True\n")
 
 
-@pytest.mark.parametrize(
-    ("ref", "arguments"),
-    [
-        ("lab/classifier@v1", "lab/classifier --revision v1"),
-        ("bert-base-uncased", "bert-base-uncased"),
-    ],
-)
-def test_a_hub_id_that_is_not_cached_says_how_to_fetch_it(
-    ref: str, arguments: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    with pytest.raises(CheckpointError) as error:
-        resolve(ref)
-    _, where, *_, fix = str(error.value).splitlines()
-    assert where == f"  where: {ref}"
-    assert fix.endswith(f"hf download {arguments}")
-
-
 def test_a_snapshot_without_weights_says_how_to_fetch_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from landscape.core.errors import DataError
 from landscape.importers.curves import POINT_COLUMNS, Curves, gather_curves
 from landscape.importers.interpolation_logs import read_interpolation_log
 from landscape.importers.pickled import pickled_points
-from landscape.importers.restricted_pickle import parse_pickle
 from tests.data import make_published as made
 
 DATA = Path(__file__).parents[1] / "data" / "published"
@@ -146,19 +144,3 @@ def test_pickled_logs_go_from_the_first_model() -> None:
         found = from_pickle({("b", "a"): value, ("b", "b"): (0, [0.1] * 3)})
         assert found.models == ("a", "b")
         np.testing.assert_array_equal(found.losses, [losses[::-1]])
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        [1, 2],
-        {("a", "b", "c"): (1.0, [0.1, 0.2])},
-        {("a", "b"): (1.0, [0.1])},
-        {("a", "b"): ([[0, 1.0], [1]], 1.0)},
-        {("a", "b"): ([[0, 0.1], [2, 0.2]], 1.0)},
-        {("a", "b"): (1.0, np.zeros((2, 2)))},
-    ],
-)
-def test_pickles_of_other_things(value: object) -> None:
-    with pytest.raises(DataError):
-        from_pickle(parse_pickle(pickle.dumps(value)))

@@ -12,9 +12,11 @@ import pytest
 from matplotlib.axes import Axes
 
 from landscape.analysis.analysis import Analysis, analysis_options, analyze
+from landscape.analysis.diagnostics import Diagnostics
 from landscape.output.plots import FIGURES
 from landscape.records import Results, read_store
 from tests.analyses import ONE, THREE, TWO, make_analysis, many
+from tests.pages import make_diagnostics
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,9 +39,14 @@ def analysis_of(case: str) -> Analysis:
     return analyze(results, **analysis_options(results))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def two() -> Analysis:
     return analysis_of("two")
+
+
+@pytest.fixture(scope="session")
+def diagnostics(two: Analysis) -> Diagnostics:
+    return make_diagnostics(two)
 
 
 def drawn(name: str, analysis: Analysis) -> list[Axes]:

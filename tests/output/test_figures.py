@@ -28,7 +28,7 @@ from landscape.output.plots import (
     write_figures,
 )
 from landscape.records import read_store
-from tests.analyses import FOCUS, make_analysis
+from tests.analyses import make_analysis
 from tests.output.conftest import ROOT, analysis_of
 
 STORES = sorted(path.stem for path in (ROOT / "figures").glob("*.h5"))
@@ -140,16 +140,3 @@ def test_a_dollar_in_a_name_is_a_dollar() -> None:
     labels = {label.get_text().replace(r"\$", "$") for label in drawn.axes[0].get_yticklabels()}
     assert labels == set(names)
     drawn.draw_without_rendering()
-
-
-def test_contributions_are_drawn_where_gaps_are_sums_over_examples(two: Analysis) -> None:
-    results = two.results
-    known = {**results.datasets, "mnli_dev": replace(results.datasets["mnli_dev"], aggregated=True)}
-    cases = {
-        "sums": two,
-        "means": replace(two, results=replace(results, datasets=known)),
-        "saddles": replace(two, rule="saddle"),
-    }
-    drawn = {name: FIGURES["contributions"].needs(case) for name, case in cases.items()}
-    assert drawn == {"sums": True, "means": False, "saddles": False}
-    assert FOCUS in two.scores

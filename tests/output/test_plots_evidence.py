@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -11,7 +9,6 @@ from matplotlib.patches import Rectangle
 
 from landscape.analysis.analysis import Analysis
 from landscape.analysis.barriers.contributions import population_contributions
-from landscape.output.plots import caption
 from tests.output.conftest import analysis_of, drawn
 
 
@@ -90,15 +87,6 @@ def test_gaps_lie_in_the_bar_of_their_size(two: Analysis) -> None:
     # bars are equally wide on the scale of roots
     roots = np.diff(np.sqrt(np.array(edges)), axis=1)
     np.testing.assert_allclose(roots, roots.mean())
-
-
-def test_without_intervals_no_noise_is_drawn(two: Analysis) -> None:
-    unknown = np.full_like(two.gaps.estimate, np.nan)
-    bare = replace(two, gaps=replace(two.gaps, null_bias=unknown))
-    ax = drawn("evidence", bare)[2]
-    assert not any("noise" in text.get_text() for text in ax.get_legend().get_texts())
-    assert "noise" not in caption(bare, "evidence")
-    assert "noise alone" in caption(two, "evidence")
 
 
 def test_contributions_are_summed_up_from_the_largest_on(two: Analysis) -> None:

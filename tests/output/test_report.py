@@ -30,16 +30,6 @@ from tests.pages import Page, make_diagnostics, page_of
 
 
 @pytest.fixture(scope="module")
-def two() -> Analysis:
-    return make_analysis(TWO)
-
-
-@pytest.fixture(scope="module")
-def diagnostics(two: Analysis) -> Diagnostics:
-    return make_diagnostics(two)
-
-
-@pytest.fixture(scope="module")
 def html(two: Analysis, diagnostics: Diagnostics) -> str:
     return render_report(two, diagnostics)
 

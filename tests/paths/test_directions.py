@@ -11,11 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from landscape.core.errors import ConfigError
-from landscape.evaluation import evaluate
-from landscape.paths import Directions
 from landscape.paths.directions import random_direction, read_direction
 
 seeds = st.integers(0, 2**32 - 1)
@@ -110,23 +108,6 @@ def test_a_direction_is_read_from_a_file(tmp_path: Path) -> None:
             read_direction(tmp_path / "v.safetensors", params)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_direction(tmp_path / "absent.safetensors", params)
-
-
-def test_a_slice_along_directions_is_evaluated_as_any_other_geometry() -> None:
-    torch.manual_seed(0)
-    model = nn.Linear(4, 3)
-    inputs, labels = torch.randn(5, 4, generator=generator(1)), torch.tensor([0, 1, 2, 0, 1])
-    rng = generator(2)
-    d1, d2 = (random_direction(model, rng, one_dimensional="norm") for _ in range(2))
-    grid = Directions(np.array([-0.5, 0.0, 0.5]), np.array([0.0, 1.0]))
-    found = evaluate(model, [model, d1, d2], grid, [(inputs, labels)], device="cpu").logits
-    for (x, y), logits in zip(grid.positions, found, strict=True):
-        weight, bias = (
-            (p.detach() + x * d1[name] + y * d2[name]).numpy()
-            for name, p in model.named_parameters()
-        )
-        np.testing.assert_allclose(logits, inputs.numpy() @ weight.T + bias, rtol=1e-5, atol=1e-5)
-    assert all(not tensor.requires_grad for tensor in d1.values())
 
 
 def test_errors_say_what_is_wrong() -> None:
