@@ -18,7 +18,8 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 # plans that an earlier run measured must not decide what a test does
 os.environ["LANDSCAPE_CACHE"] = tempfile.mkdtemp(prefix="landscape-tests-")
 
-from tests.tiny import save_population, write_task
+from tests.runs import measured
+from tests.tiny import save_population, write_experiment, write_task
 
 # how long an example takes says what else the machine does
 settings.register_profile("no deadline", deadline=None)
@@ -45,6 +46,32 @@ def population(tmp_path: Path) -> Path:
 def task_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small two-label task with grouped challenge data."""
     return write_task(tmp_path_factory.mktemp("task"))
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory, task_file: Path) -> Path:
+    """Of four models and six pairs, of which a line between two is measured beside the others."""
+    folder = tmp_path_factory.mktemp("run")
+    line = {"kind": "line", "between": ["member-0", "member-3"], "points": 3}
+    return write_experiment(
+        folder / "c.yaml",
+        save_population(folder / "p", "bert", 4, hidden=8),
+        task_file,
+        evaluate={"token_budget": 512},
+        paths=[{"points": 5}, line],
+    )
+
+
+@pytest.fixture(scope="session")
+def root(task_file: Path) -> Path:
+    """The data root."""
+    return task_file.parent
+
+
+@pytest.fixture(scope="session")
+def whole(config: Path, root: Path) -> Path:
+    """The folder of a run that was never interrupted. Do not change it."""
+    return measured(config, root)
 
 
 @pytest.fixture(scope="session")

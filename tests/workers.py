@@ -50,13 +50,3 @@ class Worker:
 
     def refuse(self, task: int, following: int | None) -> int:
         raise ConfigError("This cannot be.", where=f"task {task}", fix="ask for something else")
-
-    def take_memory(self, task: int, following: int | None) -> int:
-        """More than its control group has, the first time."""
-        mark = self.folder / "died"
-        if task == 5 and not mark.exists():
-            mark.touch()
-            held = []
-            while True:
-                held.append(bytearray(b"x" * (1 << 26)))
-        return task * task

@@ -86,20 +86,6 @@ class Inputs:
         }
         return self.write("config.yaml", yaml.safe_dump({**content, **changes}))
 
-    def finetune_config(self, **changes: Any) -> Path:
-        """A population to finetune, with these keys changed."""
-        self.members(), self.copy("task")
-        content = {
-            "name": "tiny",
-            "base": "population/member-0",
-            "task": "task/task.yaml",
-            "data_root": "task",
-            "out": str(self.out),
-            "seeds": 1,
-            "steps": 1,
-        }
-        return self.write("config.yaml", yaml.safe_dump({**content, **changes}))
-
 
 def edit_json(path: Path, changes: Mapping[str, Any]) -> None:
     """Change keys of a JSON object; None removes one."""

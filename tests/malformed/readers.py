@@ -14,7 +14,6 @@ import numpy as np
 import yaml
 
 import landscape
-from landscape.checkpoints.labels import match_labels
 from landscape.importers import import_published
 from landscape.run.config import load_config
 from landscape.tasks import load_examples, load_task
@@ -73,12 +72,6 @@ def _examples(path: Path) -> object:
     sets = {"in_domain": {"dev": spec}}
     task = load_task({"name": "t", "labels": ["no", "yes"], "texts": ["text"], **sets})
     return load_examples(task, "dev").content_hash()
-
-
-def _labels(data: bytes, _: Path) -> object:
-    parts = [part.split("\n") for part in data.decode("utf-8", "replace").split("\n\n")]
-    names, labels, lines = [*parts, [""], [""], [""]][:3]
-    return match_labels(names, labels, dict(line.partition(": ")[::2] for line in lines), "here")
 
 
 def _published(path: Path) -> object:
@@ -157,7 +150,6 @@ READERS: dict[str, Reader] = {
     "data: CSV": Reader(_file("d.csv", _examples), [ROWS.replace(b"\t", b",")], TABLE),
     "data: JSONL": Reader(_file("d.jsonl", _examples), [JSON_ROWS], JSON),
     "data: gzip": Reader(_file("d.tsv.gz", _examples), [gzip.compress(ROWS)]),
-    "labels": Reader(_labels, [b"LABEL_0\nLABEL_1\n\nno\nyes\n\nLABEL_0: no\nLABEL_1: yes"]),
     "pickle": Reader(
         _file("p.pkl", _published),
         [pickle.dumps(value, protocol) for value in PICKLED for protocol in (3, 4)],

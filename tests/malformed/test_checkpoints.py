@@ -16,18 +16,10 @@ Command = Callable[..., str]
 CONFIG, SETTINGS, TOKENIZER = "config.json", "tokenizer_config.json", "tokenizer.json"
 FILES: dict[str, tuple[str, str | bytes | Callable[[Path], Any]]] = {
     "nested 10,000 deep": (CONFIG, nested(10_000)),
-    "half of a JSON object": (CONFIG, '{"model_type": '),
-    "no UTF-8": (CONFIG, b"\xff\xfe{}"),
-    "a list": (CONFIG, "[1]"),
     "a folder": (CONFIG, Path.mkdir),
-    "no tokenizer": (TOKENIZER, lambda path: None),
     "half a tokenizer": (TOKENIZER, '{"model": '),
     "a tokenizer nested 100,000 deep": (TOKENIZER, nested(100_000)),
-    "a tokenizer that is a list": (TOKENIZER, "[]"),
-    "a tokenizer without a model": (TOKENIZER, "{}"),
-    "a tokenizer of an unknown model": (TOKENIZER, '{"model": {"type": "X"}}'),
     "settings that are a list": (SETTINGS, "[]"),
-    "settings that are no JSON": (SETTINGS, "{"),
 }
 
 
@@ -54,20 +46,9 @@ def _labels(**names: object) -> dict[str, Any]:
 
 KEYS: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown architecture": ({"model_type": "gigaformer"}, "gigaformer"),
-    "no architecture": ({"model_type": None}, CONFIG),
     "an architecture that is a list": ({"model_type": ["bert"]}, CONFIG),
-    "an architecture that is a path": ({"model_type": "../../x"}, CONFIG),
-    "an architecture without a classifier": ({"model_type": "clip"}, CONFIG),
-    "a width that is text": ({"hidden_size": "wide"}, CONFIG),
     "a width of 0": ({"hidden_size": 0}, CONFIG),
-    "a negative width": ({"hidden_size": -16}, CONFIG),
-    "a width of 2^70": ({"hidden_size": 2**70}, CONFIG),
     "a width of 10^9": ({"hidden_size": 10**9}, "embeddings"),
-    "a vocabulary of 10^15": ({"vocab_size": 10**15}, "member-0"),
-    "labels by name": (_labels(no="0"), CONFIG),
-    "labels in a list": ({"id2label": ["no", "yes"]}, CONFIG),
-    "a label numbered with a superscript": ({"id2label": {"²": "no", "1": "yes"}}, CONFIG),
-    "a label numbered with 5,000 digits": ({"id2label": {"9" * 5000: "no", "1": "yes"}}, CONFIG),
     "two labels of one number": (_labels(_0="no", _00="yes"), CONFIG),
 }
 
@@ -89,12 +70,9 @@ def test_a_token_beyond_the_rows_of_the_model(inputs: Inputs, refused: Refused) 
     refused("check", config, naming=("member-0", "vocab_size"))
 
 
-@pytest.mark.parametrize(
-    "changes", [{}, {"tokenizer_class": None}, {"tokenizer_class": "os.system"}]
-)
 @pytest.mark.parametrize("file", [CONFIG, SETTINGS])
 def test_code_beside_the_weights_is_never_run(
-    file: str, changes: dict[str, Any], inputs: Inputs, command: Command, refused: Refused
+    file: str, inputs: Inputs, command: Command, refused: Refused
 ) -> None:
     """Where a tokenizer asks for it, its known class is used instead."""
     config = inputs.config()
@@ -102,14 +80,14 @@ def test_code_beside_the_weights_is_never_run(
     for member in inputs.members():
         (member / "own.py").write_text(f"open({str(inputs.canary)!r}, 'w')\nclass Own: ...\n")
         edit_json(member / file, {"auto_map": {**names, "AutoTokenizer": ["own.Own"] * 2}})
-        edit_json(member / SETTINGS, changes)
+        edit_json(member / SETTINGS, {"tokenizer_class": "os.system"})
     if file == SETTINGS:
         command("check", config)
     else:
         refused("check", config, naming=("member-0", "own.Own"))
 
 
-@pytest.mark.parametrize("notes", [{"seed": "one"}, {"step": [1]}, {"seed": 10**400}])
+@pytest.mark.parametrize("notes", [{"step": [1]}, {"seed": 10**400}])
 def test_notes_of_finetuning(notes: dict[str, Any], inputs: Inputs, refused: Refused) -> None:
     config = inputs.config()
     (inputs.members()[1] / "landscape.json").write_text(json.dumps(notes))
@@ -117,17 +95,11 @@ def test_notes_of_finetuning(notes: dict[str, Any], inputs: Inputs, refused: Ref
 
 
 REFERENCES: dict[str, str] = {
-    "a file": "../secret.txt",
-    "nowhere": "./nowhere",
     "a NUL": "population/\0",
     "10,000 letters": "x" * 10_000,
-    "nothing": "",
     "a package with a path": "package:os/../../etc",
     "a package that runs when it is looked for": "package:this.x/a",
     "a hub id that leads out": "../..@../../secret",
-    "a URL": "https://example.org/model",
-    "a glob of no folder": "population/*.txt",
-    "a user who is not there": "~nobody-of-this-name/x",
 }
 
 

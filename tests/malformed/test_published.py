@@ -42,62 +42,32 @@ def _recursive() -> bytes:
     return pickle.dumps(value)
 
 
-PICKLES: dict[str, bytes] = {
+PICKLES: dict[str, bytes | Callable[[Path], bytes]] = {
     "a name with dots": b"\x80\x04\x8c\x0bcollections\x8c\x0fabc.sys.modules\x93.",
-    "a dictionary that holds itself": _recursive(),
     "lists 100,000 deep": b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".",
     "text of 2^60 letters": b"\x80\x04\x8d" + struct.pack("<Q", 2**60) + b"a.",
-    "a memo of 2^31 slots": b"\x80\x02Nr\xff\xff\xff\x7f.",
     "an array of 2^60 numbers": _array((2**30, 2**30)),
-    "an array longer than its bytes": _array((4,)),
-    "no dictionary": pickle.dumps([1, 2]),
-    "keys that are no pairs": pickle.dumps({"a": 1.0}),
-    "a value that is no curve": pickle.dumps({("a", "b"): "text"}),
-    "cut": pickle.dumps({("a", "b"): [1.0, 2.0, 1.0]})[:-9],
-}
-CALLS: dict[str, Callable[[Path], bytes]] = {
-    "os.system": lambda path: pickle.dumps(Code(os.system, f"touch {path}")),
     "os.system in text": lambda path: pickle.dumps(Code(os.system, f"touch {path}"), protocol=0),
     "eval": lambda path: pickle.dumps({("a", "b"): Code(eval, f"open({str(path)!r}, 'w')")}),
 }
 
 
 @pytest.mark.parametrize("content", PICKLES.values(), ids=PICKLES)
-def test_pickles(content: bytes, inputs: Inputs, refused: Refused) -> None:
-    path = inputs.write("x.pkl", content)
-    refused("import", path, "--out", inputs.out / "store.h5", "--dataset", "dev", naming="x.pkl")
-
-
-@pytest.mark.parametrize("content", CALLS.values(), ids=CALLS)
-def test_calls_in_pickles(
-    content: Callable[[Path], bytes], inputs: Inputs, refused: Refused
+def test_pickles(
+    content: bytes | Callable[[Path], bytes], inputs: Inputs, refused: Refused
 ) -> None:
-    path = inputs.write("x.pkl", content(inputs.canary))
+    content = content if isinstance(content, bytes) else content(inputs.canary)
+    path = inputs.write("x.pkl", content)
     refused("import", path, "--out", inputs.out / "store.h5", "--dataset", "dev", naming="x.pkl")
 
 
 TABLES: dict[str, str | bytes] = {
     "a formula for a number": CURVES.replace("0.5,2", "0.5,\"=cmd|'/c calc'!A1\""),
-    "a position of 2": CURVES.replace("0.5", "2.0"),
-    "no pairs": "model_a,model_b,t,loss\na,a,0,1\n",
-    "losses of NaN": CURVES.replace(",1\n", ",nan\n"),
-    "ragged rows": f"{CURVES}a,b\n",
-    "a quote that does not close": f'{CURVES}"a,b,0,1\n',
-    "an enormous cell": f"{CURVES}a,b,0,{'9' * 10**6}\n",
-    "no UTF-8": CURVES.encode() + b"\xff\xfe,b,0,1\n",
-    "binary": bytes(range(256)) * 10,
-    "empty": "",
     "no common positions": CURVES[:23]
     + "".join(f"a{k % 100},b{k // 100},{k / 5000},1\n" for k in range(5000)),
     "a model without a name": CURVES.replace("a,b", ",b"),
-    "a model of 10,000 letters": CURVES.replace("a,b", f"{'x' * 10_000},b"),
-    "an archive": b"PK\3\4" + bytes(100),
 }
 LOGS: dict[str, str] = {
-    "half a table": LOG[:200],
-    "words for numbers": LOG.replace("1.2 ", "much"),
-    "coefficients of 2": LOG.replace("[0.0, 1.0]", "[2.0, 1.0]"),
-    "a loss of NaN": LOG.replace("1.2 ", "nan "),
     "a name with control characters": LOG.replace("between a", "between \x1b[2Ja"),
 }
 CASES = {f"table: {name}": ("x.csv", content) for name, content in TABLES.items()}
@@ -110,27 +80,20 @@ def test_curves(name: str, content: str | bytes, inputs: Inputs, refused: Refuse
     refused("import", path, "--out", inputs.out / "store.h5", "--dataset", "dev")
 
 
-@pytest.mark.parametrize("dataset", ["../x", "a\x1b[2J"])
-def test_names_of_data_sets(dataset: str, inputs: Inputs, refused: Refused) -> None:
+def test_names_of_data_sets(inputs: Inputs, refused: Refused) -> None:
     path = inputs.write("x.csv", CURVES)
-    refused("import", path, "--out", inputs.out / "store.h5", "--dataset", dataset)
+    refused("import", path, "--out", inputs.out / "store.h5", "--dataset", "../a\x1b[2J")
 
 
-@pytest.mark.parametrize("path", ["empty-folder", "/dev/zero", "nowhere"])
-def test_no_file(path: str, inputs: Inputs, refused: Refused) -> None:
-    (inputs.root / "in" / "empty-folder").mkdir()
-    refused("import", path, "--out", inputs.out / "store.h5", naming=path)
+def test_no_file(refused: Refused, inputs: Inputs) -> None:
+    refused("import", "/dev/zero", "--out", inputs.out / "store.h5", naming="/dev/zero")
 
 
 SAMPLES = json.dumps({"samples": [{"sentence": "a", "label": 0, "probabilities": [0.4, 0.6]}] * 3})
 SCORES: dict[str, str | bytes] = {
     "nested 100,000 deep": "[" * 100_000 + "]" * 100_000,
-    "half of an object": '{"samples": [{"label": 1',
     "a probability of 2": SAMPLES.replace("0.6", "2.0"),
     "a label beyond the probabilities": SAMPLES.replace('"label": 0', '"label": 7'),
-    "probabilities of NaN": SAMPLES.replace("0.6", "NaN"),
-    "no samples": '{"samples": []}',
-    "5,000 digits": SAMPLES.replace("0.6", "9" * 5000),
 }
 
 

@@ -30,28 +30,11 @@ def _tensors(n_bytes: int, **tensors: Any) -> bytes:
 
 SAFETENSORS: dict[str, bytes | Callable[[bytes], bytes]] = {
     "a header of 2^63 bytes": lambda good: struct.pack("<Q", 2**63) + good[8:],
-    "a header of 2^64 - 1 bytes": lambda good: b"\xff" * 8 + good[8:],
     "a header that ends after the file": lambda good: struct.pack("<Q", len(good)) + good[8:],
-    "a header of no bytes": lambda good: struct.pack("<Q", 0) + good[8:],
-    "a header that is no JSON": with_header(b"{not json}     "),
-    "a header that is a list": with_header(b"[1, 2, 3]       "),
-    "a header that is no UTF-8": with_header(b'{"\xff\xfe": 1}      '),
     "a header nested 100,000 deep": with_header(nested(100_000).encode()),
-    "offsets beyond the file": _tensors(16, a=("F32", [1000], [0, 4000])),
     "overlapping offsets": _tensors(24, a=("F32", [4], [0, 16]), b=("F32", [4], [8, 24])),
-    "offsets that go backwards": _tensors(16, a=("F32", [4], [16, 0])),
-    "negative offsets": _tensors(16, a=("F32", [4], [-16, 0])),
-    "a shape of 2^60": _tensors(16, a=("F32", [2**60], [0, 16])),
     "a shape that overflows": _tensors(16, a=("F32", [2**40] * 3, [0, 16])),
-    "a negative shape": _tensors(16, a=("F32", [-4], [0, 16])),
-    "an unknown number type": _tensors(16, a=("F33", [4], [0, 16])),
     "a hole between tensors": _tensors(12, a=("F32", [1], [0, 4]), b=("F32", [1], [8, 12])),
-    "something after the last tensor": lambda good: good + bytes(100),
-    "only zeros": lambda good: bytes(len(good)),
-    "an empty file": b"",
-    "seven bytes": lambda good: good[:7],
-    "cut in the header": lambda good: good[:200],
-    "cut in the tensors": lambda good: good[:9000],
     "a Git LFS pointer": LFS,
 }
 
@@ -67,23 +50,14 @@ def test_safetensors(
 
 SHARDS: dict[str, object] = {
     "../../secret": "../../secret.txt",
-    "../member-0": "../member-0/model.safetensors",
-    "..": "..",
-    ".": ".",
-    "without a name": "",
     "a NUL": "model\0",
     "100,000 letters": "x" * 100_000,
-    "missing": "model-2.safetensors",
     "a folder": "folder",
-    "a number": 3,
-    "a list": ["model-1.safetensors"],
     "an absolute path": "{secret}",
 }
 INDEXES = {
     "no weight map": '{"metadata": {}}',
     "a weight map that is a list": '{"weight_map": ["model-1.safetensors"]}',
-    "a list": "[1, 2]",
-    "half of a JSON object": '{"weight_map": {',
     "nested 100,000 deep": nested(100_000),
 }
 INDEXES |= {f"a shard: {k}": json.dumps({"weight_map": {"a": v}}) for k, v in SHARDS.items()}
@@ -101,40 +75,20 @@ def test_indexes(text: str, inputs: Inputs, refused: Refused) -> None:
 
 
 DATA = {"0": bytes(16)}
-PICKLES: dict[str, bytes] = {
-    "a storage of 2^62 numbers": archive(tensor_pickle(2**62, [4], [1]), **DATA),
+PICKLES: dict[str, bytes | Callable[[Path], bytes]] = {
     "a storage that is not there": archive(tensor_pickle(4, [4], [1])),
     "text of 2^60 bytes": archive(b"\x80\x04\x8d" + struct.pack("<Q", 2**60) + b"a."),
-    "a list of tensors": archive(b"\x80\x02]."),
-    "an archive of something else": archive(b"").replace(b"data.pkl", b"datapkl."),
-    "an archive that is cut": archive(tensor_pickle(4, [4], [1]), **DATA)[:-40],
-    "a web page": b"<!DOCTYPE html><html>404</html>",
-    "a Git LFS pointer": LFS,
+    "a call in an archive": lambda path: archive(pickle.dumps(Code(os.system, f"touch {path}"))),
+    "a call alone": lambda path: pickle.dumps(Code(os.system, f"touch {path}"), protocol=2),
 }
-CALLS: dict[str, Callable[[Path], bytes]] = {
-    "in an archive": lambda path: archive(pickle.dumps(Code(os.system, f"touch {path}"))),
-    "without one": lambda path: pickle.dumps(Code(os.system, f"touch {path}"), protocol=2),
-    "among tensors": lambda path: archive(
-        pickle.dumps({"a": Code(eval, f"open({str(path)!r}, 'w')")}, protocol=2)
-    ),
-}
-
-
-def _instead(inputs: Inputs, content: bytes) -> None:
-    member = inputs.members()[1]
-    (member / "model.safetensors").unlink()
-    (member / "pytorch_model.bin").write_bytes(content)
 
 
 @pytest.mark.parametrize("content", PICKLES.values(), ids=PICKLES)
-def test_pickles(content: bytes, inputs: Inputs, refused: Refused) -> None:
-    _instead(inputs, content)
-    refused("check", "population/member-*", naming="member-1")
-
-
-@pytest.mark.parametrize("content", CALLS.values(), ids=CALLS)
-def test_calls_in_pickles(
-    content: Callable[[Path], bytes], inputs: Inputs, refused: Refused
+def test_pickles(
+    content: bytes | Callable[[Path], bytes], inputs: Inputs, refused: Refused
 ) -> None:
-    _instead(inputs, content(inputs.canary))
+    member = inputs.members()[1]
+    (member / "model.safetensors").unlink()
+    content = content if isinstance(content, bytes) else content(inputs.canary)
+    (member / "pytorch_model.bin").write_bytes(content)
     refused("check", "population/member-*", naming="member-1")

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from landscape.records import NO_PLAN, Measured, Results, StoredDataset, StoredPath
+from landscape.records import Measured, Results, StoredDataset, StoredPath
 
 WORDS = np.array(["", "cat", "ein Hund läuft", "猫\n犬", "a/b %"])
+NOTHING = {"f": np.nan, "u": 255}
 
 
 def make(seed: int = 0, n_models: int = 4, n_points: int = 4, *, active: bool = False) -> Results:
@@ -21,22 +22,17 @@ def make(seed: int = 0, n_models: int = 4, n_points: int = 4, *, active: bool = 
         pairs = pairs[rng.permutation(len(pairs))[: len(pairs) // 2]]
     n_pairs = len(pairs)
     model_status = (rng.random(n_models) < 0.8).astype(np.uint8)
-    known = model_status[pairs].all(1)
-    status = (known & (rng.random(n_pairs) < 0.8)).astype(np.uint8)
+    status = (model_status[pairs].all(1) & (rng.random(n_pairs) < 0.8)).astype(np.uint8)
     formats = rng.choice([0, 1, 3], (n_pairs, n_points)).astype(np.uint8)
     formats[:, [0, -1]] = 1
     formats[status == 0] = 0
     names = tuple(f"{WORDS[i % 5]}{i}" for i in range(n_models))
     sets = [
-        _dataset(rng, "dev", "in_domain", 3, False, pairs, model_status, formats),
-        _dataset(rng, "härter", "challenge", 5, False, pairs, model_status, formats),
-        _dataset(rng, "means", "challenge", 1, True, pairs, model_status, formats),
+        _dataset(rng, "dev", 3, False, pairs, model_status, formats),
+        _dataset(rng, "härter", 5, False, pairs, model_status, formats),
+        _dataset(rng, "means", 1, True, pairs, model_status, formats),
     ]
-    n_plans = 2
-    measured = rng.integers(0, n_plans, n_pairs)
-    paths = {
-        path.name: path for path in (_path(rng, sets, names, kind) for kind in ("line", "pca"))
-    }
+    paths = [_path(rng, sets, names, kind) for kind in ("line", "pca")]
     return Results(
         path=Path("store.h5"),
         attributes={"device": "cpu", "precision": "auto", "machine": "älter", "finished": "no"},
@@ -61,8 +57,8 @@ def make(seed: int = 0, n_models: int = 4, n_points: int = 4, *, active: bool = 
         formats=formats,
         tolerance=np.where(status, rng.random(n_pairs), np.nan),
         datasets={data.name: data for data in sets},
-        points=paths,
-        indicators={"toy": _indicator(rng, n_models, n_pairs, n_points)},
+        points={path.name: path for path in paths},
+        indicators={"toy": _indicator(rng, n_models, n_pairs)},
         distances=rng.random((n_models, n_models)),
         chosen="active" if active else "all",
         given_scores=pd.DataFrame(
@@ -71,38 +67,32 @@ def make(seed: int = 0, n_models: int = 4, n_points: int = 4, *, active: bool = 
         ),
         score_roles={"steps/1000": "covariate", "hans: é": "challenge"},
         plans=[{"tokens": 16}, {"tokens": 64, "name": "ä"}],
-        plan=np.where(formats[:, 1:-1].any(1), measured, NO_PLAN).astype(np.uint8),
-        model_plan=np.where(model_status, 1, NO_PLAN).astype(np.uint8),
+        plan=_where(formats[:, 1:-1].any(1), rng.integers(0, 2, n_pairs), "u1"),
+        model_plan=_where(model_status == 1, np.ones(n_models), "u1"),
     )
+
+
+def _where(there: np.ndarray, values: np.ndarray, dtype: str) -> np.ndarray:
+    """Values where something is there, along the first axes."""
+    mask = there.reshape(*there.shape, *[1] * (values.ndim - there.ndim))
+    return np.where(mask, values, NOTHING[dtype[0]]).astype(dtype)
 
 
 def _dataset(
     rng: np.random.Generator,
     name: str,
-    role: str,
     n: int,
     aggregated: bool,
     pairs: np.ndarray,
     model_status: np.ndarray,
     formats: np.ndarray,
 ) -> StoredDataset:
-    def values(shape: tuple[int, ...], there: np.ndarray, dtype: str, nothing: float) -> np.ndarray:
-        drawn = 200 * rng.random(shape)
-        mask = there.reshape(*there.shape, *[1] * (len(shape) - there.ndim))
-        return np.where(mask, drawn, nothing).astype(dtype)
-
+    kinds = {"losses": "f4", "predictions": "u1", "screened": "f8", "difference": "f4"}
     arrays = {}
-    for kind, dtype, nothing, rest in (
-        ("losses", "f4", np.nan, (n,)),
-        ("predictions", "u1", 255, (n,)),
-        ("screened", "f8", np.nan, ()),
-        ("difference", "f4", np.nan, ()),
-        ("accuracies", "f4", np.nan, ()),
-    ):
-        if kind == "accuracies" and not aggregated:
-            continue
-        models = values((len(model_status), *rest), model_status == 1, dtype, nothing)
-        cube = values((*formats.shape, *rest), formats > 0, dtype, nothing)
+    for kind, dtype in (kinds | ({"accuracies": "f4"} if aggregated else {})).items():
+        rest = (n,) if kind in ("losses", "predictions") else ()
+        models = _where(model_status == 1, 200 * rng.random((len(model_status), *rest)), dtype)
+        cube = _where(formats > 0, 200 * rng.random((*formats.shape, *rest)), dtype)
         measured = formats[:, 0] > 0
         if not aggregated:  # else the pairs' ends are other means than the models'
             for end, column in zip((0, -1), pairs.T, strict=True):
@@ -110,8 +100,8 @@ def _dataset(
         arrays |= {kind: cube, f"model_{kind}": models}
     return StoredDataset(
         name=name,
-        role=role,
-        metric="matthews" if role == "challenge" else "accuracy",
+        role="in_domain" if name == "dev" else "challenge",
+        metric="accuracy" if name == "dev" else "matthews",
         label_names=("no", "ja ✓"),
         labels=rng.integers(0, 2, n).astype(np.uint8),
         groups={"size / label": WORDS[rng.integers(0, 5, n)].astype(object)},
@@ -128,11 +118,7 @@ def _path(
     shape = (3,) if kind == "line" else (2, 3)
     n = int(np.prod(shape))
     status = rng.integers(0, 2, n).astype(np.uint8)
-    there = status[:, None] == 1
-    losses = {
-        data.name: np.where(there, rng.random((n, len(data.labels))), np.nan).astype(np.float32)
-        for data in sets
-    }
+    sizes = {data.name: (n, len(data.labels)) for data in sets}
     return StoredPath(
         name=f"{kind}.of {names[0]}".replace("/", "_").replace("\n", " "),
         kind=kind,
@@ -142,27 +128,22 @@ def _path(
         shape=shape,
         lengths=rng.random(n),
         status=status,
-        losses=losses,
+        losses={name: _where(status == 1, rng.random(size), "f4") for name, size in sizes.items()},
         predictions={
-            key: np.where(there, 1, np.full(values.shape, 255)).astype(np.uint8)
-            for key, values in losses.items()
+            name: _where(status == 1, np.ones(size), "u1") for name, size in sizes.items()
         },
         notes={"text": "é", "training_loss": 0.25},
-        plan=np.where(status, 0, NO_PLAN).astype(np.uint8),
+        plan=_where(status == 1, np.zeros(n), "u1"),
     )
 
 
-def _indicator(rng: np.random.Generator, n_models: int, n_pairs: int, n_points: int) -> Measured:
+def _indicator(rng: np.random.Generator, n_models: int, n_pairs: int) -> Measured:
     n = n_models + n_pairs
     return Measured(
         path=np.arange(n, dtype=np.int32),
         point=np.array([0] * n_models + [1] * n_pairs, np.int32),
         plan=np.zeros(n, np.uint8),
-        arrays={
-            "dev/spread": rng.random((n, 3, 2)),
-            "dev/temperature": rng.random((n, 2)),
-            "share": rng.integers(0, 9, n),
-        },
-        dims={"dev/spread": ("example", "half"), "dev/temperature": ("half",), "share": ()},
+        arrays={"dev/spread": rng.random((n, 3, 2)), "share": rng.integers(0, 9, n)},
+        dims={"dev/spread": ("example", "half"), "share": ()},
         units={"dev/spread": "nats"},
     )

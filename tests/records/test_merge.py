@@ -9,16 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from typer.testing import CliRunner
 
 from landscape.core.errors import StoreError
 from landscape.records import Record, read_store
 from landscape.records.merge import merge
 from landscape.records.record import read_record, write_record
-from landscape.run.commands import app
 from landscape.run.pipeline import run_experiment
-from tests.records.test_folder import same_stores
-from tests.runs import measured, n_measured, quiet, records_of, stop_after
+from tests.runs import (
+    assert_same,
+    assert_same_stores,
+    landscape,
+    measured,
+    n_measured,
+    quiet,
+    stop_after,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +46,7 @@ def test_shards_together_are_a_whole_run(
     assert merged.difference == 0
     assert read_store(merged.path).status.all()
     measured(config, root, tmp_path / "out")
-    assert records_of(tmp_path / "out") == records_of(whole)
-    assert same_stores(whole, tmp_path / "out")
+    assert_same(whole, tmp_path / "out")
 
 
 def test_what_none_has_is_measured_by_the_run_that_goes_on(
@@ -58,15 +62,13 @@ def test_what_none_has_is_measured_by_the_run_that_goes_on(
         stop_after(context, 2)
         with pytest.raises(KeyboardInterrupt):
             measured(config, root, part)
-    said = CliRunner().invoke(
-        app, ["merge", str(part), str(shards[1]), "--out", str(tmp_path / "out" / "store.h5")]
-    )
-    assert said.exit_code == 0, said.output
+    said = landscape("merge", part, shards[1], "--out", tmp_path / "out" / "store.h5")
+    assert said.code == 0, said.err
     results = read_store(tmp_path / "out" / "store.h5")
     assert results.attributes["finished"] == "no"
-    assert f"{results.status.sum()} of 6 pairs measured, 4 models" in said.stdout
+    assert f"{results.status.sum()} of 6 pairs measured, 4 models" in said.out
     measured(config, root, tmp_path / "out")
-    assert same_stores(whole, tmp_path / "out")
+    assert_same_stores(whole, tmp_path / "out")
 
 
 def changed(run: Path, tmp_path: Path, **changes: object) -> Path:
@@ -128,7 +130,7 @@ def test_rounding_is_told_and_more_is_refused(whole: Path, tmp_path: Path) -> No
     edited(other, "pairs/0000-0002", 1e-3)
     merged = merge([whole, other], tmp_path / "out")
     assert merged.difference == pytest.approx(1e-3, rel=0.01)
-    assert same_stores(whole, tmp_path / "out", "finished")  # the first one's numbers
+    assert_same_stores(whole, tmp_path / "out", "finished")  # the first one's numbers
     edited(other, "pairs/0000-0002", 1.0)
     with pytest.raises(StoreError, match=r"where: \S*pairs/0000-0002(?s:.*)found: a difference of"):
         merge([whole, other], tmp_path / "new")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,7 +26,7 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "store.h5"
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     seed=st.integers(0, 2**32), n_models=st.integers(1, 6), n_points=st.integers(3, 6),
     active=st.booleans(),
@@ -62,41 +59,18 @@ def test_the_in_domain_sets_come_first_and_finished_is_said(tmp_path: Path) -> N
     assert results.attributes["pairs"] == "all"
 
 
-DAMAGE = """
-import sys
-from pathlib import Path
-import numpy as np
-from landscape.core.errors import StoreError
-from landscape.records import read_store
-from tests.records.made import make
-from tests.runs import differences
-store, bad = Path(sys.argv[1]), Path(sys.argv[1]).with_name("bad.h5")
-good, made, rng = store.read_bytes(), read_store(store), np.random.default_rng(0)
-for place in rng.choice(len(good), 100, replace=False):
-    content = bytearray(good)
-    content[place] ^= 1 << rng.integers(8)
-    bad.write_bytes(content)
-    print(place, end=": ", flush=True)
-    try:
-        print(differences(made, read_store(bad), but=("path",)))
-    except StoreError:
-        print("refused")
-"""
-
-
 def test_a_flipped_bit_is_refused_or_harmless(store: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", DAMAGE, store],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    said = [line.partition(": ")[2] for line in done.stdout.splitlines()]
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert len(said) == 100
-    assert set(said) <= {"refused", "[]"}
-    assert said.count("refused") > 25
+    sound, content, rng = read_store(store), store.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for place in rng.choice(len(content), 100, replace=False):
+        changed = bytearray(content)
+        changed[place] ^= 1 << rng.integers(8)
+        store.write_bytes(changed)
+        try:
+            assert not differences(sound, read_store(store))
+        except StoreError:
+            refused += 1
+    assert refused > 25
 
 
 def test_what_is_no_store_is_named(store: Path, tmp_path: Path) -> None:
@@ -118,24 +92,6 @@ def test_what_is_no_store_is_named(store: Path, tmp_path: Path) -> None:
         read_store(store)
     with pytest.raises(StoreError, match="no store"):
         read_store(tmp_path / "absent.h5")
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
-def test_a_disk_that_refuses_leaves_the_store(
-    store: Path, number: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = store.read_bytes()
-
-    def refuse(descriptor: int) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(StoreError) as error:
-        write_store(make(1), store)
-    assert str(store) in str(error.value)
-    assert os.strerror(number) in str(error.value)
-    assert store.read_bytes() == before
-    assert [file.name for file in store.parent.iterdir()] == [store.name]
 
 
 def test_the_layout_is_that_of_the_specification(store: Path) -> None:

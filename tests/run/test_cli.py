@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,25 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 from typer import Exit
 
 from landscape.records import read_store
 from landscape.run.commands.app import resumable
-from tests.runs import n_measured
+from tests.runs import landscape, measured, n_measured
 from tests.tiny import save_population, write_experiment
 
 ROOT = Path(__file__).parents[2]
-
-
-def landscape(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "landscape.run", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, **variables},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -40,48 +28,50 @@ def config(
 
 
 def test_help_lists_the_commands() -> None:
-    done = landscape("--help")
-    assert done.returncode == 0
+    command = [sys.executable, "-m", "landscape.run", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     for name in ("demo", "run", "check", "inspect", "figures", "report", "finetune"):
         assert name in done.stdout
 
 
 def test_check_run_inspect_figures_report(config: Path, task_file: Path) -> None:
-    root = {"LANDSCAPE_DATA": str(task_file.parent)}
-    checked = landscape("check", config, **root)
-    assert checked.returncode == 0, checked.stderr
-    assert "3 of bert" in checked.stdout
-    assert "time: about" in checked.stdout
+    root = ("--data-root", task_file.parent)
+    checked = landscape("check", config, *root)
+    assert checked.code == 0, checked.err
+    assert "3 of bert" in checked.out
+    assert "time: about" in checked.out
 
-    ran = landscape("run", config, **root)
-    assert ran.returncode == 0, ran.stderr
-    store = Path(ran.stdout.strip())
+    ran = landscape("run", config, *root)
+    assert ran.code == 0, ran.err
+    store = Path(ran.out.strip())
     assert (read_store(store).status == 1).all()
-    assert "pair/s" in ran.stderr or "s/pair" in ran.stderr  # progress
-    assert "Warning" not in ran.stderr
+    assert "pair/s" in ran.err or "s/pair" in ran.err  # progress
+    names = {path.name for path in (store.parent / "figures").iterdir()}
+    assert {"loss_curves.pdf", "gap_matrix.png"} <= names
+    assert "<html" in (store.parent / "report.html").read_text()
 
     inspected = landscape("inspect", store)
-    assert "3 of 3 measured" in inspected.stdout
-    assert "member-2" in inspected.stdout
+    assert "3 of 3 measured" in inspected.out
+    assert "member-2" in inspected.out
 
     out = config.parent / "drawn"
     drawn = landscape("figures", store, "--out", out, "--format", "svg")
-    assert drawn.returncode == 0, drawn.stderr
-    assert {Path(line) for line in drawn.stdout.split()} == set(out.iterdir())
+    assert drawn.code == 0, drawn.err
+    assert {Path(line) for line in drawn.out.split()} == set(out.iterdir())
     assert all(path.suffix == ".svg" for path in out.iterdir())
 
     page = config.parent / "page.html"
-    assert landscape("report", store, "--out", page, "--rule", "saddle").returncode == 0
+    assert landscape("report", store, "--out", page, "--rule", "saddle").code == 0
     assert "saddle" in page.read_text()
 
 
 def test_references_are_checked_without_a_task(populations: dict[str, Path]) -> None:
     done = landscape("check", f"{populations['roberta']}/member-0", f"{populations['bert']}/*")
-    assert done.returncode == 2
-    assert "different architectures" in done.stderr
+    assert done.code == 2
+    assert "different architectures" in done.err
     done = landscape("check", f"{populations['roberta']}/*")
-    assert done.returncode == 0
-    assert "3 of roberta" in done.stdout
+    assert done.code == 0
+    assert "3 of roberta" in done.out
 
 
 @pytest.mark.parametrize(
@@ -89,9 +79,7 @@ def test_references_are_checked_without_a_task(populations: dict[str, Path]) -> 
     [
         (["run", "absent.yaml"], "does not exist"),
         (["inspect", "README.md"], "no store"),
-        (["report", "absent.h5"], "no store"),
         (["figures", "absent.h5", "--format", "jpg"], "figure format"),
-        (["check", "./nowhere"], "no such directory"),
         (["finetune", "experiments/mnli_minilm.yaml"], "unknown key 'checkpoints'"),
         (["run"], "Missing argument"),
         (["rnu"], "No such command"),
@@ -99,18 +87,18 @@ def test_references_are_checked_without_a_task(populations: dict[str, Path]) -> 
 )
 def test_mistakes_exit_with_2_and_no_traceback(arguments: list[str], message: str) -> None:
     done = landscape(*arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == 2
+    assert message in done.err
+    assert "Traceback" not in done.err
 
 
 @pytest.mark.parametrize(("kind", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_says_how_to_go_on(
     tmp_path: Path, task_file: Path, kind: signal.Signals, code: int
 ) -> None:
-    population = save_population(tmp_path / "p", "bert", 10)
+    population = save_population(tmp_path / "p", "bert", 5)
     config = write_experiment(
-        tmp_path / "c.yaml", population, task_file, evaluate={"token_budget": 8}
+        tmp_path / "c.yaml", population, task_file, evaluate={"token_budget": 32}
     )
     # a shell's background jobs ignore it, and so would theirs
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -126,21 +114,18 @@ def test_an_interrupted_run_says_how_to_go_on(
     assert "the same command goes on" in said
     assert "Traceback" not in said
     done = n_measured(tmp_path / "out")
-    assert 0 < done < 45
-    again = landscape("run", config, LANDSCAPE_DATA=str(task_file.parent))
-    assert again.returncode == 0
-    assert f"{done} of 45 pairs measured" in again.stderr
+    assert 0 < done < 10
+    lines: list[str] = []
+    measured(config, task_file.parent, report=lines.append)
+    assert f"{done} of 10 pairs measured" in " ".join(lines)
 
 
-@pytest.mark.parametrize(("kind", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_that_python_drops_comes_again(
-    kind: signal.Signals, code: int, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_signal_that_python_drops_comes_again(capfd: pytest.CaptureFixture[str]) -> None:
     dropped = []
 
     class Finalized:
         def __del__(self) -> None:
-            signal.raise_signal(kind)
+            signal.raise_signal(signal.SIGTERM)
             dropped.append(True)  # never reached: its handler raises before
 
     def long() -> None:
@@ -148,32 +133,10 @@ def test_a_signal_that_python_drops_comes_again(
             Finalized()
             time.sleep(20)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     began = time.monotonic()
-    try:
-        with pytest.raises(Exit) as stopped:
-            long()
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert stopped.value.exit_code == code
+    with pytest.raises(Exit) as stopped:
+        long()
+    assert stopped.value.exit_code == 143
     assert not dropped
     assert time.monotonic() - began < 15  # the sleep was cut short
     assert "Traceback" not in capfd.readouterr().err
-
-
-def test_broken_populations_are_refused_before_anything_is_written(
-    tmp_path: Path, population: Path, task_file: Path
-) -> None:
-    (population / "member-1" / "model.safetensors").write_bytes(b"12345678")
-    config = write_experiment(tmp_path / "c.yaml", population, task_file)
-    for verb in ("check", "run"):
-        done = landscape(verb, config, LANDSCAPE_DATA=str(task_file.parent))
-        assert done.returncode == 2
-        assert "member-1" in done.stderr
-        assert "Traceback" not in done.stderr
-    assert not (tmp_path / "out").exists()
-    content = yaml.safe_load(config.read_text())
-    config.write_text(yaml.safe_dump({**content, "analysis": {"focus": "hard: maybe"}}))
-    done = landscape("check", config, LANDSCAPE_DATA=str(task_file.parent))
-    assert done.returncode == 2
-    assert "There is no focus 'hard: maybe'" in done.stderr

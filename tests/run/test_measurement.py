@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,25 +22,33 @@ from landscape.run.measure.pairs import Measuring, PairCurve
 from tests.runs import measured, stop_after
 from tests.tiny import save_population, write_experiment
 
-POINTS = 17
+POINTS = 13
+Measure = Callable[[dict[str, Any]], Results]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, task_file: Path) -> tuple[Path, Results]:
-    """A population of six, and its store on the whole grid in fp32."""
+    """A population of five, and its store on the whole grid in fp32."""
     folder = tmp_path_factory.mktemp("whole")
-    population = save_population(folder / "p", "bert", 6)
+    population = save_population(folder / "p", "bert", 5)
     return population, run(folder, population, task_file, {})
 
 
 def run(folder: Path, population: Path, task_file: Path, changes: dict[str, Any]) -> Results:
     config = write_experiment(folder / "c.yaml", population, task_file)
     content = yaml.safe_load(config.read_text())
+    content["examples"] = 24
     content["paths"] = {"points": POINTS, **changes.get("paths", {})}
     content["evaluate"] = {"token_budget": 256, **changes.get("evaluate", {})}
     content["analysis"] = {**content.get("analysis", {}), **changes.get("analysis", {})}
     config.write_text(yaml.safe_dump(content))
     return read_store(measured(config, task_file.parent) / "store.h5")
+
+
+@pytest.fixture
+def measure(tmp_path: Path, whole: tuple[Path, Results], task_file: Path) -> Measure:
+    """A run of one's own on the same population, with these changes."""
+    return partial(run, tmp_path, whole[0], task_file)
 
 
 def gaps(results: Results) -> np.ndarray:
@@ -56,21 +65,20 @@ def gaps(results: Results) -> np.ndarray:
 @pytest.mark.parametrize("precision", ["fp32", "auto"])
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_chosen_points_give_the_gap_of_the_whole_grid(
-    tmp_path: Path,
+    measure: Measure,
     whole: tuple[Path, Results],
-    task_file: Path,
     precision: str,
     adaptive: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Evaluator, "fast_precision", lambda self, anchors: "bf16")
-    population, full = whole
+    full = whole[1]
     tolerance = float(gaps(full).max()) / 4  # random weights: curves far from smooth
     changes = {
         "paths": {"adaptive": adaptive, "tolerance": tolerance},
         "evaluate": {"precision": precision},
     }
-    chosen = run(tmp_path, population, task_file, changes)
+    chosen = measure(changes)
     missed = gaps(full) - gaps(chosen)
     assert missed.min() > -1e-6
     assert (missed <= chosen.tolerance + 1e-6).all()
@@ -95,59 +103,37 @@ def test_chosen_points_give_the_gap_of_the_whole_grid(
 
 
 def test_a_pilot_whose_losses_overflow_teaches_nothing(
-    tmp_path: Path,
-    whole: tuple[Path, Results],
-    task_file: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def overflowing(self: Measuring, pair: tuple[int, int]) -> PairCurve:
         losses = np.full(POINTS, np.inf)
         return PairCurve(losses, np.isfinite(losses), losses, losses[:, None])
 
     monkeypatch.setattr(Measuring, "curve", overflowing)
-    chosen = run(tmp_path, whole[0], task_file, {"paths": {"adaptive": True}})
+    chosen = measure({"paths": {"adaptive": True}})
     assert chosen.exact.all()
 
 
-def test_without_a_faster_format_auto_is_fp32(
-    tmp_path: Path,
-    whole: tuple[Path, Results],
-    task_file: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(Evaluator, "fast_precision", lambda self, anchors: None)
-    chosen = run(tmp_path, whole[0], task_file, {"evaluate": {"precision": "auto"}})
-    assert chosen.exact.all()
-    np.testing.assert_allclose(gaps(chosen), gaps(whole[1]), atol=1e-6)
-
-
-def test_a_rule_that_more_points_can_lower_is_refused(
-    tmp_path: Path, whole: tuple[Path, Results], task_file: Path
-) -> None:
+def test_a_rule_that_more_points_can_lower_is_refused(measure: Measure) -> None:
     changes = {"paths": {"adaptive": True}, "analysis": {"rule": "area_above_minimum"}}
     with pytest.raises(ConfigError, match="More points can lower the rule 'area_above_minimum'"):
-        run(tmp_path, whole[0], task_file, changes)
+        measure(changes)
 
 
 def test_points_chosen_for_one_rule_do_not_serve_another(
-    tmp_path: Path,
-    whole: tuple[Path, Results],
-    task_file: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop_after(monkeypatch, 0)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, whole[0], task_file, {"paths": {"adaptive": True}})
+        measure({"paths": {"adaptive": True}})
     other = {"paths": {"adaptive": True}, "analysis": {"rule": "barrier_height"}}
     with pytest.raises(LandscapeError, match=r"analysis\.rule: convexity_gap -> barrier_height"):
-        run(tmp_path, whole[0], task_file, other)
+        measure(other)
 
 
-def test_a_memory_budget_with_no_room_for_a_pair_is_refused(
-    tmp_path: Path, whole: tuple[Path, Results], task_file: Path
-) -> None:
+def test_a_memory_budget_with_no_room_for_a_pair_is_refused(measure: Measure) -> None:
     with pytest.raises(ConfigError, match=r"(?s)memory budget is too small.*at least"):
-        run(tmp_path, whole[0], task_file, {"evaluate": {"memory_budget": "1MB"}})
+        measure({"evaluate": {"memory_budget": "1MB"}})
 
 
 POSITIONS = np.linspace(0, 1, 9)

@@ -15,9 +15,7 @@ import pytest
 import torch
 import yaml
 
-import landscape
 from landscape.analysis.analysis import analysis_options, analyze
-from landscape.analysis.barriers import convexity_gap
 from landscape.core.errors import ConfigError, LandscapeError
 from landscape.records import read_store
 from landscape.run.check import check_config
@@ -25,7 +23,7 @@ from landscape.run.inputs import open_experiment
 from landscape.run.inspect import describe
 from landscape.run.measure.pairs import tiled
 from landscape.run.pipeline import run_experiment
-from tests.runs import differences, measured, n_measured, quiet, records_of, stop_after
+from tests.runs import assert_same, measured, n_measured, quiet, stop_after
 from tests.tiny import make_model, make_tokenizer, save_population, write_experiment
 
 ROOT = Path(__file__).parents[2]
@@ -98,13 +96,6 @@ def test_the_analysis_is_that_of_the_curves(finished: Path) -> None:
     assert set(analysis.relation.table["group"]) == set(analysis.scores.columns)
 
 
-def test_figures_and_report_are_there(finished: Path) -> None:
-    out = finished.parent / "out"
-    assert "<html" in (out / "report.html").read_text()
-    names = {path.name for path in (out / "figures").iterdir()}
-    assert {"loss_curves.pdf", "gap_matrix.png"} <= names
-
-
 def test_a_finished_run_is_a_no_op(finished: Path, task_file: Path) -> None:
     files = sorted(path for path in (finished.parent / "out").rglob("*") if path.is_file())
     before = [path.stat().st_mtime_ns for path in files]
@@ -120,27 +111,21 @@ def test_another_configuration_is_refused_with_the_difference(
     other.write_text(yaml.safe_dump({**content, "paths": {"points": 7}, "seed": 4}))
     with pytest.raises(LandscapeError, match=r"(?s)path\.points: 5 -> 7.*seed: 0 -> 4"):
         run_experiment(other, root=task_file.parent)
-    other.write_text(
-        yaml.safe_dump({**content, "checkpoints": content["checkpoints"][:-1] + "[01]"})
-    )
-    with pytest.raises(LandscapeError, match="checkpoints"):
-        run_experiment(other, root=task_file.parent)
 
 
 def test_another_analysis_of_the_same_store_measures_nothing(
     tmp_path: Path, populations: dict[str, Path], task_file: Path
 ) -> None:
     config = write_experiment(tmp_path / "c.yaml", populations["bert"], task_file)
-    store = run_experiment(config, root=task_file.parent, report=quiet)
+    store = measured(config, task_file.parent) / "store.h5"
     created = read_store(store).attributes["created"]
     content = yaml.safe_load(config.read_text())
     content["analysis"]["rule"] = "barrier_height"
     config.write_text(yaml.safe_dump(content))
-    run_experiment(config, root=task_file.parent, report=quiet)
+    measured(config, task_file.parent)
     results = read_store(store)
     assert results.attributes["created"] == created
     assert results.config["analysis"]["rule"] == "barrier_height"
-    assert "barrier height" in (tmp_path / "out" / "report.html").read_text().lower()
 
 
 def test_a_checkpoint_that_changed_is_refused(
@@ -166,7 +151,7 @@ def test_killed_at_any_moment_it_goes_on_and_ends_the_same(tmp_path: Path, task_
     out = tmp_path / "out"
     rng = np.random.default_rng(0)
     seen = [0]
-    for _ in range(3):
+    for _ in range(2):
         process = subprocess.Popen(
             [sys.executable, "-m", "landscape.run", "run", config, "--data-root", task_file.parent],
             cwd=ROOT,
@@ -182,11 +167,9 @@ def test_killed_at_any_moment_it_goes_on_and_ends_the_same(tmp_path: Path, task_
         seen.append(int(results.status.sum()))
         for data in results.datasets.values():
             assert np.isfinite(data.losses[results.status == 1]).all()
-    assert 0 < seen[1] < seen[2] < seen[3]
+    assert 0 < seen[1] < seen[2]
     measured(config, task_file.parent)
-    assert records_of(out) == records_of(whole)
-    stores = [read_store(run / "store.h5") for run in (whole, out)]
-    assert not differences(*stores, but=("path", "created", "content-sha256"))
+    assert_same(whole, out)
 
 
 def test_unfinished_runs_are_inspected_but_not_analysed(
@@ -240,44 +223,25 @@ def test_a_wrong_label_map_is_caught(tmp_path: Path, task_file: Path) -> None:
     assert any(line.startswith("warning: member-1 on dev") for line in said)
 
 
-def test_gap_rules_are_computed_from_the_stored_curves(finished: Path) -> None:
-    results = read_store(finished.parent / "out" / "store.h5")
-    curves = results.datasets["dev"].losses.mean(-1, dtype=np.float64)
-    analysis = analyze(results, rule="convexity_gap", n_resamples=100)
-    expected = convexity_gap(curves, results.positions)
-    np.testing.assert_allclose(analysis.gaps.estimate[tuple(results.pairs.T)], expected)
-    with pytest.raises(ConfigError, match="did you mean 'barrier_height'"):
-        analyze(results, rule="barier_height")
-    with pytest.raises(ConfigError, match="There is no focus 'nothing'"):
-        analyze(results, focus="nothing")
-
-
 def test_tiled_pairs_are_all_there_and_read_few_checkpoints() -> None:
     pairs = np.array(list(itertools.combinations(range(20), 2)))
     order = tiled(pairs, 8)
     assert sorted(order) == list(range(len(pairs)))
 
-    def reads(sequence: np.ndarray, capacity: int = 8) -> int:
-        kept: list[int] = []
+    def reads(sequence: np.ndarray) -> int:
+        """With a cache of the eight models that were used last."""
+        cached: list[int] = []
         count = 0
         for model in pairs[sequence].ravel():
-            if model in kept:
-                kept.remove(model)
-            else:
-                count += 1
-            kept = [*kept, model][-capacity:]
+            count += model not in cached
+            cached = [*(other for other in cached if other != model), model][-8:]
         return count
 
     assert reads(order) < 0.5 * reads(np.arange(len(pairs)))
 
 
-def test_library_and_command_share_their_names() -> None:
-    assert landscape.run_experiment is run_experiment
-
-
-@pytest.mark.parametrize("how", ["max", "logsumexp"])
 def test_labels_that_a_set_does_not_tell_apart_are_joined_as_chosen(
-    tmp_path: Path, task_file: Path, how: str
+    tmp_path: Path, task_file: Path
 ) -> None:
     """In check, in the run and in the store alike, also on the in-domain set."""
     population = save_population(tmp_path / "p", "bert", 2, labels=("no", "yes", "maybe"))
@@ -286,7 +250,7 @@ def test_labels_that_a_set_does_not_tell_apart_are_joined_as_chosen(
     for data in (*task["in_domain"].values(), *task["challenge"].values()):
         data["labels"] = {"no": "no", "yes": ["yes", "maybe"]}
     del task["train"]
-    config = write_experiment(tmp_path / "c.yaml", population, task_file, collapse=how)
+    config = write_experiment(tmp_path / "c.yaml", population, task_file, collapse="logsumexp")
     config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "task": task}))
     lines = check_config(config, root=task_file.parent)
     results = read_store(measured(config, task_file.parent) / "store.h5")
@@ -298,7 +262,7 @@ def test_labels_that_a_set_does_not_tell_apart_are_joined_as_chosen(
         inputs = make_tokenizer()(examples["dev"].texts[0][e], return_tensors="pt")
         with torch.no_grad():
             a, b, c = model(**inputs).logits[0].double().tolist()
-        joined = max(b, c) if how == "max" else np.logaddexp(b, c)
+        joined = np.logaddexp(b, c)
         right = (a, joined)[dev.labels[e]]
         assert dev.model_losses[1, e] == pytest.approx(np.logaddexp(a, joined) - right, abs=2e-5)
         assert dev.model_predictions[1, e] == int(joined > a)

@@ -12,14 +12,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
+from landscape.core.errors import StoreError
+from landscape.records import Results, read_store
+from landscape.records.record import read_arrays
+from tests.runs import differences
 from tests.stress.runs import Plan, Run, workers
 
-ROUNDING = 1e-5  # nats, between numbers of batches of other sizes
 _RESUMES = 4
-Arrays = dict[str, np.ndarray]
+# between numbers of batches of other sizes: ties may be predicted otherwise
+_LOOSELY: dict[str, Any] = {
+    "within": 1e-5,
+    "but": ("plan", "plans", "model_plan", "predictions", "model_predictions", "notes"),
+}
+_STORE = ("path", "created", "content-sha256")
 
 
 def records(out: Path) -> dict[str, Path]:
@@ -28,47 +35,9 @@ def records(out: Path) -> dict[str, Path]:
     return {str(path.relative_to(out)): path for path in sorted(paths)}
 
 
-def arrays_of(record: Path) -> Arrays:
-    """All arrays of a record."""
-    with np.load(record, allow_pickle=False) as content:
-        return {name: content[name] for name in content.files}
-
-
-def store_of(path: Path) -> Arrays:
-    """All arrays and attributes of a store."""
-    found: Arrays = {}
-
-    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        scales = ("DIMENSION_LIST", "REFERENCE_LIST")  # places in the file
-        found.update(
-            {f"{name}@{k}": np.asarray(v) for k, v in item.attrs.items() if k not in scales}
-        )
-        if isinstance(item, h5py.Dataset) and item.dtype.kind != "O":
-            found[name] = item[()]
-        elif isinstance(item, h5py.Dataset):
-            found[name] = np.asarray(item.asstr()[()], dtype=str)
-
-    with h5py.File(path) as file:
-        add("", file)
-        file.visititems(add)
-    return found
-
-
-def differences(arrays: Arrays, reference: Arrays, loose: bool = False) -> list[str]:
-    """The names of what is not the same; loosely, numbers may differ by rounding."""
-    names = set(arrays.keys() ^ reference.keys())
-    for name in arrays.keys() & reference.keys():
-        if loose and "plan" in name:
-            continue
-        first, second = arrays[name], reference[name]
-        same = first.shape == second.shape and first.dtype == second.dtype
-        if same and loose and first.dtype.kind == "f":
-            same = np.allclose(first, second, rtol=ROUNDING, atol=ROUNDING, equal_nan=True)
-        elif same and not (loose and first.dtype.kind == "u"):  # predictions of ties, names
-            same = np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
-        if not same:
-            names |= {name}
-    return sorted(names)
+def content_of(record: Path) -> dict[str, Any]:
+    """All arrays and notes of a record."""
+    return dict(zip(("arrays", "notes"), read_arrays(record), strict=True))
 
 
 @dataclass(frozen=True)
@@ -77,18 +46,16 @@ class Reference:
 
     Attributes:
         config: The experiment's file.
-        records: Of each record its arrays.
-        store: The store's arrays.
-        volatile: Names in the store that differ from run to run, as its time.
+        records: Of each record its content.
+        store: What the store holds.
         files: All in the output folder.
         changes: How often the run changed one of them.
         seconds: That it took.
     """
 
     config: Path
-    records: Mapping[str, Arrays] = field(repr=False)
-    store: Arrays = field(repr=False)
-    volatile: frozenset[str]
+    records: Mapping[str, dict[str, Any]] = field(repr=False)
+    store: Results | None = field(repr=False)
     files: frozenset[str]
     changes: int
     seconds: float
@@ -177,11 +144,12 @@ class Trial:
         found = set()
         for name, path in records(self.out).items():
             try:
-                arrays = arrays_of(path)
-            except Exception:  # whatever numpy and zlib raise
+                content = content_of(path)
+            except StoreError:
                 found.add(name)
                 continue
-            if wrong := differences(arrays, self.reference.records.get(name, {}), self.loose):
+            reference = self.reference.records.get(name, {})
+            if wrong := differences(content, reference, **_LOOSELY if self.loose else {}):
                 self.fail(f"{name} is read as something else: {wrong[:3]}")
         return found
 
@@ -220,9 +188,10 @@ class Trial:
             self.fail("a worker is left")
             os.kill(pid, signal.SIGKILL)
         if (self.out / "store.h5").is_file():
-            store = differences(store_of(self.out / "store.h5"), self.reference.store, self.loose)
-            volatile = set(self.reference.volatile)
+            options = dict(_LOOSELY) if self.loose else {"but": ()}
+            options["but"] += _STORE
             if self.config != self.reference.config:  # of files that were copied
-                volatile.add("checkpoints/fingerprint")
-            if wrong := sorted(set(store) - volatile):
+                options["but"] += ("fingerprint",)
+            store = read_store(self.out / "store.h5")
+            if wrong := differences(store, self.reference.store, **options):
                 self.fail(f"the store: {wrong[:5]}")

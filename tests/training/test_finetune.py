@@ -108,6 +108,14 @@ def test_finished_members_are_kept_and_another_recipe_is_refused(config: Path) -
         train(config)
 
 
+@pytest.mark.parametrize("seeds", [10**9, [1, 1], [2**70]])
+def test_seeds_that_cannot_be_are_refused(config: Path, seeds: object) -> None:
+    content = yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump({**content, "seeds": seeds}))
+    with pytest.raises(LandscapeError, match="seeds"):
+        train(config)
+
+
 def test_an_epoch_holds_every_row_once_in_batches_of_like_length() -> None:
     lengths = np.random.default_rng(0).integers(1, 60, size=1000)
     source = batch_rows(lengths, 10, seed=3)
