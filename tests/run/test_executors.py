@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from landscape.core.errors import ConfigError
 from landscape.run.executors import LocalExecutor, ProcessExecutor, WorkerLost, stream
+from landscape.run.executors.interface import nothing
 from landscape.run.executors.stream import ExecutorError
 from tests.workers import Worker
 
@@ -132,31 +133,22 @@ class Flaky:
 
     def __init__(self, n_workers: int, ahead: int, losses: list[bool]) -> None:
         self.n_workers, self.ahead, self._losses = n_workers, ahead, losses
-        self._up = [False] * n_workers
         self._at = 0
-        self.calls: list[tuple[int, int]] = []
-        self.results: Counter[int] = Counter()
-        self._waiting: list[list[tuple[Future[Any], Callable[[], Any]]]] = [[] for _ in self._up]
 
     def _lost(self) -> bool:
         self._at += 1
         return self._at - 1 < len(self._losses) and self._losses[self._at - 1]
 
-    def start(self, worker: int) -> Future[None]:
-        future: Future[None] = Future()
-        self._up[worker] = True
-        future.set_result(None)
-        return future
-
     def submit(self, worker: int, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        assert self._up[worker]
-        if self._lost():
+        if function is not nothing and self._lost():
             future.set_exception(WorkerLost("as the script says"))
         else:
-            self.calls.append((worker, args[0]))
             future.set_result(function(None, *args))
         return future
+
+    def result(self, worker: int, future: Future[Any]) -> Any:
+        return future.result()
 
     def shutdown(self) -> None:
         pass

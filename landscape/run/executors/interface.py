@@ -30,15 +30,15 @@ class Executor(Protocol):
     n_workers: int
     ahead: int
 
-    def start(self, worker: int) -> Future[None]:
-        """Make a worker, unless it is there; done when it takes calls, or fails as a call does."""
+    def submit(self, worker: int, function: Callable[..., T], /, *args: Any) -> Future[T]:
+        """Call ``function(worker, *args)`` there, by a new worker where the last one was lost.
+
+        Function, arguments and result must be picklable.
+        """
         ...
 
-    def submit(self, worker: int, function: Callable[..., T], /, *args: Any) -> Future[T]:
-        """Call ``function(worker, *args)`` there; it fails with ``WorkerLost`` where that is gone.
-
-        Function, arguments and result must be picklable; what it raises is raised here.
-        """
+    def result(self, worker: int, future: Future[T]) -> T:
+        """What a call returned or raised; ``WorkerLost`` where its worker is gone."""
         ...
 
     def shutdown(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from landscape.run.executors.interface import Make, nothing
+from landscape.run.executors.interface import Make
 
 T = TypeVar("T")
 
@@ -28,10 +28,6 @@ class LocalExecutor:
             self._worker = self._make()
         return self._worker
 
-    def start(self, worker: int) -> Future[None]:
-        """Make the worker, unless it is there."""
-        return self.submit(worker, nothing)
-
     def submit(self, worker: int, function: Callable[..., T], /, *args: Any) -> Future[T]:
         """Call it, and keep what it returned or raised."""
         future: Future[T] = Future()
@@ -40,6 +36,10 @@ class LocalExecutor:
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def result(self, worker: int, future: Future[T]) -> T:
+        """What it returned or raised."""
+        return future.result()
 
     def shutdown(self) -> None:
         """Drop the worker."""

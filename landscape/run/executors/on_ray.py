@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from landscape.core.errors import ConfigError
-from landscape.run.executors.interface import WorkerLost, nothing
+from landscape.run.executors.interface import WorkerLost
 
 T = TypeVar("T")
 MakeOnNode = Callable[[int, int], Any]
@@ -22,13 +22,10 @@ class RayExecutor:
 
     Results come back through Ray's object store to this process, which alone writes.
 
-    Args:
-        make: Makes a worker on its node.
-        workers: How many; one a GPU of the cluster, or one for each two cores, when None.
-        address: Of the cluster, ``auto`` for the one this machine belongs to; when None, that of
-            the variable RAY_ADDRESS, or a cluster of this machine alone is started.
-        gpu: Whether a worker gets a GPU of its own, where the cluster has any.
-        threads: Of a worker without a GPU.
+    Of ``workers`` there are as many as GPUs in the cluster, or one for each two cores, when None.
+    Without an ``address`` it is that of the variable RAY_ADDRESS, or a cluster of this machine
+    alone is started. With ``gpu`` a worker gets a GPU of its own, where the cluster has any;
+    ``threads`` are those of a worker without one.
 
     Raises:
         ConfigError: Ray is not installed, or there is no such cluster.
@@ -85,36 +82,24 @@ class RayExecutor:
         self._arguments = (threads, max(1, share))
         self._actors: list[Any] = [None] * self.n_workers
 
-    def start(self, worker: int) -> Future[None]:
-        """Ask the cluster for an actor, unless it is there; done once it is placed."""
+    def submit(self, worker: int, function: Callable[..., T], /, *args: Any) -> Future[T]:
+        """Call it on its node; the cluster is asked for an actor unless there is one."""
         if self._actors[worker] is None:
             self._actors[worker] = self._actor.remote(self._make, *self._arguments)
-        return self.submit(worker, nothing)
+        future: Future[T] = self._actors[worker].call.remote(function, *args).future()
+        return future
 
-    def submit(self, worker: int, function: Callable[..., T], /, *args: Any) -> Future[T]:
-        """Call it on its node."""
-        actor, outer = self._actors[worker], Future[T]()
-        if actor is None:
-            outer.set_exception(WorkerLost("it was not started"))
-            return outer
-        inner: Future[T] = actor.call.remote(function, *args).future()
-        inner.add_done_callback(lambda done: self._hand_on(worker, actor, done, outer))
-        return outer
-
-    def _hand_on(self, worker: int, actor: Any, inner: Future[T], outer: Future[T]) -> None:
+    def result(self, worker: int, future: Future[T]) -> T:
+        """What a call returned or raised."""
         errors = self._ray.exceptions
         lost = (errors.RayActorError, errors.ObjectLostError, errors.WorkerCrashedError)
-        error = inner.exception()
-        if isinstance(error, (*lost, errors.OutOfMemoryError)):
-            if self._actors[worker] is actor:
-                self._actors[worker] = None  # Ray's own thread is no place to kill it from
-            outer.set_exception(WorkerLost(str(error).strip().splitlines()[0]))
-        elif isinstance(error, errors.RayTaskError):
-            outer.set_exception(error.cause)
-        elif error is not None:
-            outer.set_exception(error)
-        else:
-            outer.set_result(inner.result())
+        try:
+            return future.result()
+        except (*lost, errors.OutOfMemoryError) as error:
+            self._actors[worker] = None
+            raise WorkerLost(str(error).strip().splitlines()[0]) from None
+        except errors.RayTaskError as error:
+            raise error.cause from None
 
     def shutdown(self) -> None:
         """Kill the actors; leave the cluster as it was found."""
@@ -141,13 +126,7 @@ class _Actor:
 
 
 def _reach(address: str | None) -> None:
-    """Knock where a cluster shall be: Ray would try for minutes.
-
-    Raises:
-        OSError: Nobody answers.
-        ValueError: It is no address.
-        OverflowError: It is no port.
-    """
+    """Knock where a cluster shall be: Ray would try for minutes."""
     if address in (None, "auto", "local"):
         return
     host, _, port = address.removeprefix("ray://").rpartition(":")

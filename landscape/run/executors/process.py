@@ -12,7 +12,7 @@ from multiprocessing.connection import wait
 from threading import Thread
 from typing import Any, TypeVar
 
-from landscape.run.executors.interface import Make, WorkerLost, nothing
+from landscape.run.executors.interface import Make, WorkerLost
 
 T = TypeVar("T")
 
@@ -29,50 +29,30 @@ class ProcessExecutor:
         self.n_workers = len(self._makes)
         self._pools: list[ProcessPoolExecutor | None] = [None] * self.n_workers
 
-    def start(self, worker: int) -> Future[None]:
-        """Spawn the process, unless it lives."""
-        if self._pools[worker] is None:
-            self._pools[worker] = ProcessPoolExecutor(
+    def submit(self, worker: int, function: Callable[..., T], /, *args: Any) -> Future[T]:
+        """Queue a call for the process, which is spawned unless it lives."""
+        pool = self._pools[worker]
+        if pool is None:
+            pool = self._pools[worker] = ProcessPoolExecutor(
                 1,
                 multiprocessing.get_context("spawn"),
                 initializer=_begin,
                 initargs=(self._makes[worker],),
             )
-        return self.submit(worker, nothing)
-
-    def submit(self, worker: int, function: Callable[..., T], /, *args: Any) -> Future[T]:
-        """Queue a call for the process."""
-        pool, outer = self._pools[worker], Future[T]()
-        if pool is None:
-            outer.set_exception(WorkerLost("it was not started"))
-            return outer
         try:
-            inner = pool.submit(_call, function, *args)
+            return pool.submit(_call, function, *args)
+        except BrokenProcessPool as error:
+            future = Future[T]()
+            future.set_exception(error)
+            return future
+
+    def result(self, worker: int, future: Future[T]) -> T:
+        """What a call returned or raised."""
+        try:
+            return future.result()
         except BrokenProcessPool:
-            self._drop(worker)
-            outer.set_exception(WorkerLost("its process ended"))
-            return outer
-        inner.add_done_callback(lambda done: self._hand_on(worker, pool, done, outer))
-        return outer
-
-    def _hand_on(
-        self, worker: int, pool: ProcessPoolExecutor, inner: Future[T], outer: Future[T]
-    ) -> None:
-        if inner.cancelled():
-            outer.cancel()
-        elif isinstance(error := inner.exception(), BrokenProcessPool):
-            if self._pools[worker] is pool:
-                self._drop(worker)
-            outer.set_exception(WorkerLost("its process ended"))
-        elif error is not None:
-            outer.set_exception(error)
-        else:
-            outer.set_result(inner.result())
-
-    def _drop(self, worker: int) -> None:
-        pool, self._pools[worker] = self._pools[worker], None
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+            self._pools[worker] = None
+            raise WorkerLost("its process ended") from None
 
     def shutdown(self) -> None:
         """Kill the processes: what they were doing is done again by the next run."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 
 from landscape.core.errors import LandscapeError
-from landscape.run.executors.interface import Executor, WorkerLost
+from landscape.run.executors.interface import Executor, WorkerLost, nothing
 
 T = TypeVar("T")
 Call = Callable[[Any, T, T | None], Any]
@@ -22,13 +22,6 @@ _TRIES = 3  # deaths of workers at one task, or of one worker before its first
 
 class ExecutorError(LandscapeError, RuntimeError):
     """Workers that cannot do what they are asked for."""
-
-
-@dataclass
-class _Running:
-    worker: int
-    task: int | None  # None: the worker is being started
-    number: int
 
 
 def stream(
@@ -52,98 +45,90 @@ def stream(
         name: What a task is called in messages.
         report: Takes a line when a worker is lost.
 
-    Yields:
-        A task's index and its result.
-
     Raises:
         ExecutorError: Three workers died at one task, or none can be started.
         Exception: Whatever a call raised.
     """
-    state = _State(executor, call, tasks, name, report)
     if not len(tasks):
         return
+    state = _State(executor, call, tasks, name, report)
     for worker in range(executor.n_workers):
-        state.start(worker)
+        state.call_on(worker, None, nothing)
     while state.left:
         done = wait(state.running, return_when=FIRST_COMPLETED).done
-        for future in sorted(done, key=lambda f: state.running[f].number):
-            yield from state.settle(future)
+        for future in [future for future in state.running if future in done]:
+            if future in state.running:  # else its worker was lost meanwhile
+                yield from state.settle(future)
 
 
+@dataclass
 class _State:
-    def __init__(
-        self,
-        executor: Executor,
-        call: Call[Any],
-        tasks: Sequence[Any],
-        name: Callable[[Any], str],
-        report: Callable[[str], None],
-    ) -> None:
-        self.running: dict[Future[Any], _Running] = {}
-        self.left = len(tasks)
-        self._executor, self._call, self._tasks = executor, call, tasks
-        self._name, self._report = name, report
-        parts = np.array_split(np.arange(len(tasks)), executor.n_workers)
-        self._queues = [deque(part.tolist()) for part in parts]
-        self._deaths: Counter[int] = Counter()
-        self._refusals: Counter[int] = Counter()
-        self._ready: set[int] = set()
-        self._number = 0
+    executor: Executor
+    call: Call[Any]
+    tasks: Sequence[Any]
+    name: Callable[[Any], str]
+    report: Callable[[str], None]
+    running: dict[Future[Any], tuple[int, int | None]] = field(default_factory=dict)
+    """From each call, in the order of calls, to its worker and task; None makes the worker."""
+    deaths: Counter[int] = field(default_factory=Counter)
+    refusals: Counter[int] = field(default_factory=Counter)
+    ready: set[int] = field(default_factory=set)
 
-    def start(self, worker: int) -> None:
-        self._add(self._executor.start(worker), worker, None)
+    def __post_init__(self) -> None:
+        self.left = len(self.tasks)
+        parts = np.array_split(np.arange(self.left), self.executor.n_workers)
+        self.queues = [deque(part.tolist()) for part in parts]
+
+    def call_on(self, worker: int, task: int | None, call: Callable[..., Any], *args: Any) -> None:
+        self.running[self.executor.submit(worker, call, *args)] = worker, task
 
     def settle(self, future: Future[Any]) -> Iterator[tuple[int, Any]]:
         """Take what came of a call, and give its worker more."""
-        if future not in self.running:  # its worker was lost meanwhile
-            return
-        call = self.running.pop(future)
+        worker, task = self.running[future]
         try:
-            result = future.result()
+            result = self.executor.result(worker, future)
         except WorkerLost as lost:
-            self._lose(call, str(lost))
+            self._lose(worker, str(lost))
             return
-        if call.task is None:
-            self._ready.add(call.worker)
+        del self.running[future]
+        if task is None:
+            self.ready.add(worker)
         else:
             self.left -= 1
-            yield call.task, result
-        self._feed(call.worker)
+            yield task, result
+        self._feed(worker)
 
     def _feed(self, worker: int) -> None:
-        n_calls = sum(call.worker == worker for call in self.running.values())
-        while n_calls < self._executor.ahead and worker in self._ready:
+        n_calls = sum(other == worker for other, _ in self.running.values())
+        while n_calls < self.executor.ahead and worker in self.ready:
             index = self._next(worker)
             if index is None:
                 return
-            queue = self._queues[worker]
-            following = self._tasks[queue[0]] if queue else None
-            future = self._executor.submit(worker, self._call, self._tasks[index], following)
-            self._add(future, worker, index)
+            queue = self.queues[worker]
+            following = self.tasks[queue[0]] if queue else None
+            self.call_on(worker, index, self.call, self.tasks[index], following)
             n_calls += 1
 
     def _next(self, worker: int) -> int | None:
-        queue = self._queues[worker]
+        queue = self.queues[worker]
         if not queue:
-            longest = max(self._queues, key=len)
+            longest = max(self.queues, key=len)
             for _ in range((len(longest) + 1) // 2):  # the half that its owner comes to last
                 queue.appendleft(longest.pop())
         return queue.popleft() if queue else None
 
-    def _lose(self, call: _Running, why: str) -> None:
+    def _lose(self, worker: int, why: str) -> None:
         """The worker's tasks go back into the queue; only what it was at counts against it."""
-        worker = call.worker
-        lost = [call, *(other for other in self.running.values() if other.worker == worker)]
-        self.running = {f: other for f, other in self.running.items() if other.worker != worker}
-        lost.sort(key=lambda call: call.number)
-        tasks = [call.task for call in lost if call.task is not None]
-        self._queues[worker].extendleft(reversed(tasks))
-        self._ready.discard(worker)
+        lost = [task for other, task in self.running.values() if other == worker]
+        tasks = [task for task in lost if task is not None]
+        self.running = {f: call for f, call in self.running.items() if call[0] != worker}
+        self.queues[worker].extendleft(reversed(tasks))
+        self.ready.discard(worker)
         if tasks:
-            self._deaths[tasks[0]] += 1
-            what = self._name(self._tasks[tasks[0]])
-            self._report(f"worker {worker} was lost at {what} ({why}); another takes its place")
-            if self._deaths[tasks[0]] >= _TRIES:
+            self.deaths[tasks[0]] += 1
+            what = self.name(self.tasks[tasks[0]])
+            self.report(f"worker {worker} was lost at {what} ({why}); another takes its place")
+            if self.deaths[tasks[0]] >= _TRIES:
                 raise ExecutorError(
                     f"{_TRIES} workers died at the same task.",
                     where=what,
@@ -153,14 +138,10 @@ class _State:
                     "kept",
                 )
         else:
-            self._refusals[worker] += 1
-        for other in tuple(self._ready):  # who had nothing left to do can have it now
+            self.refusals[worker] += 1
+        for other in tuple(self.ready):  # who had nothing left to do can have it now
             self._feed(other)
-        if self._refusals[worker] < _TRIES:
-            self.start(worker)
+        if self.refusals[worker] < _TRIES:
+            self.call_on(worker, None, nothing)
         elif not self.running:
             raise ExecutorError("No worker can be started.", found=why)
-
-    def _add(self, future: Future[Any], worker: int, task: int | None) -> None:
-        self.running[future] = _Running(worker, task, self._number)
-        self._number += 1
