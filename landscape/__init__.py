@@ -44,10 +44,8 @@ _HOME = {
     "fit_curve": "training",
     "Neb": "training",
     "find_path": "training",
-    "Complex": "training.simplexes",
     "SimplexFit": "training.simplexes",
     "fit_simplex": "training.simplexes",
-    "fit_vertex": "training.simplexes",
     # points as checkpoints, soups and ensembles (the soups themselves: landscape.checkpoints.soups)
     "export_point": "checkpoints.export",
     "will_average": "analysis.averaging",

@@ -24,12 +24,9 @@ _MOST = 0.5
 
 @dataclass(frozen=True)
 class Merged:
-    """What several runs hold together.
+    """What several runs hold together: the new store, and how many models and pairs it lists.
 
     Attributes:
-        path: The new store.
-        models: How many models it lists.
-        pairs: How many pairs of them it lists.
         measured: How many of the pairs are measured.
         twice: How many records were in more than one run.
         difference: The largest difference of one example's loss between two of these, in nats.
@@ -47,18 +44,12 @@ def merge(runs: Sequence[Path], out: Path) -> Merged:
     """Unite what several runs of one experiment have measured: their records are copied.
 
     What two of them have measured is taken from the first, and must agree but for rounding. The
-    new run is gone on with like any other.
-
-    Args:
-        runs: Folders of runs, or the stores in them; they are not changed.
-        out: The new run's folder, or the store in it; nothing must have begun there.
+    new run is gone on with like any other. Each is a folder, or the store in it.
 
     Raises:
         StoreError: Runs that are damaged, of other experiments or that contradict each other; or
             the new one exists or cannot be written.
     """
-    if not runs:
-        raise StoreError("There is nothing to merge.", expected="at least one run")
     sources = [RunFolder(_folder(Path(run))) for run in runs]
     for source, run in zip(sources, runs, strict=True):
         if not source.exists():

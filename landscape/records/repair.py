@@ -17,13 +17,7 @@ from landscape.records.writing import writing
 
 @dataclass(frozen=True)
 class Repair:
-    """What was wrong with a run.
-
-    Attributes:
-        path: Its store, sound now.
-        damaged: What was damaged, a path each; nothing of a sound run, which is not changed.
-        pairs: How many pairs are measured still.
-    """
+    """What was damaged of a run, its store, which is sound now, and how many pairs are left."""
 
     path: Path
     damaged: tuple[Path, ...] = field(repr=False)
@@ -33,10 +27,8 @@ class Repair:
 def repair(path: Path) -> Repair:
     """Delete the records that do not fit their checksums, and write the store from the others.
 
-    What was deleted is measured again by the command that made the run.
-
-    Args:
-        path: The run's folder, or the store in it.
+    What was deleted is measured again by the command that made the run. ``path`` is its folder, or
+    the store in it.
 
     Raises:
         StoreError: No run, one that is being written to, or a configuration that is damaged.

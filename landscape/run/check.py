@@ -21,14 +21,7 @@ _PROBE = 128  # in-domain examples that each model answers
 
 
 def check_references(refs: Sequence[str], track: Track[Any] = silent) -> list[str]:
-    """Compare checkpoints with each other, without a task.
-
-    Returns:
-        Lines that say what was found right.
-
-    Raises:
-        CheckpointError: The first obstacle.
-    """
+    """Compare checkpoints with each other, without a task: lines, or the first obstacle raised."""
     first = load_checkpoint(expand(refs)[0])
     population = load_population(refs, first.label_names, track=track)
     return _about(population)
@@ -37,14 +30,7 @@ def check_references(refs: Sequence[str], track: Track[Any] = silent) -> list[st
 def check_config(
     path: Path, *, root: str | Path | None = None, track: Track[Any] = silent
 ) -> list[str]:
-    """Check an experiment: configuration, data, checkpoints, labels, disk space, expected time.
-
-    Returns:
-        Lines that say what was found; those that begin with "warning" are worth a look.
-
-    Raises:
-        LandscapeError: The first obstacle.
-    """
+    """Check an experiment: lines that say what was found, or the first obstacle raised."""
     experiment = open_experiment(path, root=root)
     lines = [f"configuration: {path}, task {experiment.task.name}"]
     for role, data in experiment.examples:

@@ -28,26 +28,13 @@ def export(
     weights: Sequence[float] | None = None,
     soup: str | None = None,
     slerp: float | None = None,
-    base: Path | None = None,
     track: Track[Checkpoint] = silent,
 ) -> Path:
     """Write a point of weight space between checkpoints as a checkpoint directory.
 
-    At most one of ``at``, ``weights``, ``soup`` and ``slerp``; without any, the uniform soup. The
-    head's rows stand in the first checkpoint's order of labels.
-
-    Args:
-        refs: Two checkpoints or more, globs among them.
-        out: The folder: absent, or empty.
-        at: Of two: the t along their line, from 0 (the first) to 1 (the second).
-        weights: One for each checkpoint, divided by their sum.
-        soup: ``uniform``, the mean.
-        slerp: Of two: the t of spherical interpolation, by the angle of the whole models.
-        base: The folder that relative references start from.
-        track: Shows how far the reading is.
-
-    Returns:
-        ``out``.
+    At most one of ``at`` (of two: the t along their line), ``weights`` (divided by their sum),
+    ``soup`` and ``slerp`` (of two: by the angle of the whole models); without any, the uniform
+    soup. The head's rows stand in the first checkpoint's order of labels.
 
     Raises:
         ConfigError: More than one recipe, or one that does not fit so many checkpoints.
@@ -64,7 +51,7 @@ def export(
     if soup is not None:
         also = "; greedy, of an experiment's YAML"
         require_known("soup", soup, ["uniform"], where="--soup", also=also)
-    sources = expand(refs, base)
+    sources = expand(refs)
     for option, t in (("--at", at), ("--slerp", slerp)):
         if t is not None:
             _check_position(option, t, len(sources))
@@ -77,7 +64,7 @@ def export(
         )
     require_empty(Path(out))
     labels = load_checkpoint(sources[0]).label_names
-    members = load_population(refs, labels, base=base, track=track).checkpoints
+    members = load_population(refs, labels, track=track).checkpoints
     recipe: dict[str, Any] = {"kind": "uniform soup"}
     row = soups.uniform(len(members))
     if at is not None:
@@ -101,16 +88,9 @@ def export_stored(
 ) -> Path:
     """Write a point of a path or a surface that a store holds as a checkpoint directory.
 
-    Args:
-        store: The file; control points are read from the folder ``control_points`` beside it.
-        name: Of the path or surface, or ``A--B`` of two models: the path between all pairs.
-        at: The t of a curve, x and y of a surface, barycentric coordinates on a simplex.
-        out: The folder: absent, or empty.
-        control: Instead of a position, the number of a control point, from 0.
-        base: The folder that the store's relative references start from: the experiment's.
-
-    Returns:
-        ``out``.
+    Control points are read from the folder ``control_points`` beside the store, whose relative
+    references start from ``base``. ``A--B`` of two models is the path between all pairs; ``at``
+    is the t of a curve, x and y of a surface, barycentric coordinates on a simplex.
 
     Raises:
         LandscapeError: No such store, path or checkpoint; a checkpoint that has changed since.

@@ -114,11 +114,7 @@ def open_experiment(
 ) -> Experiment:
     """Read a configuration, its task and its data.
 
-    Args:
-        path: The YAML file.
-        root: The data root, before the configuration's own and ``$LANDSCAPE_DATA``.
-        out: The output folder, before the configuration's own.
-        changes: Of top-level keys of the configuration.
+    ``root`` and ``out`` come before the configuration's own, ``changes`` are of its top-level keys.
 
     Raises:
         LandscapeError: The configuration, the task or a data file cannot be used.

@@ -160,12 +160,9 @@ def _first(executor: Executor, call: Callable[..., Any], task: Any) -> Any:
 
 
 def shard_of(pairs: np.ndarray, shard: tuple[int, int], n_models: int) -> np.ndarray:
-    """The pairs (n, 2) of one of several shards, so that each needs few checkpoints.
+    """The rows of all ``pairs`` (n_pairs, 2) in one of several shards, of few checkpoints each.
 
-    Args:
-        pairs: All, (n_pairs, 2).
-        shard: Which, from 1, and of how many.
-        n_models: Of many models the pairs that share a record stay together.
+    Of many models the pairs that share a record stay together.
     """
     number, n_shards = shard
     side = int(np.ceil(np.sqrt(max(1, len(pairs) / n_shards))))
@@ -180,11 +177,7 @@ def shard_of(pairs: np.ndarray, shard: tuple[int, int], n_models: int) -> np.nda
 
 
 def read_shard(text: str) -> tuple[int, int]:
-    """Which shard, from 1, and of how many; of ``3/10``.
-
-    Raises:
-        ConfigError: Something else.
-    """
+    """Which shard, from 1, and of how many; of ``3/10``."""
     parts = text.split("/")
     if len(parts) == 2 and all(part.isdecimal() for part in parts):
         number, n_shards = map(int, parts)

@@ -6,10 +6,8 @@ Benton et al. 2021, arXiv 2102.13042.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -35,41 +33,7 @@ from landscape.training.loop import (
     square_norms,
 )
 
-
-@dataclass(frozen=True)
-class Complex:
-    """Simplexes that may share vertices; one simplex is a complex too.
-
-    Attributes:
-        vertices: Checkpoints and trained points: what ``evaluate`` takes as anchors.
-        simplexes: For each, the indices of its vertices.
-
-    Raises:
-        ConfigError: A simplex without vertices, or with one that is not there or stands twice.
-    """
-
-    vertices: tuple[Anchor, ...] = field(repr=False)
-    simplexes: tuple[tuple[int, ...], ...]
-
-    def __post_init__(self) -> None:
-        for members in self.simplexes or ((),):
-            there = set(range(len(self.vertices)))
-            if not members or not set(members) <= there or len(set(members)) < len(members):
-                raise ConfigError(
-                    "A simplex is made of different vertices of its complex.",
-                    where="Complex(simplexes)",
-                    expected=f"indices below {len(self.vertices)}, at least one, none twice",
-                    found=members,
-                )
-
-    @cached_property
-    def volumes(self) -> np.ndarray:
-        """(n_simplexes,), in units of length to the number of edges from one vertex.
-
-        That of a single vertex is 1.
-        """
-        groups = [[self.vertices[i] for i in members] for members in self.simplexes]
-        return np.array([volume(gram(group)) for group in groups])
+Simplexes = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -80,9 +44,9 @@ class SimplexFit(Descent):
         samples_per_step: Points drawn from the complex a step.
         volume_weight: lambda, in nats: the loss is reduced by lambda log(volume). The authors'
             code takes the logarithm of the squared volume: half of this is their number.
-        offset: Where no start is given, the vertex begins at its base's centre moved in a random
-            direction, in each tensor by this share of the tensor's norm: on the base there is no
-            volume whose logarithm could grow.
+        offset: The vertex begins at the others' centre moved in a random direction, in each tensor
+            by this share of the tensor's norm: on the base there is no volume whose logarithm
+            could grow.
     """
 
     samples_per_step: int = 1
@@ -95,21 +59,6 @@ class SimplexFit(Descent):
             raise ConfigError("The volume's weight must be at least 0.", found=self.volume_weight)
 
 
-@dataclass(frozen=True)
-class FittedVertex:
-    """A complex with a new, trained vertex.
-
-    Attributes:
-        complex: The new vertex is its last one.
-        vertex: The new one: tensors by name.
-        losses: (n_steps, samples_per_step) training losses (without the volume), nats.
-    """
-
-    complex: Complex
-    vertex: Params = field(repr=False)
-    losses: np.ndarray = field(repr=False)
-
-
 def fit_simplex(
     model: nn.Module,
     vertices: Sequence[Anchor],
@@ -118,91 +67,34 @@ def fit_simplex(
     *,
     n_connect: int = 1,
     points: int = 100,
-    state: Path | None = None,
-    report: Report = silent,
-    **settings: Any,
-) -> Fitted:
-    """Connect checkpoints by vertices that all of them share, trained one after the other.
-
-    Each checkpoint and the trained vertices make a simplex; together they are a complex of low
-    loss. One checkpoint grows into a simplex around it.
-
-    Args:
-        model: As in ``evaluate``.
-        vertices: The checkpoints; they stay as they are.
-        batches: As in ``fit_vertex``.
-        fit: How each vertex is trained; the seed counts on from one to the next.
-        n_connect: How many vertices are trained.
-        points: How many are drawn evenly from the simplexes, for ``geometry``.
-        state: Begins the names of the files in which the states of the trainings are kept.
-        report: Takes a line of progress at a time.
-        settings: ``device`` and ``loss``, as for ``fit_vertex``.
-    """
-    fit = fit or SimplexFit()
-    complex = Complex(tuple(vertices), tuple((i,) for i in range(len(vertices))))
-    trained: list[Params] = []
-
-    def say(line: str) -> None:
-        report(f"{len(trained) + 1} of {n_connect}: {line}")
-
-    for number in range(n_connect):
-        fitted = fit_vertex(
-            model,
-            complex,
-            batches,
-            replace(fit, seed=fit.seed + number),
-            state=state and state.with_name(f"{state.name}.{number}"),
-            report=say,
-            **settings,
-        )
-        complex = fitted.complex
-        trained.append(fitted.vertex)
-    n, losses = len(complex.vertices), fitted.losses
-    sample = SimplexSample(complex.simplexes, n, complex.volumes, points, fit.seed)
-    return Fitted(sample, complex.vertices, tuple(trained), losses, convergence(losses.mean(1)))
-
-
-def fit_vertex(
-    model: nn.Module,
-    complex: Complex,
-    batches: Batches,
-    fit: SimplexFit | None = None,
-    *,
     device: str | torch.device | None = None,
-    start: Anchor | None = None,
     loss: Loss | None = None,
     state: Path | None = None,
     report: Report = silent,
-) -> FittedVertex:
-    """Add a trained vertex: min E_{theta ~ U(K)} L(theta) - lambda log V(K).
+) -> Fitted:
+    """Connect checkpoints by vertices that all of them share, trained one after the other.
 
-    Benton et al. 2021, arXiv 2102.13042. K are the simplexes, each with the vertex added, V(K)
-    their volumes' sum; all other vertices stay as they are. Points are drawn evenly; the
-    simplexes' shares are taken as constants in each step. A checkpoint
-    alone, ``Complex((a,), ((0,),))``, grows into a simplex around it; ``Complex((a, b), ((0,),
-    (1,)))`` into simplexes that connect the two by the vertices which they share.
+    Each checkpoint and the trained vertices make a simplex; together they are a complex K of low
+    loss. One checkpoint grows into a simplex around it. Each vertex is trained for
+    min E_{theta ~ U(K)} L(theta) - lambda log V(K), V(K) the sum of the simplexes' volumes; all
+    other vertices stay as they are, and the simplexes' shares are constants in each step.
 
     Args:
         model: As in ``evaluate``.
-        complex: What there is.
+        vertices: The checkpoints.
         batches: Ready batches ``(inputs, labels)``, or a function from the step to its batch.
-        fit: How.
-        device: As in ``fit_curve``, like what follows.
-        start: The vertex to begin with, beside the base of each simplex.
+        fit: How each vertex is trained; the seed counts on from one to the next.
+        n_connect: How many vertices are trained.
+        points: How many are drawn evenly from the simplexes, for ``geometry``.
+        device: As in ``fit_curve``.
         loss: As in ``evaluate``.
-        state: A file in which the state of the training is kept; a killed fit goes on from there.
+        state: Begins the names of the files in which the states of the trainings are kept.
         report: Takes a line of progress at a time.
 
     Raises:
-        ConfigError: Simplexes with different numbers of vertices, vertices that depend on each
-            other, or a saved state of another training.
+        ConfigError: A vertex that does not leave its base, or a saved state of another training.
     """
     fit = fit or SimplexFit()
-    if len(sizes := {len(members) for members in complex.simplexes}) > 1:
-        raise ConfigError(
-            "Volumes of simplexes with different numbers of vertices cannot be compared.",
-            found=f"simplexes of {', '.join(map(str, sorted(sizes)))} vertices",
-        )
     gradients = Gradients(
         model,
         n_points=fit.samples_per_step,
@@ -211,16 +103,49 @@ def fit_vertex(
         strategy=fit.strategy,
         loss=loss,
     )
-    vertices = gradients.load(complex.vertices)
-    bases = [Base([vertices[i] for i in members]) for members in complex.simplexes]
-    if start is None:
-        members = sorted({i for simplex in complex.simplexes for i in simplex})
-        vertex = _beside([vertices[i] for i in members], fit)
-    else:
-        (first,) = gradients.load([start])
-        vertex = {n: t.clone(memory_format=torch.contiguous_format) for n, t in first.items()}
-    grown = tuple((*members, len(vertices)) for members in complex.simplexes)
-    after = Complex((*complex.vertices, vertex), grown)
+    loaded, trained = gradients.load(vertices), list[Params]()
+    simplexes: Simplexes = tuple((i,) for i in range(len(vertices)))
+
+    def say(line: str) -> None:
+        report(f"{len(trained) + 1} of {n_connect}: {line}")
+
+    for number in range(n_connect):
+        vertex, losses = _fit_vertex(
+            gradients,
+            loaded,
+            simplexes,
+            batches,
+            replace(fit, seed=fit.seed + number),
+            state and state.with_name(f"{state.name}.{number}"),
+            say,
+        )
+        simplexes = _grown(simplexes, len(loaded))
+        loaded.append(vertex)
+        trained.append(vertex)
+    anchors = (*vertices, *trained)
+    groups = [[anchors[i] for i in members] for members in simplexes]
+    volumes = np.array([volume(gram(group)) for group in groups])
+    sample = SimplexSample(simplexes, len(anchors), volumes, points, fit.seed)
+    return Fitted(sample, anchors, tuple(trained), losses, convergence(losses.mean(1)))
+
+
+def _grown(simplexes: Simplexes, vertex: int) -> Simplexes:
+    return tuple((*members, vertex) for members in simplexes)
+
+
+def _fit_vertex(
+    gradients: Gradients,
+    vertices: Sequence[dict[str, Tensor]],
+    simplexes: Simplexes,
+    batches: Batches,
+    fit: SimplexFit,
+    state: Path | None,
+    report: Report,
+) -> tuple[dict[str, Tensor], np.ndarray]:
+    """A vertex that all simplexes share, and its training losses (n_steps, samples_per_step)."""
+    bases = [Base([vertices[i] for i in members]) for members in simplexes]
+    vertex = _beside(vertices, fit)
+    grown = _grown(simplexes, len(vertices))
     losses = np.full((fit.steps, fit.samples_per_step), np.nan)
 
     def add_gradients(step: int, grads: Sequence[Grads]) -> np.ndarray:
@@ -231,12 +156,12 @@ def fit_vertex(
         if fit.volume_weight and not np.isfinite(logs).all():
             raise ConfigError(
                 "The new vertex lies on its base: the logarithm of the volume has no gradient.",
-                where="fit_vertex(start)",
-                fix="start from a point beside the simplex, or leave start out",
+                where="fit_simplex",
+                fix="choose a larger offset",
             )
         # simplexes without any volume count alike
         shares = np.exp(logs - log_volume) if np.isfinite(log_volume) else np.ones(len(logs))
-        points = draw(grown, shares, len(after.vertices), fit.samples_per_step, rng)
+        points = draw(grown, shares, len(vertices) + 1, fit.samples_per_step, rng)
         into = [*([None] * len(vertices)), *grads]
         batch = batch_at(batches, step, fit.seed)
         values = gradients.add([*vertices, vertex], points, batch, into)
@@ -257,13 +182,13 @@ def fit_vertex(
         recipe={
             **asdict(fit),
             "kind": "simplex",
-            "simplexes": complex.simplexes,
+            "simplexes": simplexes,
             "vertices": square_norms(vertices),
         },
         state=state,
         report=report,
     )
-    return FittedVertex(after, vertex, losses)
+    return vertex, losses
 
 
 def _beside(base: Sequence[Params], fit: SimplexFit) -> dict[str, Tensor]:

@@ -29,22 +29,17 @@ def train_stacked(
     encoders, small batches) this is several times faster than one model after the other.
 
     Args:
-        model: Gives the forward, called with a batch's inputs as keywords; returns logits or an
-            object with ``.logits``. Its own weights are not touched. It must draw no random
-            numbers (dropout off) and, if it is a transformer, use eager attention and a ready
-            additive mask: vmap has no rule for what else transformers does.
-        params: One start a model, all with the same names and shapes, every one of which is
-            trained. Buffers stay the module's own. An embedding's ``padding_idx`` keeps its row
-            from learning in the first model only (as of torch 2.13): mask padding.
+        model: Gives the forward; its own weights are not touched. It must draw no random numbers
+            (dropout off) and, if it is a transformer, use eager attention and a ready additive
+            mask: vmap has no rule for what else transformers does.
+        params: One start a model. Buffers stay the module's own. An embedding's ``padding_idx``
+            keeps its row from learning in the first model only (as of torch 2.13): mask padding.
         batches: One item a step: inputs, each (n_models, batch, ...), and labels
             (n_models, batch).
         learning_rates: One a model.
         steps: How many.
         rate: From the step (0, 1, ...) to the factor on the learning rates.
         report: Takes a line of progress at a time.
-
-    Returns:
-        The trained weights, in the order of ``params``.
     """
     stacked = {n: torch.stack([start[n].detach() for start in params]) for n in params[0]}
     for leaf in stacked.values():

@@ -109,7 +109,7 @@ def test_runs_of_other_experiments_are_refused_with_the_key(
 
 
 def test_what_cannot_be_merged_is_refused(whole: Path, tmp_path: Path) -> None:
-    for runs in ([], [tmp_path / "absent"], [whole, tmp_path]):
+    for runs in ([tmp_path / "absent"], [whole, tmp_path]):
         with pytest.raises(StoreError):
             merge(runs, tmp_path / "out")
     with pytest.raises(StoreError, match=rf"where: {whole}\n(?s:.*)another --out"):

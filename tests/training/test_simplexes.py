@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -15,7 +14,7 @@ from landscape.evaluation import evaluate
 from landscape.paths import SimplexSample
 from landscape.training import loop
 from landscape.training.heights import Base
-from landscape.training.simplexes import Complex, SimplexFit, fit_simplex, fit_vertex
+from landscape.training.simplexes import SimplexFit, fit_simplex
 from tests.tiny import make_model
 
 seeds = st.integers(0, 2**32 - 1)
@@ -34,9 +33,9 @@ class Valley(nn.Module):
         return x[:, None] * self.theta
 
 
-def bowl(*curvatures):
+def bowl(*curvatures, centre=0.0):
     k = torch.tensor(curvatures)
-    return lambda logits, labels: 0.5 * (k.to(logits.dtype) * logits.square()).sum(-1)
+    return lambda logits, labels: 0.5 * (k.to(logits.dtype) * (logits - centre).square()).sum(-1)
 
 
 def point(*values):
@@ -87,28 +86,27 @@ def test_a_vertex_on_its_base_has_no_volume():
     base = Base([point(0.3, 0.1), point(0.9, 0.7)])
     assert base.foot(point(0.7, 0.5)).log_volume == -math.inf
     assert Base([point(0.3, 0.1)]).foot(point(0.3, 0.1)).log_volume == -math.inf
-    # without weight it is no obstacle
-    result = fitted(LINE, 0.0, (1.0, 1.0), point(0.3, 0.0), steps=20)
+    # without weight it is no obstacle; the origin's offset is 0
+    result = fitted([point(0.0, 0.0)], 0.0, (1.0, 1.0), steps=20)
     assert np.isfinite(result.losses).all()
+    with pytest.raises(ConfigError, match="lies on its base"):
+        fitted([point(0.0, 0.0)], 0.1, (1.0, 1.0))
 
 
-def fitted(complex, weight, curvatures, start, **changes):
+def fitted(ends, weight, curvatures, **changes):
     options = {
         "steps": 300,
         "samples_per_step": 32,
         "learning_rate": 0.1,
         "clip": None,
         "precision": "fp64",
+        "offset": 0.1,
         **changes,
     }
-    return fit_vertex(
-        Valley(len(curvatures)),
-        complex,
-        [BATCH],
-        SimplexFit(volume_weight=weight, **options),
-        loss=bowl(*curvatures),
-        start=start,
-    )
+    n_connect = options.pop("n_connect", 1)
+    fit = SimplexFit(volume_weight=weight, **options)
+    valley, loss = Valley(len(curvatures)), bowl(*curvatures, centre=1.0)
+    return fit_simplex(valley, ends, [BATCH], fit, loss=loss, n_connect=n_connect)
 
 
 def test_a_segment_from_the_minimum_grows_as_far_as_its_weight_pays():
@@ -116,53 +114,49 @@ def test_a_segment_from_the_minimum_grows_as_far_as_its_weight_pays():
     # log h at h = sqrt(3 lambda / k), along the direction of least curvature
     lengths = []
     for weight in (0.01, 0.16):
-        result = fitted(
-            Complex((point(0.0, 0.0, 0.0),), ((0,),)), weight, (1.0, 4.0, 9.0), point(0.1, 0.1, 0.1)
-        )
-        lengths.append(result.complex.volumes[0])
+        result = fitted([point(1.0, 1.0, 1.0)], weight, (1.0, 4.0, 9.0))
+        lengths.append(result.geometry.volumes[0])
         assert lengths[-1] == pytest.approx(math.sqrt(3 * weight), rel=0.05)
-        theta = result.complex.vertices[1]["theta"].numpy()
+        theta = result.trained[0]["theta"].numpy() - 1
         assert abs(theta[1:]).max() < 0.05 * lengths[-1]
     assert lengths == sorted(lengths)
 
 
-def test_a_triangle_over_a_valley_is_as_high_as_its_weight_pays():
-    # E of u^2 for one of three flat Dirichlet coordinates is 1 / 6: k y^2 / 12 - lambda log y
-    ends = Complex((point(0.0, 0.0), point(3.0, 0.0)), ((0, 1),))
-    weight = 0.2
-    result = fitted(ends, weight, (0.0, 2.0), point(1.0, 0.3))
-    height = math.sqrt(6 * weight / 2)
-    assert result.complex.simplexes == ((0, 1, 2),)
-    assert abs(result.complex.vertices[2]["theta"][1]) == pytest.approx(height, rel=0.05)
-    assert result.complex.volumes[0] == pytest.approx(3 * height / 2, rel=0.05)
-    assert result.losses.shape == (300, 32)
-    assert result.losses[-100:].mean() == pytest.approx(height**2 * 2 / 12, rel=0.1)
+def test_a_triangle_over_a_segment_is_as_high_as_its_weight_pays():
+    # flat Dirichlet coordinates have E u_i^2 = 1/6, E u_i u_j = 1/12: over the segment v the next
+    # vertex w has the loss k (w^2 + v w) / 12 - lambda log h, least at -v / 2 along v and
+    # h = sqrt(6 lambda / k) across
+    result = fitted([point(1.0, 1.0)], 0.1, (1.0, 1.0), n_connect=2, steps=600)
+    v, w = (vertex["theta"].numpy() - 1 for vertex in result.trained)
+    length = math.sqrt(3 * 0.1)
+    assert np.linalg.norm(v) == pytest.approx(length, rel=0.05)
+    assert w @ v / length == pytest.approx(-length / 2, abs=0.05)
+    area = length * math.sqrt(6 * 0.1) / 2
+    assert result.geometry.volumes == pytest.approx([area], rel=0.05)
+    assert result.geometry.simplexes == ((0, 1, 2),)
+    assert result.losses.shape == (600, 32)
 
 
 @pytest.mark.slow
 def test_one_vertex_connects_two_checkpoints():
     # K is both segments, V(K) = l_1 + l_2; where both are as long, the mean loss's gradient is
     # v / 3 and that of log V(K) is v / l^2: l^2 = 3 lambda
-    two = Complex((point(-1.0, 0.0), point(1.0, 0.0)), ((0,), (1,)))
-    result = fitted(
-        two, 1.0, (1.0, 1.0), point(0.3, 0.5), steps=600, samples_per_step=64, learning_rate=0.03
-    )
-    assert result.complex.simplexes == ((0, 2), (1, 2))
-    np.testing.assert_allclose(result.complex.volumes, math.sqrt(3), rtol=0.05)
-    x, y = result.complex.vertices[2]["theta"].numpy()
+    two = [point(0.0, 1.0), point(2.0, 1.0)]
+    changes = {"steps": 600, "samples_per_step": 64, "learning_rate": 0.03, "offset": 0.5}
+    result = fitted(two, 1.0, (1.0, 1.0), **changes)
+    assert result.geometry.simplexes == ((0, 2), (1, 2))
+    np.testing.assert_allclose(result.geometry.volumes, math.sqrt(3), rtol=0.05)
+    x, y = result.trained[0]["theta"].numpy() - 1
     assert x == pytest.approx(0, abs=0.05)
-    assert y == pytest.approx(math.sqrt(2), rel=0.05)
+    assert abs(y) == pytest.approx(math.sqrt(2), rel=0.05)
 
 
 def test_points_are_even_over_the_whole_complex():
     # two triangles of areas 1 and 3 beside each other
-    corners = Complex(
-        (point(0.0, 0.0), point(0.0, 2.0), point(1.0, 0.0), point(-3.0, 0.0)),
-        ((0, 1, 2), (0, 1, 3)),
-    )
-    np.testing.assert_allclose(corners.volumes, [1, 3])
+    corners = np.array([[0.0, 0.0], [0.0, 2.0], [1.0, 0.0], [-3.0, 0.0]])
     n = 20_000
-    rows = SimplexSample(corners.simplexes, 4, corners.volumes, n).coefficients()
+    sample = SimplexSample(((0, 1, 2), (0, 1, 3)), 4, np.array([1.0, 3.0]), n)
+    rows = sample.coefficients()
     assert rows.shape == (n, 4)
     np.testing.assert_allclose(rows.sum(1), 1)
     assert (rows >= 0).all()
@@ -170,14 +164,9 @@ def test_points_are_even_over_the_whole_complex():
     assert right.mean() == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / n))
     # the third of a triangle nearest to a corner holds a ninth of its area
     assert (rows[right, 2] > 2 / 3).mean() == pytest.approx(1 / 9, abs=0.02)
-    points = rows @ np.array([flat(vertex) for vertex in corners.vertices])
+    points = rows @ corners
     np.testing.assert_allclose(points[right].mean(0), [1 / 3, 2 / 3], atol=0.02)
     np.testing.assert_allclose(points[~right].mean(0), [-1, 2 / 3], atol=0.03)
-    result = evaluate(
-        Valley(2), corners.vertices, rows[:500], [BATCH], loss=bowl(1.0, 2.0), precision="fp64"
-    )
-    expected = 0.5 * (points[:500] ** 2 @ [1, 2])
-    np.testing.assert_allclose(result.losses[:, 0], expected, atol=1e-12)
 
 
 def batches_of_tokens():
@@ -193,9 +182,9 @@ def batches_of_tokens():
 def test_a_killed_fit_goes_on_to_the_same_vertex(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "SAVE_SECONDS", -1.0)
     model, batches = make_model("bert", 0), batches_of_tokens()
-    ends = Complex((make_model("bert", 1), make_model("bert", 2)), ((0, 1),))
+    ends = [make_model("bert", 1), make_model("bert", 2)]
     fit = SimplexFit(steps=6, samples_per_step=2, learning_rate=1e-2, volume_weight=0.1)
-    whole = fit_vertex(model, ends, batches, fit)
+    whole = fit_simplex(model, ends, batches, fit)
     assert np.isfinite(whole.losses).all()
 
     def until(step):
@@ -205,61 +194,39 @@ def test_a_killed_fit_goes_on_to_the_same_vertex(tmp_path, monkeypatch):
 
     state = tmp_path / "vertex.pt"
     with pytest.raises(KeyboardInterrupt):
-        fit_vertex(model, ends, until, fit, state=state)
+        fit_simplex(model, ends, until, fit, state=state)
     said = []
-    rest = fit_vertex(model, ends, batches, fit, state=state, report=said.append)
-    assert said[0] == "vertex: going on from step 4 of 6"
+    rest = fit_simplex(model, ends, batches, fit, state=state, report=said.append)
+    assert said[0] == "1 of 1: vertex: going on from step 4 of 6"
     np.testing.assert_array_equal(rest.losses, whole.losses)
-    for name, tensor in whole.complex.vertices[2].items():
-        assert torch.equal(rest.complex.vertices[2][name], tensor)
+    for name, tensor in whole.trained[0].items():
+        assert torch.equal(rest.trained[0][name], tensor)
     # a state of other checkpoints is not taken for this one's
-    others = Complex((make_model("bert", 1), make_model("bert", 3)), ((0, 1),))
+    others = [make_model("bert", 1), make_model("bert", 3)]
     with pytest.raises(ConfigError, match="belongs to another training"):
-        fit_vertex(model, others, batches, fit, state=state)
+        fit_simplex(model, others, batches, fit, state=state)
 
 
 def test_the_anchors_stay_and_the_vertex_begins_beside_their_centre():
     a, b = make_model("bert", 1), make_model("bert", 2)
     before = [{n: p.detach().clone() for n, p in m.named_parameters()} for m in (a, b)]
     fit = SimplexFit(steps=1, learning_rate=1e-12, offset=0.1, seed=3)
-    result = fit_vertex(make_model("bert", 0), Complex((a, b), ((0, 1),)), batches_of_tokens(), fit)
+    result = fit_simplex(make_model("bert", 0), [a, b], batches_of_tokens(), fit)
     for model, kept in zip((a, b), before, strict=True):
         assert all(torch.equal(p, kept[n]) for n, p in model.named_parameters())
-    for name, tensor in result.complex.vertices[2].items():
+    for name, tensor in result.trained[0].items():
         centre = (before[0][name] + before[1][name]) / 2
         share = float((tensor - centre).norm() / centre.norm())
         assert share == pytest.approx(0.1, rel=4 / math.sqrt(tensor.numel()))
         assert tensor.grad is None
 
 
-@settings(deadline=None)
-@given(seeds)
-def test_the_volume_does_not_depend_on_the_order_of_vertices(seed):
-    rng = np.random.default_rng(seed)
-    states = tuple(random_state(rng) for _ in range(4))
-    orders = list(itertools.permutations(range(4)))[::5]
-    volumes = Complex(states, tuple(orders)).volumes
-    np.testing.assert_allclose(volumes, simplex_volume(states), rtol=1e-9)
-
-
-LINE = Complex((point(0.0, 0.0), point(1.0, 0.0)), ((0, 1),))
-
-
 @pytest.mark.parametrize(
     ("act", "message"),
     [
-        (lambda: Complex((point(0.0),), ((0, 1),)), "different vertices of its complex"),
-        (lambda: Complex((point(0.0),), ((0, 0),)), "indices below 1, at least one, none twice"),
         (lambda: SimplexFit(steps=0), "steps must be above 0"),
         (lambda: SimplexFit(volume_weight=-1.0), "weight must be at least 0"),
         (lambda: Base([point(0.0, 1.0), point(0.0, 1.0)]), "it has no volume"),
-        (lambda: fitted(LINE, 0.1, (1.0, 1.0), point(0.3, 0.0)), "lies on its base"),
-        (
-            lambda: fit_vertex(
-                Valley(2), Complex(LINE.vertices, ((0, 1), (0,))), [BATCH], loss=bowl(1.0, 1.0)
-            ),
-            "numbers of vertices cannot be compared",
-        ),
     ],
 )
 def test_refusals(act, message):

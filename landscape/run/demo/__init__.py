@@ -42,20 +42,9 @@ def make_demo(
 ) -> list[Path]:
     """Write data, train an encoder and its classifiers, and write an experiment a population.
 
-    What is there already from the same settings is kept.
-
-    Args:
-        out: The folder.
-        report: Takes a line of progress at a time.
-        pretrain_steps: Of the encoder, 64 sentences each.
-        steps: Of every classifier, 32 phrases each.
-        per_rule: Classifiers for each of three training sets.
-        controls: Classifiers in each of the other two populations.
-        phrases: In each training set; half of them with attractors where there are any.
-        seed: Of everything.
-
-    Returns:
-        The experiments' YAML files.
+    What is there already from the same settings is kept. There are ``per_rule`` classifiers for
+    each of three training sets of so many ``phrases``, ``controls`` in each of the other two
+    populations.
     """
     from landscape.run.demo.populations import populations, train_populations, training_sets
     from landscape.run.demo.pretrain import pretrain_encoder

@@ -91,15 +91,10 @@ def write_measurements(
     indicators: Sequence[str],
     name: str | None = None,
 ) -> None:
-    """Keep what was measured of some paths, in a record an indicator.
+    """Keep what was measured, by path (as ``pairs/0003-0007``), in a record an indicator.
 
-    Args:
-        folder: The run's.
-        measurements: By path, as ``pairs/0003-0007``.
-        plan: How all of it was computed.
-        indicators: Those that are measured of such paths, the losses first; they are written last,
-            and by them the job counts as done.
-        name: As in ``RunFolder.write``.
+    Of ``indicators`` the losses, which are the first, are written last: by them the job counts as
+    done. ``name`` as in ``RunFolder.write``.
     """
     plan_name = folder.add_plan(plan.to_json())
     nothing = np.zeros(0, np.int32)

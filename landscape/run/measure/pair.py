@@ -47,9 +47,6 @@ def measure_pair(
         formats: Of reported numbers, and the one to screen in, where there is one.
         smoothness: Learnt from complete pairs; without it every point is evaluated.
         error: Nats, how far a screened mean loss may be off; raised when one is further off.
-
-    Returns:
-        The losses, exact where a point is, else screened; other indicators of the exact points.
     """
     points = _Points(run, dataset, *formats, quantities)
     if formats[1] is None and smoothness is None:
