@@ -24,7 +24,7 @@ def collect(folder: RunFolder) -> Results:
     order = [manifest.plan, *sorted(plans.keys() - {manifest.plan})]
     pair_records = list(folder.read(PAIR))
     pairs = _pairs(pair_records, manifest.pairs)
-    paths = {path.name: path for path in folder.paths()}
+    paths = folder.paths()
     n_models = len(manifest.models)
     ids = {f"{MODEL}/{model_name(i)}": i for i in range(n_models)}
     row_of = {tuple(pair): row for row, pair in enumerate(pairs.tolist())}

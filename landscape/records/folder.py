@@ -215,14 +215,10 @@ class RunFolder:
             folder.mkdir(parents=True, exist_ok=True)
         write_arrays(folder / "path.npz", arrays, notes)
 
-    def paths(self) -> list[StoredPath]:
+    def paths(self) -> dict[str, StoredPath]:
         """Those paths, in the order of their names, nothing of their points."""
-        return [self._path(file) for file in sorted((self.records / PATH).glob("*/path.npz"))]
-
-    def path_named(self, name: str) -> StoredPath | None:
-        """One of them; None where there is none."""
-        file = self.records / PATH / name / "path.npz"
-        return self._path(file) if file.is_file() else None
+        files = sorted((self.records / PATH).glob("*/path.npz"))
+        return {file.parent.name: self._path(file) for file in files}
 
     def _path(self, file: Path) -> StoredPath:
         arrays, notes = read_arrays(file)
@@ -231,11 +227,10 @@ class RunFolder:
             kind=notes["kind"],
             models=tuple(notes["models"]),
             shape=tuple(notes["shape"]),
-            status=np.zeros(len(arrays["positions"]), dtype=np.uint8),
-            losses={},
-            predictions={},
             notes=notes["notes"],
-            **arrays,
+            marks=arrays["marks"],
+            positions=arrays["positions"],
+            lengths=arrays["lengths"],
         )
 
     def write_distances(self, distances: np.ndarray) -> None:

@@ -29,24 +29,20 @@ def lock_run(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        _take(file, folder)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                "Another process is writing to the run.",
+                where=folder,
+                fix="wait for it, or give this run another 'out'",
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
         for left in (*folder.glob(".*.partial"), *folder.glob("records/**/.*.partial")):
             with suppress(OSError):  # of a writer that was killed
                 left.unlink()
         yield
     finally:
         os.close(file)
-
-
-def _take(file: int, folder: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise StoreError(
-            "Another process is writing to the run.",
-            where=folder,
-            fix="wait for it, or give this run another 'out'",
-        ) from None
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise

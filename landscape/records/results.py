@@ -10,8 +10,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from landscape.core.errors import StoreError
-
 FORMATS = ("", "fp32", "tf32", "bf16", "fp64")
 """What a point's code in ``Results.formats`` means; 0: it was not evaluated."""
 MEASURED = 1
@@ -97,10 +95,10 @@ class StoredPath:
             the directions.
         shape: (n_points,) of a curve, (n_y, n_x) of a surface.
         lengths: (n_points,) length of a curve up to each point; NaN on a surface.
+        notes: How it was made: settings, convergence, tolerance reached; plain data.
         status: (n_points,) uint8, 1 where evaluated.
         losses: By data set, (n_points, n_examples) float32 nats, NaN where not evaluated.
         predictions: By data set, (n_points, n_examples) uint8 label indices.
-        notes: How it was made: settings, convergence, tolerance reached; plain data.
         plan: (n_points,) uint8 indices into the store's plans; 255 where not evaluated or unknown.
     """
 
@@ -111,16 +109,17 @@ class StoredPath:
     positions: np.ndarray = field(repr=False)
     shape: tuple[int, ...]
     lengths: np.ndarray = field(repr=False)
-    status: np.ndarray = field(repr=False)
-    losses: dict[str, np.ndarray] = field(repr=False)
-    predictions: dict[str, np.ndarray] = field(repr=False)
     notes: dict[str, Any] = field(repr=False)
+    status: np.ndarray = field(default=_UNKNOWN, repr=False)
+    losses: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    predictions: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     plan: np.ndarray = field(default=_UNKNOWN, repr=False)
 
     def __post_init__(self) -> None:
-        if self.plan is None:
-            plan = np.full(len(self.positions), NO_PLAN, dtype=np.uint8)
-            object.__setattr__(self, "plan", plan)
+        for name, nothing in (("status", 0), ("plan", NO_PLAN)):
+            if getattr(self, name) is None:
+                values = np.full(len(self.positions), nothing, dtype=np.uint8)
+                object.__setattr__(self, name, values)
 
     @property
     def is_surface(self) -> bool:
@@ -282,18 +281,6 @@ def largest(*arrays: np.ndarray) -> float:
 
 
 def exact_code(attributes: Mapping[str, Any]) -> int:
-    """The code in ``FORMATS`` of a run's exact numbers: its precision, fp32 for ``auto``.
-
-    Raises:
-        StoreError: The precision is no known number format.
-    """
-    precision = str(attributes.get("precision", "auto"))
-    name = "fp32" if precision == "auto" else precision
-    if name not in FORMATS[1:]:
-        raise StoreError(
-            "The store's precision is not known.",
-            where="attribute 'precision'",
-            expected=", ".join(("auto", *FORMATS[1:])),
-            found=precision,
-        )
-    return FORMATS.index(name)
+    """The code in ``FORMATS`` of a run's exact numbers: its precision, fp32 for ``auto``."""
+    precision = attributes.get("precision", "auto")
+    return FORMATS.index("fp32" if precision == "auto" else precision)

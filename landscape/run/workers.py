@@ -24,7 +24,6 @@ from landscape.run.measure.worker import Setup, Task, Worker
 
 Report = Callable[[str], None]
 Kind = Literal["local", "process", "ray"]
-KINDS: tuple[Kind, ...] = ("local", "process", "ray")
 
 # nats that an example's loss may differ by between machines or plans, by number format
 _ROUNDING = {"fp64": 1e-6, "fp32": 1e-3, "tf32": 0.05, "bf16": 0.5}
@@ -46,10 +45,6 @@ class Workers:
     address: str | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ConfigError(
-                "The executor is not known.", expected=" or ".join(KINDS), found=self.kind
-            )
         if self.workers is not None and self.workers < 1:
             raise ConfigError("A run needs at least one worker.", found=self.workers)
         if self.kind == "local" and self.workers not in (None, 1):

@@ -172,7 +172,6 @@ def test_a_shard_that_is_none_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"kind": "threads"}, "local or process or ray"),
         ({"kind": "process", "workers": 0}, "found: 0"),
         ({"kind": "local", "workers": 2}, "--executor process"),
         ({"kind": "process", "address": "auto"}, "--executor ray"),

@@ -133,18 +133,14 @@ def _dataset(name: str, group: h5py.Group) -> DatasetFrame:
 
 
 def _path(name: str, group: h5py.Group) -> StoredPath:
-    positions = group["positions"][()]
     return StoredPath(
         name=name,
         kind=_text(group.attrs["kind"]),
         models=tuple(map(_text, group.attrs["models"])),
         marks=group["marks"][()],
-        positions=positions,
+        positions=group["positions"][()],
         shape=tuple(map(int, group.attrs["shape"])),
         lengths=group["lengths"][()],
-        status=np.zeros(len(positions), dtype=np.uint8),
-        losses={},
-        predictions={},
         notes=_json(group["notes"]),
     )
 

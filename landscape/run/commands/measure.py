@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from landscape.core.errors import ConfigError
 from landscape.run.commands.app import Config, DataRoot, app, quiet, resumable, say
 
 
@@ -41,11 +40,12 @@ def run(
     data_root: DataRoot = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write to.")] = None,
     pairs: Annotated[
-        str | None,
+        Literal["all", "active"] | None,
         typer.Option(help="all, or active: only those that decide something; as the file says."),
     ] = None,
     executor: Annotated[
-        str, typer.Option(help="local: in this process; process: one a GPU; ray: a cluster.")
+        Literal["local", "process", "ray"],
+        typer.Option(help="local: in this process; process: one a GPU; ray: a cluster."),
     ] = "local",
     workers: Annotated[
         int | None, typer.Option(help="Of process and ray: as many as GPUs, on CPUs two.")
@@ -60,14 +60,10 @@ def run(
 ) -> None:
     """Evaluate, cluster, relate, draw; an unfinished run is resumed."""
     quiet()
-    if pairs not in (None, "all", "active"):
-        raise ConfigError(
-            "Which pairs to measure?", where="--pairs", expected="all or active", found=pairs
-        )
     from landscape.run.pipeline import run_experiment
     from landscape.run.workers import Workers, read_shard
 
-    chosen = Workers(executor, workers, address)  # type: ignore[arg-type]
+    chosen = Workers(executor, workers, address)
     part = None if shard is None else read_shard(shard)
     changes = {} if pairs is None else {"pairs": pairs}
     with resumable():

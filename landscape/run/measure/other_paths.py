@@ -123,7 +123,7 @@ class _Measuring:
     def all_points(self) -> None:
         """Measure what is missing, point by point; each is a record."""
         recipe = recipe_of(self.path, self.part, self.population.names)
-        stored = self.folder.path_named(self.part.name)
+        stored = self.folder.paths().get(self.part.name)
         if stored is not None:
             _refuse_other(self.folder, stored, recipe)
         indicators = self.experiment.indicators_at("paths")
@@ -210,9 +210,6 @@ class _Measuring:
             positions=positions.reshape(n, -1),
             shape=spanned.shape,
             lengths=lengths,
-            status=np.zeros(n, dtype=np.uint8),
-            losses={},
-            predictions={},
             notes=json.loads(json.dumps(notes)),
         )
 
