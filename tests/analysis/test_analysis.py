@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import interp1d
 
-from landscape.analysis.analysis import analyze
+from landscape.analysis.analysis import Analysis, analyze
 from landscape.analysis.barriers import convexity_gap
 from landscape.analysis.basins import find_basins
 from landscape.output.words import coverage
@@ -26,8 +26,12 @@ def thin(whole: Results) -> Results:
     return thin_out(whole)
 
 
-def test_a_gap_is_that_of_the_pairs_exact_points(thin: Results) -> None:
-    analysis = analyze(thin, n_resamples=20)
+@pytest.fixture(scope="module")
+def analysis(thin: Results) -> Analysis:
+    return analyze(thin, n_resamples=20, focus=FOCUS)
+
+
+def test_a_gap_is_that_of_the_pairs_exact_points(thin: Results, analysis: Analysis) -> None:
     assert len(np.unique(thin.exact, axis=0)) > 30
     for k, (a, b) in enumerate(thin.pairs):
         points = [p for p in range(11) if thin.formats[k, p] == 1]
@@ -53,9 +57,11 @@ def test_basins_are_settled_when_the_tolerances_cannot_change_them(thin: Results
     ).settled
 
 
-def test_curves_are_missing_where_nothing_was_evaluated(whole: Results, thin: Results) -> None:
+def test_curves_are_missing_where_nothing_was_evaluated(
+    whole: Results, thin: Results, analysis: Analysis
+) -> None:
     full = analyze(whole, n_resamples=20, focus=FOCUS).curves[FOCUS]
-    curves = analyze(thin, n_resamples=20, focus=FOCUS).curves[FOCUS]
+    curves = analysis.curves[FOCUS]
     missing = thin.formats == 0
     np.testing.assert_array_equal(curves.evaluated, ~missing)
     assert curves.measured.all()
@@ -70,8 +76,7 @@ def test_curves_are_missing_where_nothing_was_evaluated(whole: Results, thin: Re
             np.testing.assert_allclose(line, straight, rtol=1e-12)
 
 
-def test_largest_tolerance_and_differences_are_found(thin: Results) -> None:
-    analysis = analyze(thin, n_resamples=20)
+def test_largest_tolerance_and_differences_are_found(thin: Results, analysis: Analysis) -> None:
     assert analysis.tolerance == max(thin.tolerance)
     sets = thin.datasets.values()
     assert analysis.difference == max(d for s in sets for d in s.difference.ravel() if d == d)
@@ -103,11 +108,11 @@ def test_a_tolerance_is_of_the_gaps_that_it_was_reached_for(whole: Results, thin
     ],
 )
 def test_coverage_in_words(
-    whole: Results, codes: list[int], precision: str, parts: list[str]
+    whole: Results, analysis: Analysis, codes: list[int], precision: str, parts: list[str]
 ) -> None:
     attributes = {**whole.attributes, "precision": precision}
     results = replace(whole, formats=np.array([codes], dtype=np.uint8), attributes=attributes)
-    analysis = replace(analyze(whole, n_resamples=20), results=results, tolerance=0.25)
+    analysis = replace(analysis, results=results, tolerance=0.25)
     said = coverage(analysis)
     assert bool(said) == bool(parts)
     assert all(part in " ".join(said) for part in parts)

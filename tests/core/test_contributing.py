@@ -27,6 +27,7 @@ from landscape.paths.kinds import PATH_KINDS
 from landscape.run.commands import app
 from tests.tiny import write_experiment
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", re.DOTALL)
 EXAMPLES = dict(BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text()))

@@ -7,7 +7,6 @@ import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +24,8 @@ from landscape.output.report import (
 )
 from landscape.output.report.answer import answer
 from landscape.output.words import coverage
-from tests.analyses import FOCUS, ONE, THREE, TWO, make_analysis
+from tests.analyses import FOCUS, make_analysis
+from tests.output.conftest import analysis_of
 from tests.pages import Page, make_diagnostics, page_of
 
 
@@ -119,18 +119,16 @@ def test_first_paragraph_gives_the_numbers_of_the_analysis(two: Analysis, page: 
 
 
 @pytest.mark.parametrize(
-    ("places", "options", "parts", "warning"),
+    ("case", "parts", "warning"),
     [
-        (ONE, {}, ["one basin: no gap exceeds .02", "forced two-way split"], "One basin was"),
-        (THREE, {"n_basins": 3}, ["three basins, of 4, 3 and 3", "in basin 2; the diff"], None),
-        (TWO, {"challenge": False}, ["nothing is said about"], "There is no challenge set"),
-        ((0.0, 1.0), {}, ["of 1 and 1 model: the one gap"], "Basin 0 holds 1 model only"),
+        ("one", ["one basin: no gap exceeds .02", "forced two-way split"], "One basin was"),
+        ("three", ["three basins, of 4, 3 and 3", "in basin 2; the diff"], None),
+        ("in-domain", ["nothing is said about"], "There is no challenge set"),
+        ("pair", ["of 1 and 1 model: the one gap"], "Basin 0 holds 1 model only"),
     ],
 )
-def test_sentences_fit_what_there_is(
-    places: tuple[float, ...], options: dict[str, Any], parts: list[str], warning: str | None
-) -> None:
-    analysis = make_analysis(places, **options)
+def test_sentences_fit_what_there_is(case: str, parts: list[str], warning: str | None) -> None:
+    analysis = analysis_of(case)
     text = " ".join(answer(analysis))
     assert all(part in text for part in parts)
     page = page_of(analysis)
@@ -180,7 +178,7 @@ def test_tables_hold_every_model_group_and_data_set(two: Analysis, page: Page) -
 
 
 def test_page_says_which_points_were_evaluated_where_not_all_were(page: Page) -> None:
-    analysis = make_analysis(TWO, thin=True)
+    analysis = analysis_of("thin")
     thin, results = page_of(analysis), analysis.results
     assert all(said in thin.text for said in coverage(analysis))
     assert "up to 11 points on each line" in thin.text

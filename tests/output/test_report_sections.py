@@ -13,7 +13,8 @@ from landscape.analysis.diagnostics import Diagnostics
 from landscape.analysis.statistics import explanation_sentence
 from landscape.core.wording import number, p_value
 from landscape.output.report.examples import EXAMPLES_SHOWN
-from tests.analyses import FOCUS, ONE, THREE, make_analysis
+from tests.analyses import FOCUS, THREE, make_analysis
+from tests.output.conftest import analysis_of
 from tests.pages import Page, make_diagnostics, page_of
 
 SECTIONS = ("basins", "structure", "sources", "explanation", "examples", "relation")
@@ -228,8 +229,7 @@ def test_sections_without_content_are_absent(two: Analysis, diagnostics: Diagnos
     assert not {"examples", "explanation"} & set(page.rows)
     assert "effective number" not in page.said["definitions"]
     assert "partial correlation" not in page.said["definitions"]
-    pair = make_analysis((0.0, 1.0))
-    page = page_of(pair)
+    page = page_of(analysis_of("pair"))
     assert "structure" not in page.rows
     assert "intransitive triple" not in page.said["definitions"]
 
@@ -240,5 +240,4 @@ def test_gaps_without_groups_are_no_single_valley() -> None:
     analysis = replace(analysis, basins=replace(analysis.basins, evidence=evidence))
     (warning,) = [w for w in page_of(analysis).warnings if "valley" in w]
     assert "33 gaps exceed 0.02 nats beyond noise." in warning
-    valley = make_analysis(ONE)
-    assert not any("valley" in text for text in page_of(valley).warnings)
+    assert not any("valley" in text for text in page_of(analysis_of("one")).warnings)
