@@ -177,7 +177,6 @@ def _full(node: ast.expr, names: dict[str, str]) -> str:
     [
         ("eval('1')", "eval"),
         ("import pickle as p\np.load(f)", "pickle.load"),
-        ("import pickle\nclass R(pickle.Unpickler): ...", "pickle.Unpickler"),
         ("import torch\ntorch.load(f, weights_only=False)", "torch.load without weights_only"),
         ("np.load(f, allow_pickle=True)", "allow_pickle"),
         ("AutoModel.from_config(c, trust_remote_code=wanted)", "trust_remote_code"),
@@ -193,11 +192,3 @@ def test_nothing_here_is_unsafe() -> None:
     """But for the readers of pickles and of YAML, and Ray's address: tests of their own."""
     found = {(path.stem, use) for path in CODE for use in unsafe(ast.parse(path.read_text()))}
     assert found == {(name, use) for name, uses in ALLOWED.items() for use in uses}
-
-
-def test_yaml_makes_no_objects() -> None:
-    from landscape.core.plain_yaml import parse_yaml
-
-    for tag in ("object/apply:os.getcwd", "name:os.getcwd", "module:os"):
-        with pytest.raises(ValueError, match="could not determine a constructor"):
-            parse_yaml(f"x: !!python/{tag} []".encode())
