@@ -32,6 +32,14 @@ def test_sizes_are_read() -> None:
     assert config.evaluate.memory_budget == 3 * 2**29
 
 
+@pytest.mark.parametrize("text", ["a: [", "- 1", ""])
+def test_files_that_are_no_yaml_mapping(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"x\.yaml"):
+        read_yaml(file)
+
+
 @pytest.mark.parametrize(
     "path", sorted(Path(__file__).parents[2].glob("experiments/*.yaml")), ids=lambda p: p.name
 )

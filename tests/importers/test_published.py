@@ -232,6 +232,8 @@ def test_curves_in_csv(tmp_path: Path) -> None:
     "text",
     [
         "model,mnli,paws\n7,1,2\n",
+        "model_a,model_b,gap\n",
+        "model_a,model_b,gap\na,b,1,2\n",
         "model_a,model_b,gap,gap\na,b,1,1\n",
         "model_a,model_b,gap\n\na,b,x\n",
         "model_a,model_b,gap\na,b,1\na,b,-1\n",

@@ -144,3 +144,21 @@ def test_pickled_logs_go_from_the_first_model() -> None:
         found = from_pickle({("b", "a"): value, ("b", "b"): (0, [0.1] * 3)})
         assert found.models == ("a", "b")
         np.testing.assert_array_equal(found.losses, [losses[::-1]])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1, 2],
+        {"a": 1.0},
+        {("a", "b", "c"): (1.0, [0.1, 0.2])},
+        {("a", "b"): "text"},
+        {("a", "b"): (1.0, [0.1])},
+        {("a", "b"): ([[0, 1.0], [1]], 1.0)},
+        {("a", "b"): ([[0, 0.1], [2, 0.2]], 1.0)},
+        {("a", "b"): (1.0, np.zeros((2, 2)))},
+    ],
+)
+def test_pickles_of_other_things(value: object) -> None:
+    with pytest.raises(DataError):
+        from_pickle(value)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,6 +74,24 @@ def test_texts_that_are_not_in_the_set(tmp_path: Path) -> None:
     assert (found["hans: swap"], found["hans: label 0"]) == (1, 1)
     with pytest.raises(DataError, match=r"1 of 2 samples(.|\n)*eval_7.json"):
         read_evaluations(files, "accuracy", hans_examples([0]), ())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"samples": []},
+        {"samples": [{"probabilities": [0.5, 0.5]}]},
+        {"samples": [{"probabilities": [0.5, 0.5], "label": 2}]},
+        {"samples": [{"probabilities": [0.5, math.nan], "label": 0}]},
+        {"label_dict": {"a": 0, "b": 0}},
+    ],
+)
+def test_files_of_other_things(change: dict[str, Any], tmp_path: Path) -> None:
+    content = {"samples": [{"probabilities": [0.5, 0.5], "label": 0}], **change}
+    files = written(tmp_path, content)
+    with pytest.raises(DataError) as caught:
+        read_evaluations(files, "accuracy", None, ())
+    assert caught.value.parts["where"] == files[0]
 
 
 def test_names_of_files() -> None:
