@@ -150,7 +150,7 @@ def idle(kind: str, size: int) -> float:
     else:
         from landscape.run.executors.on_ray import RayExecutor
 
-        executor = RayExecutor(make, 2, gpu=False, threads=1)
+        executor = RayExecutor(make, 2, gpu=False)
     list(stream(executor, Idle.call, list(range(20))))
     n = CALLS[kind]
     began = time.perf_counter()

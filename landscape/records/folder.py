@@ -68,10 +68,10 @@ class Manifest:
 
 
 class RunFolder:
-    """Reads and writes the records of a run."""
+    """Reads and writes the records of a run, by its folder or the store in it."""
 
     def __init__(self, path: Path) -> None:
-        self.path = Path(path)
+        self.path = path.parent if path.suffix in (".h5", ".hdf5") else path
         self.records = self.path / "records"
 
     @property
@@ -279,10 +279,9 @@ def text_columns(config: Mapping[str, Any], name: str, n: int) -> tuple[str, ...
 
     They are ``text``, or ``text 1`` and ``text 2``, where it names none.
     """
-    task = config.get("task")
-    if isinstance(task, Mapping):
-        specs = {**task.get("in_domain", {}), **task.get("challenge", {})}
-        names = (specs.get(name) or {}).get("texts") or task.get("texts") or ()
-        if len(names) == n:
-            return tuple(map(str, names))
+    task = config["task"]
+    specs = {**task.get("in_domain", {}), **task.get("challenge", {})}
+    names = (specs.get(name) or {}).get("texts") or task.get("texts") or ()
+    if len(names) == n:
+        return tuple(map(str, names))
     return ("text",) if n == 1 else tuple(f"text {number + 1}" for number in range(n))

@@ -50,7 +50,7 @@ def merge(runs: Sequence[Path], out: Path) -> Merged:
         StoreError: Runs that are damaged, of other experiments or that contradict each other; or
             the new one exists or cannot be written.
     """
-    sources = [RunFolder(_folder(Path(run))) for run in runs]
+    sources = [RunFolder(run) for run in runs]
     for source, run in zip(sources, runs, strict=True):
         if not source.exists():
             raise StoreError(
@@ -61,7 +61,7 @@ def merge(runs: Sequence[Path], out: Path) -> Merged:
     manifests = [source.manifest() for source in sources]
     for source, manifest in zip(sources[1:], manifests[1:], strict=True):
         _refuse_unlike(manifests[0], manifest, (sources[0].path, source.path))
-    target = RunFolder(_folder(Path(out)))
+    target = RunFolder(out)
     with lock_run(target.path):
         if target.exists() or target.store.exists():
             raise StoreError(
@@ -86,10 +86,6 @@ def merge(runs: Sequence[Path], out: Path) -> Merged:
     )
 
 
-def _folder(path: Path) -> Path:
-    return path.parent if path.suffix in (".h5", ".hdf5") else path
-
-
 def _refuse_unlike(first: Manifest, other: Manifest, paths: tuple[Path, Path]) -> None:
     def facts(manifest: Manifest) -> dict[str, object]:
         rows = {
@@ -97,8 +93,7 @@ def _refuse_unlike(first: Manifest, other: Manifest, paths: tuple[Path, Path]) -
             for number, row in enumerate(manifest.checkpoints)
             for key in ("name", "ref", "sha256", "labels")
         }
-        examples = {f"examples of {name}": sha for name, sha in manifest.datasets.items()}
-        return {**measured_part(manifest.config), **rows, **examples}
+        return measured_part(manifest.config, manifest.datasets) | rows
 
     lines = differences(facts(first), facts(other))
     if lines:

@@ -33,8 +33,7 @@ def repair(path: Path) -> Repair:
     Raises:
         StoreError: No run, one that is being written to, or a configuration that is damaged.
     """
-    path = Path(path)
-    folder = RunFolder(path if path.is_dir() else path.parent)
+    folder = RunFolder(path)
     if not folder.exists():
         if path.is_file():
             read_store(path)  # says what is wrong with it

@@ -22,8 +22,8 @@ _FREE = {
 }
 
 
-def measured_part(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a resolved configuration decides the numbers, from dotted key to value."""
+def measured_part(config: Mapping[str, Any], datasets: Mapping[str, str]) -> dict[str, Any]:
+    """What of a resolved configuration, and of the data, decides the numbers, by dotted key."""
     part = {key: value for key, value in config.items() if key not in _FREE}
     budgets = {"memory_budget", "token_budget"}
     part["evaluate"] = {k: v for k, v in config["evaluate"].items() if k not in budgets}
@@ -34,7 +34,7 @@ def measured_part(config: Mapping[str, Any]) -> dict[str, Any]:
         # whose gap the points and pairs were chosen for
         part["analysis"] = {key: config["analysis"][key] for key in ("rule", "dataset")}
     part["task"] = {k: v for k, v in config["task"].items() if k not in ("focus", "train")}
-    return _flat(part)
+    return _flat(part) | {f"examples of {name}": sha for name, sha in datasets.items()}
 
 
 def differences(stored: Mapping[str, Any], asked_for: Mapping[str, Any]) -> list[str]:

@@ -64,11 +64,11 @@ def refuse_other(experiment: Experiment, folder: RunFolder, manifest: Manifest) 
     Raises:
         StoreError: They are.
     """
-    stored = measured_part(manifest.config)
-    expected = measured_part(stored_config(experiment))
-    stored |= {f"examples of {name}": sha for name, sha in manifest.datasets.items()}
-    expected |= {f"examples of {data.name}": data.content_hash() for _, data in experiment.examples}
-    lines = differences(stored, expected)
+    datasets = {data.name: data.content_hash() for _, data in experiment.examples}
+    lines = differences(
+        measured_part(manifest.config, manifest.datasets),
+        measured_part(stored_config(experiment), datasets),
+    )
     if lines:
         raise StoreError(
             "The run was begun by another configuration (stored -> asked for):\n"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from landscape.evaluation.compute_plan import ComputePlan
 from landscape.records import RunFolder
 from landscape.records.folder import indices, plan_name, tile_of
 from landscape.records.same import largest_difference
-from landscape.run.executors import Executor, LocalExecutor, ProcessExecutor, stream
+from landscape.run.executors import Executor, LocalExecutor, ProcessExecutor, first
 from landscape.run.inputs import Experiment
 from landscape.run.measure.pairs import tiled
 from landscape.run.measure.worker import Setup, Task, Worker
@@ -106,13 +106,13 @@ def choose_plan(executor: Executor, folder: RunFolder | None, tokens: int | None
     ``tokens`` of a batch decide where the user says so.
     """
     if folder is None:
-        return _first(executor, Worker.propose, None)
+        return first(executor, Worker.propose, None)
     began = ComputePlan.from_json(folder.plans()[folder.manifest().plan])
-    here = _first(executor, Worker.here, None)
+    here = first(executor, Worker.here, None)
     kernels = {plan.linear for plan in began.plans.values()}
     same = here.machine == began.machine or kernels == {"torch"}
     if here.device != began.device or not same:  # another kind of machine, other kernels
-        return _first(executor, Worker.propose, None)
+        return first(executor, Worker.propose, None)
     return replace(began.on(here), halved=False, tokens=tokens or began.tokens)
 
 
@@ -132,7 +132,7 @@ def check_difference(
     if record is None:
         return None
     model = indices(record.paths[0])[0]
-    measurement, _ = _first(executor, Worker.model, Task((model,), plan))
+    measurement, _ = first(executor, Worker.model, Task((model,), plan))
     difference = max(
         largest_difference(quantity.values, record.arrays[name])
         for name, quantity in measurement.quantities["loss"].items()
@@ -148,10 +148,6 @@ def check_difference(
             fix="go on where the run was begun, or give this one another 'out'",
         )
     return difference
-
-
-def _first(executor: Executor, call: Callable[..., Any], task: Any) -> Any:
-    return next(answer for _, answer in stream(executor, call, [task]))
 
 
 def shard_of(pairs: np.ndarray, shard: tuple[int, int], n_models: int) -> np.ndarray:

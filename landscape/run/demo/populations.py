@@ -26,13 +26,9 @@ _BATCH = 32
 class Member:
     """One classifier.
 
-    Attributes:
-        name: Its directory.
-        rule: How the attractor phrases in its training set are labelled: by the head
-            (``structure``), by the last noun (``recency``); ``none`` has no such phrases.
-        seed: Of the order of examples.
-        head_seed: Of the classification head's initial values.
-        learning_rate: The peak.
+    By its ``rule`` the attractor phrases in its training set are labelled by the head
+    (``structure``) or by the last noun (``recency``); ``none`` has no such phrases. ``seed`` is of
+    the order of examples, ``head_seed`` of the classification head.
     """
 
     name: str
@@ -145,21 +141,15 @@ def _is_finished(folder: Path, recipe: dict[str, Any]) -> bool:
 
 def _new_classifier(encoder: Path, head_seed: int) -> Any:
     from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging
 
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()  # that the head is new is what we ask for
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(head_seed)
-            return AutoModelForSequenceClassification.from_pretrained(
-                encoder,
-                attn_implementation="eager",
-                id2label=dict(enumerate(LABELS)),
-                label2id={label: i for i, label in enumerate(LABELS)},
-            ).eval()
-    finally:
-        logging.set_verbosity(before)
+    with torch.random.fork_rng():
+        torch.manual_seed(head_seed)
+        return AutoModelForSequenceClassification.from_pretrained(
+            encoder,
+            attn_implementation="eager",
+            id2label=dict(enumerate(LABELS)),
+            label2id={label: i for i, label in enumerate(LABELS)},
+        ).eval()
 
 
 def _batches(

@@ -3,6 +3,6 @@
 from landscape.run.executors.interface import Executor, WorkerLost
 from landscape.run.executors.local import LocalExecutor
 from landscape.run.executors.process import ProcessExecutor
-from landscape.run.executors.stream import stream
+from landscape.run.executors.stream import first, stream
 
-__all__ = ["Executor", "LocalExecutor", "ProcessExecutor", "WorkerLost", "stream"]
+__all__ = ["Executor", "LocalExecutor", "ProcessExecutor", "WorkerLost", "first", "stream"]

@@ -24,8 +24,7 @@ class RayExecutor:
 
     Of ``workers`` there are as many as GPUs in the cluster, or one for each two cores, when None.
     Without an ``address`` it is that of the variable RAY_ADDRESS, or a cluster of this machine
-    alone is started. With ``gpu`` a worker gets a GPU of its own, where the cluster has any;
-    ``threads`` are those of a worker without one.
+    alone is started. With ``gpu`` a worker gets a GPU of its own, where the cluster has any.
 
     Raises:
         ConfigError: Ray is not installed, or there is no such cluster.
@@ -40,7 +39,6 @@ class RayExecutor:
         address: str | None = None,
         *,
         gpu: bool = True,
-        threads: int | None = None,
     ) -> None:
         # nothing is sent to anybody unless the user wants to
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -69,7 +67,7 @@ class RayExecutor:
         resources = ray.cluster_resources()
         n_gpus, n_cores = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
         wants_gpu = gpu and n_gpus > 0
-        threads = threads or (max(1, n_cores // workers) if workers and not wants_gpu else 2)
+        threads = max(1, n_cores // workers) if workers and not wants_gpu else 2
         self.n_workers = workers or (n_gpus if wants_gpu else max(1, n_cores // threads))
         share = self.n_workers // max(1, sum(node["Alive"] for node in ray.nodes()))
         self._actor = ray.remote(_Actor).options(

@@ -61,6 +61,11 @@ def stream(
                 yield from state.settle(future)
 
 
+def first(executor: Executor, call: Call[T], task: T) -> Any:
+    """The result of a single task."""
+    return next(result for _, result in stream(executor, call, [task]))
+
+
 @dataclass
 class _State:
     executor: Executor

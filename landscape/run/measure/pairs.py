@@ -16,7 +16,7 @@ from landscape.paths import Line
 from landscape.records import FORMATS, RunFolder
 from landscape.records.collect import done_pairs
 from landscape.records.folder import indices, model_name, pair_name, tile_of
-from landscape.run.executors import Executor, stream
+from landscape.run.executors import Executor, first, stream
 from landscape.run.inputs import Experiment
 from landscape.run.measure.adaptive import PILOT_PAIRS, Smoothness, learn_smoothness
 from landscape.run.measure.measurement import Measurement, write_measurements
@@ -64,19 +64,21 @@ class Measuring:
             for index in indices(name)
         }
         tasks = [Task((model,), self.plan) for model in sorted(set(needed) - done)]
-        results = stream(
-            self.executor,
-            Worker.model,
-            tasks,
-            name=lambda task: f"model {task.models[0]}",
-            report=self.report,
-        )
         indicators = self.experiment.indicators_at("models")
-        for index, (measurement, plan) in counted(results, len(tasks), "model"):
+        for index, (measurement, plan) in self._results(Worker.model, tasks, "model"):
             path = f"models/{model_name(*tasks[index].models)}"
             write_measurements(self.folder, {path: measurement}, plan, indicators)
         self._losses = {indices(r.paths[0])[0]: r for r in self.folder.read("models")}
         self._suspect()
+
+    def _results(
+        self, call: Callable[..., object], tasks: list[Task], what: str
+    ) -> Iterable[tuple[int, tuple[Measurement, ComputePlan]]]:
+        def name(task: Task) -> str:
+            return f"{what} {' and '.join(map(str, task.models))}"
+
+        results = stream(self.executor, call, tasks, name=name, report=self.report)
+        return counted(results, len(tasks), what)
 
     def _suspect(self) -> None:
         """Warn of a checkpoint whose labels look permuted on an in-domain set."""
@@ -94,15 +96,16 @@ class Measuring:
         """Measure those of the pairs that have no records: those of the pilot first."""
         path = self.experiment.config.all_pairs
         learns = path.adaptive or self.plan.fast is not None
-        first = set(pilot) if learns else set()
+        whole = set(pilot) if learns else set()
         done = done_pairs(self.folder, self.experiment.indicators_at("pairs"))
         left = [pair for pair in pairs if pair not in done]
-        self._measure([pair for pair in left if pair in first], None, self._error([]))
-        rest = np.array([pair for pair in left if pair not in first], dtype=np.int64)
+        self._measure([pair for pair in left if pair in whole], None, self._error([]))
+        rest = np.array([pair for pair in left if pair not in whole], dtype=np.int64)
         if len(rest):
-            rest = rest[tiled(rest, self._capacity(int(rest[0, 0])))]
+            one = Task((int(rest[0, 0]),), self.plan)
+            rest = rest[tiled(rest, first(self.executor, Worker.capacity, one))]
             others = [(int(i), int(j)) for i, j in rest]
-            self._measure(others, self._smoothness(sorted(first)), self._error(sorted(first)))
+            self._measure(others, self._smoothness(sorted(whole)), self._error(sorted(whole)))
 
     def _measure(self, pairs: list[Pair], smoothness: Smoothness | None, error: float) -> None:
         dataset, n_models = self.experiment.gap_dataset, len(self.names)
@@ -114,18 +117,11 @@ class Measuring:
             Task((i, j), self.plan, np.array([ends[i], ends[j]]), smoothness, error)
             for i, j in pairs
         ]
-        results = stream(
-            self.executor,
-            Worker.pair,
-            tasks,
-            name=lambda task: f"the pair of models {task.models[0]} and {task.models[1]}",
-            report=self.report,
-        )
         jobs = {pair: tile_of(*pair, n_models) or _path_of(pair) for pair in pairs}
         left = Counter(jobs.values())
         measurements: dict[str, dict[Pair, Measurement]] = defaultdict(dict)
         indicators = self.experiment.indicators_at("pairs")
-        for index, (measurement, plan) in counted(results, len(tasks), "pair"):
+        for index, (measurement, plan) in self._results(Worker.pair, tasks, "pair"):
             pair = pairs[index]
             job = jobs[pair]
             measurements[job][pair] = measurement
@@ -134,11 +130,6 @@ class Measuring:
                 of_job = {_path_of(pair): m for pair, m in sorted(measurements.pop(job).items())}
                 write_measurements(self.folder, of_job, plan, indicators, job)
                 self.snapshot()
-
-    def _capacity(self, model: int) -> int:
-        """How many checkpoints a worker keeps."""
-        answers = stream(self.executor, Worker.capacity, [Task((model,), self.plan)])
-        return next(capacity for _, capacity in answers)
 
     def curve(self, pair: Pair) -> PairCurve | None:
         """What the records hold of a pair; None where it is not measured."""
