@@ -25,6 +25,7 @@ from torch.func import functional_call
 from landscape.checkpoints import Population, build_model
 from landscape.paths import Bezier
 from landscape.training import Fit, fit_curve
+from landscape.training.descent import WARMUP
 from landscape.training.loop import warmed_cosine
 
 STEPS = 9  # the first of a fit, which also allocates, is not counted
@@ -218,7 +219,7 @@ def _fit(
         value.backward()
         if step_too:
             nn.utils.clip_grad_norm_(parameters, FIT.clip or float("inf"))
-            rate = warmed_cosine(step, STEPS, FIT.warmup)
+            rate = warmed_cosine(step, STEPS, WARMUP)
             optimizer.param_groups[0]["lr"] = FIT.learning_rate * rate
             optimizer.step()
         losses.append(value.item())

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny, field_serializer, field_validator
 
-from landscape.core.errors import ConfigError
 from landscape.core.registry import load_plugins
 from landscape.core.schema import Device, Name, PathText, Seed, Strict, read_yaml, validate
 from landscape.indicators import Indicator, read_indicator
@@ -191,26 +190,7 @@ def load_config(path: Path) -> ExperimentConfig:
     """Read an experiment's YAML.
 
     Raises:
-        ConfigError: Every problem in one message, with the nearest key for an unknown one; an
-            ``out`` that cannot be a folder.
+        ConfigError: Every problem in one message, with the nearest key for an unknown one.
     """
     load_plugins()
-    config = validate(ExperimentConfig, read_yaml(path), path)
-    if config.out is not None:
-        _check_folder(path.absolute().parent / config.out, f"out of {path}")
-    return config
-
-
-def _check_folder(path: Path, where: str) -> None:
-    """Refuse what is, or lies below, something else than a folder."""
-    try:
-        there = next((up for up in (path, *path.parents) if up.exists()), None)
-    except OSError as error:  # a name that is too long, a folder that may not be read
-        raise ConfigError("The folder cannot be used.", where=where, found=error) from None
-    if there is not None and not there.is_dir():
-        raise ConfigError(
-            "The folder to write to cannot be made: a file is in its place.",
-            where=where,
-            found=there,
-            fix="name another 'out'",
-        )
+    return validate(ExperimentConfig, read_yaml(path), path)

@@ -48,7 +48,6 @@ class Neb:
         insert_above: A pivot is inserted where the loss between two exceeds their linear
             interpolation by more than this share of the path's highest loss above its lower end.
         clip: The largest norm of one pivot's gradient; None for no limit.
-        seed: Of the order of the batches.
         precision: ``fp32``; ``bf16`` means autocast, the weights stay fp32; ``fp64``.
     """
 
@@ -89,9 +88,6 @@ def find_path(
 
     The arguments are those of ``fit_curve``; the loss on ``probe``, batches too, decides where
     pivots are inserted.
-
-    Returns:
-        The path; its convergence is that of the last cycle.
 
     Raises:
         ConfigError: Not two ends, or a saved state of another search.

@@ -17,6 +17,7 @@ from landscape.core.errors import ConfigError
 from landscape.evaluation.gradient import Grads
 from landscape.training.loop import InPlace, Report, Stateful, train, warmed_cosine
 
+WARMUP = 0.05
 _RECENT = 50  # steps whose mean loss is reported
 
 
@@ -26,8 +27,7 @@ class Descent:
 
     Attributes:
         steps: Steps of the optimiser.
-        learning_rate: The peak; linear warm-up, then half a cosine down to 0.
-        warmup: The share of steps that warm up.
+        learning_rate: The peak; linear warm-up (.05 of the steps), then half a cosine down to 0.
         clip: The largest norm of the gradient in all points together; None for no limit.
         seed: Of all that is drawn.
         precision: ``fp32``; ``bf16`` means autocast, the weights stay fp32; ``fp64``.
@@ -36,7 +36,6 @@ class Descent:
 
     steps: int = 300
     learning_rate: float = 1e-4
-    warmup: float = 0.05
     clip: float | None = 1.0
     seed: int = 0
     precision: Literal["fp32", "bf16", "fp64"] = "fp32"
@@ -69,7 +68,7 @@ def descend(
     for tensor in parameters:
         tensor.grad = torch.zeros_like(tensor)
     grads = [{n: t.grad for n, t in point.items() if t.grad is not None} for point in points]
-    rate = partial(warmed_cosine, steps=settings.steps, warmup=settings.warmup)
+    rate = partial(warmed_cosine, steps=settings.steps, warmup=WARMUP)
     schedule = LambdaLR(optimizer, rate)
 
     def step(number: int) -> float:

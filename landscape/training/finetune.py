@@ -92,12 +92,9 @@ def finetune(
     report: Report = print,
     data: Path | None = None,
 ) -> list[Path]:
-    """Train every member that is not there yet.
+    """Train every member that is not there yet; their directories, in the order of the seeds.
 
     ``base`` is the folder that relative paths start from, ``data`` the data root.
-
-    Returns:
-        The members' directories, in the order of the seeds.
 
     Raises:
         LandscapeError: The encoder, the task or a file cannot be used, or ``out`` holds members

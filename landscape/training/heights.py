@@ -21,13 +21,10 @@ _ROUNDING = 8.0  # heights below so many of its units are rounding
 
 @dataclass(frozen=True)
 class Foot:
-    """Where a base is nearest to a vertex over it.
+    """Where a base is nearest to a vertex: coordinates along its edges, and the height squared.
 
-    Attributes:
-        at: (n_base_vertices - 1,) coordinates of the nearest point, along the base's edges.
-        square: The vertex's height over the base, squared.
-        log_volume: Natural logarithm of the volume of base and vertex together; minus infinity
-            where the height is not told from rounding.
+    ``log_volume`` is that of base and vertex together, natural; minus infinity where the height is
+    not told from rounding.
     """
 
     at: np.ndarray

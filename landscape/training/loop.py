@@ -33,7 +33,7 @@ def silent(line: str) -> None:
 
 
 class Stateful(Protocol):
-    """What has a state that is saved: models, optimisers and schedules among others."""
+    """What has a state that is saved."""
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values."""
@@ -84,15 +84,9 @@ def train(
 ) -> None:
     """Take every step that a saved state has not taken yet.
 
-    Args:
-        what: What is trained, for the report.
-        steps: How many.
-        step: Takes one step; returns its loss, as it is reported.
-        parts: All that the steps change.
-        recipe: What decides the result; a state of another recipe is refused.
-        state: The file that the parts are saved in now and then and after the last step, at once
-            or not at all.
-        report: Takes a line at a time.
+    ``step`` takes one and returns its loss, as it is reported; ``parts`` are all that it changes.
+    They are saved in the file ``state`` now and then and after the last step, at once or not at
+    all; a state of another ``recipe`` is refused.
     """
     text = json.dumps(dict(recipe), sort_keys=True, default=str)
     done = _restore(state, text, parts)
@@ -215,7 +209,7 @@ class Fitted:
         anchors: Checkpoints and trained points: tensors by name.
         trained: The trained points alone.
         losses: (n_steps, ...) training losses, nats; of several trainings those of the last.
-        convergence: Of these losses.
+        convergence: Of these losses; of AutoNEB, of those of the last cycle.
     """
 
     geometry: Geometry
