@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from landscape.records.folder import RunFolder, indices, model_name
-from landscape.records.record import MODEL, PAIR, PATH, Record
+from landscape.records.record import MODEL, PAIR, PATH, Record, read_arrays
 from landscape.records.results import MEASURED, DatasetFrame, Measured, Results
 from landscape.records.table import LOSS, assemble
 
@@ -53,7 +54,7 @@ def collect(folder: RunFolder) -> Results:
         "path": folder.store,
         "attributes": {**manifest.attributes, "pairs": "active" if active else "all"},
         "config": manifest.config,
-        "checkpoints": manifest.table,
+        "checkpoints": pd.DataFrame(manifest.checkpoints).astype({"seed": float, "step": float}),
         "pairs": pairs,
         "status": status,
         "tolerance": tolerance,
@@ -125,7 +126,7 @@ def _no_losses(n_examples: dict[str, int]) -> Measured:
 
 
 def _frame(folder: RunFolder, name: str) -> DatasetFrame:
-    arrays, notes = folder.examples(name)
+    arrays, notes = read_arrays(folder.records / "examples" / f"{name}.npz")
 
     def below(prefix: str) -> dict[str, np.ndarray]:
         columns = {k: v.astype(object) for k, v in arrays.items() if k.startswith(prefix)}

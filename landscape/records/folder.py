@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from landscape.core.errors import StoreError
 from landscape.core.files import replacing
@@ -36,13 +35,11 @@ _BLOCK = 8
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a run measures, as it was when the run began.
+    """What a run measures, as it was when the run began; the rest as in ``Results``.
 
     Attributes:
         config: The resolved configuration, as JSON holds it.
-        attributes: Versions, device, precision, machine, time.
         checkpoints: Of each model name, ref, sha256, labels, revision, fingerprint, seed, step.
-        positions: (n_points,) of the grid on each pair's path.
         pairs: Model indices of all pairs that are to be measured; None where a rule chooses them.
         datasets: From each data set's name to the hash of its examples, in order.
         plan: The name of the compute plan that the run began with.
@@ -60,11 +57,6 @@ class Manifest:
     def models(self) -> tuple[str, ...]:
         """Their names."""
         return tuple(row["name"] for row in self.checkpoints)
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """``checkpoints``, a row a model."""
-        return pd.DataFrame(self.checkpoints).astype({"seed": float, "step": float})
 
 
 class RunFolder:
@@ -143,10 +135,6 @@ class RunFolder:
         content["sha256"] = _sha256(content)
         with writing(self.path), replacing(self.path / "run.json") as file:
             file.write(json.dumps(content, indent=1).encode())
-
-    def examples(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Labels, groups and texts of a data set, and its notes."""
-        return read_arrays(self.records / "examples" / f"{name}.npz")
 
     def add_plan(self, plan: Mapping[str, Any], notes: Mapping[str, Any] | None = None) -> str:
         """Keep a compute plan, once, with what was measured of it; its name."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from landscape.core.errors import StoreError
-from landscape.records.collect import collect, done_pairs
+from landscape.records.collect import collect
 from landscape.records.folder import RunFolder
 from landscape.records.lock import lock_run
 from landscape.records.record import read_arrays
@@ -15,20 +14,11 @@ from landscape.records.store import read_store, write_store
 from landscape.records.writing import writing
 
 
-@dataclass(frozen=True)
-class Repair:
-    """What was damaged of a run, its store, which is sound now, and how many pairs are left."""
+def repair(path: Path) -> tuple[Path, ...]:
+    """Delete what does not fit its checksum, and write the store from the other records.
 
-    path: Path
-    damaged: tuple[Path, ...] = field(repr=False)
-    pairs: int
-
-
-def repair(path: Path) -> Repair:
-    """Delete the records that do not fit their checksums, and write the store from the others.
-
-    What was deleted is measured again by the command that made the run. ``path`` is its folder, or
-    the store in it.
+    What was deleted, and is returned, is measured again by the command that made the run. ``path``
+    is its folder, or the store in it.
 
     Raises:
         StoreError: No run, one that is being written to, or a configuration that is damaged.
@@ -57,9 +47,7 @@ def repair(path: Path) -> Repair:
                 folder.store.unlink(missing_ok=True)  # the run writes them, and it, anew
             else:
                 write_store(collect(folder), folder.store, finished=False)
-    if not store_is_sound:
-        damaged.append(folder.store)
-    return Repair(folder.store, tuple(damaged), len(done_pairs(folder)))
+    return (*damaged, *([] if store_is_sound else [folder.store]))
 
 
 def _is_sound(read: Callable[[Path], object], file: Path) -> bool:

@@ -148,11 +148,9 @@ class Measured:
     Attributes:
         path: (n_rows,) int32: a model's index, or n_models and a pair's, or n_models + n_pairs and
             that of one of ``Results.points`` in order.
-        point: (n_rows,) int32 indices on these paths: 0 of a model.
         plan: (n_rows,) uint8 indices into the plans.
-        arrays: (n_rows, ...) by name, ``DATASET/NAME`` where it is of one data set.
-        dims: Of each array, the names of its dimensions after the first.
-        units: Of each array that has one.
+
+    The rest as in ``Record``.
     """
 
     path: np.ndarray = field(repr=False)

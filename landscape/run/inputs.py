@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from landscape.analysis.barriers import RULES
 from landscape.checkpoints import (
     Checkpoint,
     Population,
@@ -21,7 +22,6 @@ from landscape.core.errors import ConfigError, require_known
 from landscape.evaluation import Evaluator
 from landscape.indicators.registry import Place
 from landscape.run.config import ExperimentConfig, load_config
-from landscape.run.measure.adaptive import growing_rules
 from landscape.tasks import Examples, Task, data_root, load_examples, load_task, sample_examples
 from landscape.tasks.batches import make_batches, tokenize, used_tokens
 from landscape.tasks.groups import group_rows
@@ -158,12 +158,12 @@ def _check_analysis(
         if value is not None:
             require_known(what, value, names, where=f"analysis.{what} of {path}")
     chosen = config.all_pairs.adaptive or config.evaluate.precision == "auto"
-    if chosen and config.analysis.rule not in growing_rules():
+    growing = [name for name, rule in RULES.items() if rule.grows]
+    if chosen and config.analysis.rule not in growing:
         raise ConfigError(
             f"More points can lower the rule '{config.analysis.rule}': none may be left out.",
             where=f"analysis.rule of {path}",
-            expected="with an adaptive path or precision auto, one of "
-            + ", ".join(growing_rules()),
+            expected="with an adaptive path or precision auto, one of " + ", ".join(growing),
             found=config.analysis.rule,
         )
 

@@ -12,14 +12,13 @@ from landscape.records import read_store
 from landscape.run.measure.adaptive import (
     PILOT_PAIRS,
     Smoothness,
-    growing_rules,
     learn_smoothness,
     refine,
 )
 
 FIGURES = Path(__file__).parents[2] / "figures"
 STORES = sorted(FIGURES.glob("*.h5"))
-GROWING = growing_rules()
+GROWING = [name for name, rule in RULES.items() if rule.grows]
 GRID = np.linspace(0, 1, 11)
 
 seeds = st.integers(0, 2**32 - 1)

@@ -4,6 +4,6 @@ Its layout is specified in store.md beside this file.
 """
 
 from landscape.records.store.read import read_store
-from landscape.records.store.write import ENCODING_VERSION, write_store
+from landscape.records.store.write import write_store
 
-__all__ = ["ENCODING_VERSION", "read_store", "write_store"]
+__all__ = ["read_store", "write_store"]

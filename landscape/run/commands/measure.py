@@ -94,18 +94,19 @@ def repair(
     run: Annotated[Path, typer.Argument(help="A run's folder, or the store in it.")],
 ) -> None:
     """Delete damaged records, and write the store from the others."""
+    from landscape.records.collect import done_pairs
+    from landscape.records.folder import RunFolder
     from landscape.records.repair import repair as mend
 
-    repaired = mend(run)
-    if not repaired.damaged:
+    damaged, folder = mend(run), RunFolder(run)
+    if not damaged:
         typer.echo(f"{run}: nothing is damaged")
         return
     say("damaged, and deleted:")
-    for path in repaired.damaged:
+    for path in damaged:
         say(f"  {path}")
-    typer.echo(
-        f"{repaired.path}: {repaired.pairs} pairs are measured; 'landscape run' measures the rest"
-    )
+    n = len(done_pairs(folder))
+    typer.echo(f"{folder.store}: {n} pairs are measured; 'landscape run' measures the rest")
 
 
 @app.command()

@@ -65,11 +65,6 @@ class Refined:
     tolerance: float
 
 
-def growing_rules() -> tuple[str, ...]:
-    """The rules that more points can only raise: on some of a grid, lower bounds of the grid's."""
-    return tuple(name for name, rule in RULES.items() if rule.grows)
-
-
 def learn_smoothness(values: Array, t: Array, rule: str) -> Smoothness:
     """The shape that pairs share and how far they bend away from it, from complete curves.
 
@@ -93,13 +88,9 @@ def bounds(y: Array, error: Array, smoothness: Smoothness | None) -> tuple[Array
     of the line between them, where B is 1.5 times the pilot's largest second derivative or, where
     that is more, three times the largest that the curve's own known points show beyond doubt.
 
-    Args:
-        y: (n_points,) nats, not finite where not known; the ends are known.
-        error: (n_points,) nats, at least 0; what a known value may be off by.
-        smoothness: What is assumed; without it an unknown loss is anything from 0 up.
-
-    Returns:
-        Lowest and highest losses, each (n_points,) nats.
+    ``y`` (n_points,) is not finite where a loss is not known; the ends are. A known one may be off
+    by ``error`` (n_points,). Without ``smoothness`` an unknown loss is anything from 0 up. All in
+    nats.
     """
     known = np.flatnonzero(np.isfinite(y))
     low, high = np.zeros(len(y)), np.full(len(y), np.inf)
@@ -157,18 +148,11 @@ def refine(
 ) -> Refined:
     """Evaluate a curve until its gap on the whole grid is known to within a tolerance.
 
-    Args:
-        measure: From the indices of points and whether exactly, to their mean losses (nats). No
-            point is asked for twice in one format, and the ends never.
-        ends: (2,) nats, exact.
-        t: (n_points,) ascending positions.
-        rule: One that grows; any in ``RULES`` where all points are evaluated exactly.
-        tolerance: Nats; by how much the gap on the exact points may fall short.
-        smoothness: What is assumed between points; None evaluates every point in some format.
-        error: Nats; what a screened mean loss may be off by. None evaluates exactly only.
-
-    Returns:
-        The losses, and the tolerance that was reached.
+    ``measure`` goes from the indices of points and whether exactly, to their mean losses (nats): no
+    point is asked for twice in one format, and the ends never. ``ends`` (2,) are exact, ``t``
+    (n_points,) ascending positions, ``tolerance`` by how much the gap on the exact points may fall
+    short, ``error`` what a screened mean loss may be off by; None evaluates exactly only. Without
+    ``smoothness`` every point is evaluated in some format.
     """
     exact, screened = np.full(len(t), np.nan), np.full(len(t), np.nan)
     exact[[0, -1]] = ends

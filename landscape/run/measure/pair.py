@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,17 +36,10 @@ def measure_pair(
 ) -> Measurement:
     """Evaluate the points of one pair that its gap needs.
 
-    Args:
-        run: From the indices of grid points and a number format to outputs by data set.
-        ends: (2,) mean losses of the two models on ``dataset``, nats.
-        positions: (n_points,).
-        dataset: Whose losses make the gap.
-        rule: The gap's barrier rule.
-        tolerance: Nats by which the gap may be too low.
-        quantities: From outputs in a format to what is kept of them, as ``quantities_of``.
-        formats: Of reported numbers, and the one to screen in, where there is one.
-        smoothness: Learnt from complete pairs; without it every point is evaluated.
-        error: Nats, how far a screened mean loss may be off; raised when one is further off.
+    ``ends`` (2,) are the mean losses of the two models on ``dataset``, whose losses make the gap;
+    ``tolerance`` is by how much it may be too low, ``error`` how far a screened mean loss may be
+    off, all in nats. ``quantities`` gives what is kept of outputs in a format; ``formats`` are that
+    of reported numbers, and the one to screen in. Without ``smoothness`` every point is evaluated.
     """
     points = _Points(run, dataset, *formats, quantities)
     if formats[1] is None and smoothness is None:
@@ -69,32 +62,28 @@ def measure_pair(
         error = SAFETY * float(off)  # further off than thought: again, with what is known by now
 
 
+@dataclass(frozen=True)
 class _Points:
     """Evaluates points as they are asked for, and keeps what came out."""
 
-    def __init__(
-        self,
-        run: Run,
-        dataset: str,
-        exact: Precision,
-        fast: Precision | None,
-        quantities: Callable[[Outputs, Precision], Quantities],
-    ) -> None:
-        self._run, self._dataset, self._exact, self._fast = run, dataset, exact, fast
-        self._quantities = quantities
-        self._points: dict[int, Quantities] = {}
-        self._means: dict[tuple[int, Precision], float] = {}
+    run: Run
+    dataset: str
+    exact: Precision
+    fast: Precision | None
+    quantities: Callable[[Outputs, Precision], Quantities]
+    points: dict[int, Quantities] = field(default_factory=dict)
+    means: dict[tuple[int, Precision], float] = field(default_factory=dict)
 
     def __call__(self, points: Sequence[int], exact: bool) -> np.ndarray:
         """Mean losses (n_points,) of these points on the data set that makes the gap."""
-        precision = self._exact if exact or self._fast is None else self._fast
-        if missing := [point for point in points if (point, precision) not in self._means]:
+        precision = self.exact if exact or self.fast is None else self.fast
+        if missing := [point for point in points if (point, precision) not in self.means]:
             self._evaluate(missing, precision)
-        return np.array([self._means[point, precision] for point in points])
+        return np.array([self.means[point, precision] for point in points])
 
     def _evaluate(self, points: list[int], precision: Precision) -> None:
-        outputs = self._run(points, precision)
-        quantities = self._quantities(outputs, precision)
+        outputs = self.run(points, precision)
+        quantities = self.quantities(outputs, precision)
         means = {name: out.losses.mean(1, dtype=np.float64) for name, out in outputs.items()}
         for row, point in enumerate(points):
             at_point = {
@@ -106,21 +95,21 @@ class _Points:
             }
             for name, out in outputs.items():
                 screened, difference = np.array([np.nan]), np.array([np.nan])
-                if precision == self._fast:
+                if precision == self.fast:
                     screened = means[name][row : row + 1]
-                elif point in self._points:  # it was screened before
-                    before = self._points[point]["loss"]
+                elif point in self.points:  # it was screened before
+                    before = self.points[point]["loss"]
                     screened = before[f"{name}/screened"].values
                     losses = before[f"{name}/losses"].values[0]
                     difference = np.abs(out.losses[[row]] - losses).max(1)
                 at_point["loss"] |= compared(name, screened, difference)
-            self._points[point] = at_point
-            self._means[point, precision] = float(means[self._dataset][row])
+            self.points[point] = at_point
+            self.means[point, precision] = float(means[self.dataset][row])
 
     def measurement(self, tolerance: float) -> Measurement:
         """All points so far."""
-        tables = dict(sorted(self._points.items()))
-        code = FORMATS.index(self._exact)
+        tables = dict(sorted(self.points.items()))
+        code = FORMATS.index(self.exact)
         exact = [p for p, table in tables.items() if table["loss"]["format"].values[0] == code]
         indicators = next(iter(tables.values()), {})
         points = {name: list(tables) if name == "loss" else exact for name in indicators}
