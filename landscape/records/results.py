@@ -19,6 +19,11 @@ _UNKNOWN: Any = None
 """The default of arrays that become NaN of the right shape."""
 
 
+def _default(to: object, name: str, value: object) -> None:
+    if getattr(to, name) is None:
+        object.__setattr__(to, name, value)
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatasetFrame:
     """A data set without anything measured.
@@ -75,10 +80,9 @@ class StoredDataset(DatasetFrame):
     model_accuracies: np.ndarray = field(default=_UNKNOWN, repr=False)
 
     def __post_init__(self) -> None:
-        shapes = {"accuracies": self.losses.shape[:2], "model_accuracies": len(self.model_losses)}
-        for name, shape in shapes.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, np.full(shape, np.nan, dtype=np.float32))
+        _default(self, "accuracies", np.full(self.losses.shape[:2], np.nan, np.float32))
+        n = len(self.model_losses)
+        _default(self, "model_accuracies", np.full(n, np.nan, np.float32))
 
 
 @dataclass(frozen=True)
@@ -117,9 +121,7 @@ class StoredPath:
 
     def __post_init__(self) -> None:
         for name, nothing in (("status", 0), ("plan", NO_PLAN)):
-            if getattr(self, name) is None:
-                values = np.full(len(self.positions), nothing, dtype=np.uint8)
-                object.__setattr__(self, name, values)
+            _default(self, name, np.full(len(self.positions), nothing, np.uint8))
 
     @property
     def is_surface(self) -> bool:
@@ -221,14 +223,10 @@ class Results:
 
     def __post_init__(self) -> None:
         n = len(self.models)
-        if self.distances is None:
-            object.__setattr__(self, "distances", np.full((n, n), np.nan))
-        if self.given_scores is None:
-            empty = pd.DataFrame(index=pd.Index(self.models, name="model"))
-            object.__setattr__(self, "given_scores", empty)
-        for name, rows in (("plan", len(self.pairs)), ("model_plan", n)):
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, np.full(rows, NO_PLAN, dtype=np.uint8))
+        _default(self, "distances", np.full((n, n), np.nan))
+        _default(self, "given_scores", pd.DataFrame(index=pd.Index(self.models, name="model")))
+        _default(self, "plan", np.full(len(self.pairs), NO_PLAN, np.uint8))
+        _default(self, "model_plan", np.full(n, NO_PLAN, np.uint8))
 
     @property
     def never_measured(self) -> int:

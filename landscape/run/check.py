@@ -101,6 +101,8 @@ def _space(experiment: Experiment, population: Population) -> list[str]:
     folder = experiment.out
     while not folder.exists():
         folder = folder.parent
+    if not folder.is_dir():
+        raise ConfigError("The output's folder cannot be made: here is a file.", where=folder)
     free = shutil.disk_usage(folder).free
     if 2 * size > free:
         raise ConfigError(

@@ -33,13 +33,9 @@ TOKENS = 2048
 
 @dataclass(frozen=True)
 class Experiment:
-    """A configuration with its task and examples, ready to be checked or run.
+    """A configuration with its task and examples (role and sample), ready to be checked or run.
 
-    Attributes:
-        base: The folder that relative paths start from.
-        out: Where store, figures and report go.
-        examples: Role and sample of each data set.
-        data_root: Where the task's data files lie.
+    Relative paths start from ``base``; store, figures and report go to ``out``.
     """
 
     config: ExperimentConfig

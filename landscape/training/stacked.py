@@ -28,18 +28,12 @@ def train_stacked(
     gets exactly the gradient that it would get alone. Where operator launches dominate (small
     encoders, small batches) this is several times faster than one model after the other.
 
-    Args:
-        model: Gives the forward; its own weights are not touched. It must draw no random numbers
-            (dropout off) and, if it is a transformer, use eager attention and a ready additive
-            mask: vmap has no rule for what else transformers does.
-        params: One start a model. Buffers stay the module's own. An embedding's ``padding_idx``
-            keeps its row from learning in the first model only (as of torch 2.13): mask padding.
-        batches: One item a step: inputs, each (n_models, batch, ...), and labels
-            (n_models, batch).
-        learning_rates: One a model.
-        steps: How many.
-        rate: From the step (0, 1, ...) to the factor on the learning rates.
-        report: Takes a line of progress at a time.
+    The model gives the forward; its own weights are not touched. It must draw no random numbers
+    (dropout off) and, if it is a transformer, use eager attention and a ready additive mask: vmap
+    has no rule for what else transformers does. An embedding's ``padding_idx`` keeps its row from
+    learning in the first model only (as of torch 2.13): mask padding. There is one start in
+    ``params`` and one learning rate a model; a batch is inputs, each (n_models, batch, ...), and
+    labels (n_models, batch). ``rate`` goes from the step to the factor on the learning rates.
     """
     stacked = {n: torch.stack([start[n].detach() for start in params]) for n in params[0]}
     for leaf in stacked.values():

@@ -21,23 +21,16 @@ _CORPUS = 20_000
 _IGNORED = -100
 
 
-def make_tokenizer() -> Any:
-    """A BERT tokenizer whose vocabulary is the grammar's words."""
-    from transformers import BertTokenizer
-
-    words = (*_SPECIAL, *vocabulary())
-    return BertTokenizer(vocab={word: i for i, word in enumerate(words)}, model_max_length=16)
-
-
 def pretrain_encoder(out: Path, steps: int, seed: int, report: Callable[[str], None]) -> None:
     """Train the encoder and write it as an ordinary checkpoint directory.
 
     Dropout is off, here and in the configuration: small models trained for few steps need none,
     and finetuning many at once by vmap takes none.
     """
-    from transformers import BertConfig, BertForMaskedLM
+    from transformers import BertConfig, BertForMaskedLM, BertTokenizer
 
-    tokenizer = make_tokenizer()
+    vocab = {word: i for i, word in enumerate((*_SPECIAL, *vocabulary()))}
+    tokenizer = BertTokenizer(vocab=vocab, model_max_length=16)
     rng = np.random.default_rng(seed)
     corpus = [draw_sentence(rng) for _ in range(_CORPUS)]
     encoded = tokenizer(corpus, padding=True, return_tensors="pt")

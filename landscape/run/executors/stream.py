@@ -38,12 +38,8 @@ def stream(
     loaded; who has none left takes half of the longest rest. No more results are under way than
     the workers are given at a time, however slow the caller is.
 
-    Args:
-        executor: Its workers are started, and started again when they are lost.
-        call: What a worker does with a task and, to load it ahead, the one after that.
-        tasks: In an order in which neighbours share what they need.
-        name: What a task is called in messages.
-        report: Takes a line when a worker is lost.
+    ``call`` is given a task and, to load it ahead, the one after that; ``name`` says what a task is
+    called in messages, ``report`` takes a line when a worker is lost.
 
     Raises:
         ExecutorError: Three workers died at one task, or none can be started.

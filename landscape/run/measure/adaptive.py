@@ -51,13 +51,10 @@ class Smoothness:
 
 @dataclass(frozen=True)
 class Refined:
-    """What was evaluated of one curve.
+    """What was evaluated of one curve in each format, (n_points,) nats, NaN where it was not.
 
-    Attributes:
-        exact: (n_points,) nats, NaN where not evaluated in full precision.
-        screened: (n_points,) nats, NaN where not evaluated in the fast format.
-        tolerance: Nats; the gap on the whole grid lies between the gap on the exact points and
-            this much more. NaN where an exact loss is not finite, so that there is no gap.
+    The gap on the whole grid lies between the gap on the exact points and ``tolerance`` more; it is
+    NaN where an exact loss is not finite, so that there is no gap.
     """
 
     exact: Array

@@ -26,10 +26,8 @@ Quantities = dict[str, dict[str, Quantity]]
 class Measurement:
     """What was measured of a model, a pair, or another path.
 
-    Attributes:
-        points: By indicator, (n,) places of the points on the path, ascending.
-        quantities: By indicator, of these points; none where there are no points.
-        tolerance: Nats by which a pair's gap may be too low.
+    By indicator the places (n,) of the points on the path, ascending, and what was measured there;
+    ``tolerance`` is by how many nats a pair's gap may be too low.
     """
 
     points: dict[str, np.ndarray]

@@ -29,13 +29,10 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class PairCurve:
-    """The mean losses on a pair's path, of the data set that makes the gap.
+    """The losses on a pair's path, of the data set that makes the gap, nats.
 
-    Attributes:
-        losses: (n_points,) nats, exact where a point is, else screened, NaN where not evaluated.
-        exact: (n_points,) bool.
-        screened: (n_points,) nats in the fast format, NaN where there is none.
-        examples: (n_points, n_examples) losses.
+    Means, (n_points,), are exact where a point is, else screened, NaN where not evaluated;
+    ``screened`` are those in the fast format; ``examples`` (n_points, n_examples) are single ones.
     """
 
     losses: np.ndarray

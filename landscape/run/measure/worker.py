@@ -44,11 +44,9 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker is made from, anywhere.
+    """What a worker is made from, anywhere that checkpoints and data can be read.
 
     Attributes:
-        experiment: Its checkpoints and data must be readable where the worker is.
-        device: cpu or cuda:N.
         fingerprints: From each checkpoint's folder to its ``fingerprint`` when the run began.
         n_points: How many points will be evaluated in all; measuring a plan first must pay.
         threads: Of a CPU; torch's own number when None.
@@ -70,11 +68,9 @@ class Setup:
 
 @dataclass(frozen=True)
 class Task:
-    """Which model or pair to measure, and how.
+    """Which model, or two of a pair, to measure, and how, whichever worker it is.
 
     Attributes:
-        models: One, or the two of a pair.
-        plan: How, whichever worker it is.
         ends: (2,) of a pair, mean losses on the data set that makes the gap, nats.
         smoothness: What is assumed between points; without it every point is evaluated.
         error: Nats, how far a screened mean loss may be off; NaN where none is screened.
