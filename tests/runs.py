@@ -127,7 +127,8 @@ def differences(
         if one.dtype.kind in "OU":
             same = other.dtype.kind in "OU"
         return [] if same and np.array_equal(one, other, equal_nan=floats) else [where]
-    return [] if one == other else [f"{where}: {one!r} and {other!r}"]
+    both_nan = one != one and other != other
+    return [] if one == other or both_nan else [f"{where}: {one!r} and {other!r}"]
 
 
 def assert_same_stores(one: Path, other: Path, *but: str) -> None:

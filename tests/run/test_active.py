@@ -14,7 +14,7 @@ from landscape.records import read_store
 from tests.runs import assert_same, measured, n_measured, stop_after
 from tests.tiny import save_population, write_experiment
 
-N = 28
+N = 14
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, many: Path, task_file: Pa
         evaluate={"token_budget": 256},
         examples=12,
         pairs="active",
-        pairs_budget=200,
+        pairs_budget=60,
     )
     measured(config, task_file.parent)
     return config
@@ -45,7 +45,7 @@ def test_never_measured_pairs_are_marked(finished: Path) -> None:
     results = read_store(finished.parent / "out" / "store.h5")
     assert results.attributes["finished"] == "yes"
     assert results.chosen == "active"
-    assert 0 < len(results.pairs) <= 200
+    assert 0 < len(results.pairs) <= 60
     assert results.never_measured == N * (N - 1) // 2 - len(results.pairs)
     assert (results.status == 1).all()
     analysis = analyze(results, **analysis_options(results))
@@ -58,12 +58,12 @@ def test_never_measured_pairs_are_marked(finished: Path) -> None:
 def test_a_stopped_run_goes_on_to_the_same_records(
     finished: Path, many: Path, task_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for n in (3, 100):
+    for n in (3, 20):
         with monkeypatch.context() as context:
             stop_after(context, n)
             with pytest.raises(KeyboardInterrupt):
                 measured(finished, task_file.parent, tmp_path)
-    assert n_measured(tmp_path) == 103
+    assert n_measured(tmp_path) == 23
     measured(finished, task_file.parent, tmp_path)
     assert_same(finished.parent / "out", tmp_path)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +12,11 @@ import pytest
 import torch
 
 from landscape.core.errors import ConfigError, StoreError
-from landscape.records import read_store
+from landscape.records import Record, RunFolder, read_store
 from landscape.run import workers as room
 from landscape.run.pipeline import run_experiment
 from landscape.run.workers import Workers, read_shard, shard_of
-from tests.runs import assert_same, differences, measured, n_measured, quiet, stop_after
-
-ROOT = Path(__file__).parents[2]
+from tests.runs import assert_same, measured, n_measured, quiet, stop_after
 
 
 def test_the_plan_is_in_the_store(whole: Path) -> None:
@@ -33,67 +29,24 @@ def test_the_plan_is_in_the_store(whole: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_write_what_one_writes(
+def test_two_processes_of_which_one_is_killed_write_what_one_writes(
     config: Path, whole: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cores = set(range(2 * torch.get_num_threads()))  # as many threads for each of the two
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: cores)
-    measured(config, root, tmp_path, workers=Workers("process", workers=2))
+    write, lines = RunFolder.write, list[str]()
+
+    def kill(self: RunFolder, record: Record, name: str | None = None) -> None:
+        write(self, record, name)
+        if record.paths[0].startswith("pairs/"):
+            monkeypatch.setattr(RunFolder, "write", write)
+            os.kill(int(multiprocessing.active_children()[0].pid or 0), signal.SIGKILL)
+
+    monkeypatch.setattr(RunFolder, "write", kill)
+    workers = Workers("process", workers=2)
+    measured(config, root, tmp_path, workers=workers, report=lines.append)
+    assert any(" was lost" in line for line in lines)
     assert_same(whole, tmp_path)
-
-
-DRIVER = """
-import time
-from landscape.records import RunFolder
-write = RunFolder.write
-def slowly(self, record, name=None):
-    write(self, record, name)
-    time.sleep(.5)
-RunFolder.write = slowly
-from landscape.run.commands import main
-if __name__ == '__main__':
-    main()
-"""
-
-
-@pytest.mark.slow
-def test_a_worker_is_killed_then_the_driver_and_this_process_goes_on(
-    config: Path, whole: Path, root: Path, tmp_path: Path
-) -> None:
-    script, log, out = tmp_path / "driver.py", tmp_path / "log", tmp_path / "out"
-    script.write_text(DRIVER)
-    arguments = ["run", config, "--data-root", root, "--out", out]
-    with log.open("w") as file:
-        driver = subprocess.Popen(
-            [sys.executable, script, *arguments, "--executor", "process", "--workers", "2"],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=file,
-            stderr=file,
-        )
-
-    def wait_for(n_pairs: int) -> None:
-        while n_measured(out) < n_pairs:
-            assert driver.poll() is None, log.read_text()
-            time.sleep(0.02)
-
-    try:
-        wait_for(2)
-        children = Path(f"/proc/{driver.pid}/task/{driver.pid}/children")
-        if not children.exists():
-            pytest.skip("this system does not list a process's children")
-        pids = [int(pid) for pid in children.read_text().split()]
-        workers = [p for p in pids if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()]
-        assert len(workers) == 2
-        os.kill(workers[0], signal.SIGKILL)
-        wait_for(4)
-    finally:
-        driver.kill()
-        driver.wait()
-    assert "was lost at pair" in log.read_text()
-    assert 4 <= n_measured(out) < 6
-    measured(config, root, out)
-    assert not differences(*(read_store(run / "store.h5").datasets for run in (whole, out)))
 
 
 @pytest.fixture
