@@ -1,9 +1,8 @@
-"""The command line in this process, with limits and a watch on what it touches."""
+"""The command line in this process, with a limit of time and a watch on what it touches."""
 
 from __future__ import annotations
 
 import re
-import resource
 import runpy
 import signal
 import sys
@@ -20,7 +19,6 @@ from tests.malformed.inputs import Inputs
 from tests.tiny import save_population, write_task
 
 SECONDS = 60
-ADDRESS_SPACE = 4 * 2**30  # beyond what the process has already
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect")
 events: list[str] = []
 # a hook of Python cannot be taken away again: it is there once, and its list emptied
@@ -46,18 +44,12 @@ def inputs(tmp_path: Path, materials: Path) -> Inputs:
 
 
 @contextmanager
-def limits() -> Iterator[None]:
-    """Of time and of memory."""
+def time_limit() -> Iterator[None]:
 
     def stop(*_: Any) -> None:
         pytest.fail(f"not done after {SECONDS} s")
 
     before = signal.signal(signal.SIGALRM, stop)
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if sys.platform == "linux":
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + ADDRESS_SPACE
-        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
     signal.alarm(SECONDS)
     try:
         with warnings.catch_warnings():
@@ -66,7 +58,6 @@ def limits() -> Iterator[None]:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def snapshot(inputs: Inputs) -> set[tuple[str, int, int, int]]:
@@ -96,7 +87,7 @@ def command(
         monkeypatch.setattr(sys, "argv", ["landscape", *map(str, arguments)])
         before = snapshot(inputs)
         events.clear()
-        with limits():
+        with time_limit():
             try:
                 runpy.run_module("landscape.run", run_name="__main__")
                 status: Any = 0

@@ -22,27 +22,6 @@ from tests.runs import measured, n_measured, quiet
 from tests.tiny import LABELS, make_model, write_experiment
 
 
-def test_a_tensor_is_refused_that_is_read_after_its_file_was_changed(population: Path) -> None:
-    loaded = load_population([f"{population}/member-*"], LABELS)
-    held = unchanged.refusing_changes(loaded, unchanged.fingerprints_of(loaded))
-    name = next(iter(held.checkpoints[1].params))
-    tensor = held.checkpoints[1].params[name]
-    assert torch.equal(tensor, loaded.checkpoints[1].params[name])
-    file = population / "member-1/model.safetensors"
-    content, before = file.read_bytes(), tensor.clone()
-    start = 8 + int.from_bytes(content[:8], "little")
-    file.write_bytes(content[:start] + bytes(len(content) - start))
-    os.utime(file, (1, 1))
-    assert torch.equal(tensor, before)
-    make_model("bert", seed=9).save_pretrained(population / "member-1")
-    with pytest.raises(CheckpointError, match=r"(?s)was changed while.*member-1.*restore it"):
-        held.checkpoints[1].params[name]
-    assert held.checkpoints[0].params[name].shape == held.checkpoints[2].params[name].shape
-    (population / "member-2/model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"(?s)cannot be read any more.*member-2"):
-        unchanged.fingerprints_of(loaded)
-
-
 @pytest.mark.parametrize("failures", [2, 3])
 def test_a_reading_that_fails_is_tried_three_times(
     population: Path, failures: int, monkeypatch: pytest.MonkeyPatch
