@@ -31,10 +31,6 @@ class Worker:
             time.sleep(0.01)
         return found
 
-    def slow(self, task: int, following: int | None) -> int:
-        time.sleep(0.02 if task else 0.5)
-        return os.getpid()
-
     def die_once(self, task: int, following: int | None) -> int:
         """Killed the first time that it is asked for 5."""
         mark = self.folder / "died"

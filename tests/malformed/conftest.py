@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import runpy
 import signal
 import sys
 import warnings
@@ -16,6 +15,7 @@ import pytest
 
 from landscape.run.check import check_references
 from tests.malformed.inputs import Inputs
+from tests.runs import landscape
 from tests.tiny import save_population, write_task
 
 SECONDS = 60
@@ -74,9 +74,7 @@ Command = Callable[..., str]
 
 
 @pytest.fixture
-def command(
-    inputs: Inputs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Command:
+def command(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run ``landscape ARGUMENTS``; what it says on standard error; no input may change."""
     inputs.write("empty", "")
     monkeypatch.chdir(inputs.root / "in")
@@ -84,22 +82,16 @@ def command(
     monkeypatch.setattr("logging.raiseExceptions", False)
 
     def run(*arguments: object, code: int = 0) -> str:
-        monkeypatch.setattr(sys, "argv", ["landscape", *map(str, arguments)])
         before = snapshot(inputs)
         events.clear()
         with time_limit():
-            try:
-                runpy.run_module("landscape.run", run_name="__main__")
-                status: Any = 0
-            except SystemExit as stop:
-                status = stop.code or 0
-        out, err = capsys.readouterr()
-        assert status == code, err
+            said = landscape(*arguments)
+        assert said.code == code, said.err
         assert snapshot(inputs) == before
         assert not events
         assert not inputs.canary.exists()
-        assert "THE SECRET" not in out + err
-        return err
+        assert "THE SECRET" not in said.out + said.err
+        return said.err
 
     return run
 

@@ -50,6 +50,11 @@ def test_check_run_inspect_figures_report(config: Path, task_file: Path) -> None
     assert {"loss_curves.pdf", "gap_matrix.png"} <= names
     assert "<html" in (store.parent / "report.html").read_text()
 
+    files = sorted(path for path in store.parent.rglob("*") if path.is_file())
+    before = [path.stat().st_mtime_ns for path in files]
+    assert landscape("run", config, *root).code == 0  # once more: there is nothing to do
+    assert [path.stat().st_mtime_ns for path in files] == before
+
     inspected = landscape("inspect", store)
     assert "3 of 3 measured" in inspected.out
     assert "member-2" in inspected.out

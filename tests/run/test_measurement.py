@@ -15,7 +15,6 @@ from landscape.analysis.barriers import convexity_gap
 from landscape.core.errors import ConfigError, LandscapeError
 from landscape.evaluation import Evaluation, Evaluator
 from landscape.records import Results, read_store
-from landscape.run.inputs import open_experiment
 from landscape.run.measure.measurement import quantities_of
 from landscape.run.measure.pair import measure_pair
 from landscape.run.measure.pairs import Measuring, PairCurve
@@ -180,14 +179,3 @@ def test_a_format_further_off_than_thought_is_noticed(error: float) -> None:
     assert np.isnan(off_by[~in_fp32]).all()
     kept = losses["dev/losses"].values.mean(1)
     np.testing.assert_allclose(kept, np.where(exact, CURVE, CURVE + off)[1:-1], atol=1e-6)
-
-
-def test_check_says_what_cannot_be_done(
-    tmp_path: Path, whole: tuple[Path, Results], task_file: Path
-) -> None:
-    config = write_experiment(
-        tmp_path / "c.yaml", whole[0], task_file, evaluate={"precision": "tf32", "device": "cpu"}
-    )
-    with pytest.raises(ConfigError, match="TF32 is a number format of NVIDIA GPUs"):
-        measured(config, task_file.parent)
-    assert open_experiment(config, root=task_file.parent).gap_dataset == "dev"

@@ -20,9 +20,8 @@ from landscape.records import read_store
 from landscape.run.check import check_config
 from landscape.run.inputs import open_experiment
 from landscape.run.inspect import describe
-from landscape.run.measure.pairs import tiled
 from landscape.run.pipeline import run_experiment
-from tests.runs import assert_same, measured, n_measured, quiet, stop_after
+from tests.runs import assert_same, measured, n_measured, stop_after
 from tests.tiny import make_model, make_tokenizer, save_population, write_experiment
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +36,7 @@ def finished(
     config = write_experiment(
         folder / "config.yaml", populations["bert"], task_file, evaluate={"token_budget": 128}
     )
-    run_experiment(config, root=task_file.parent, report=quiet)
+    measured(config, task_file.parent)
     return config
 
 
@@ -93,13 +92,6 @@ def test_the_analysis_is_that_of_the_curves(finished: Path) -> None:
         right = (hard.model_predictions[i] == hard.labels)[rows]
         assert analysis.scores.loc[name, "hard: yes"] == pytest.approx(right.mean())
     assert set(analysis.relation.table["group"]) == set(analysis.scores.columns)
-
-
-def test_a_finished_run_is_a_no_op(finished: Path, task_file: Path) -> None:
-    files = sorted(path for path in (finished.parent / "out").rglob("*") if path.is_file())
-    before = [path.stat().st_mtime_ns for path in files]
-    run_experiment(finished, root=task_file.parent, report=quiet)
-    assert [path.stat().st_mtime_ns for path in files] == before
 
 
 def test_another_configuration_is_refused_with_the_difference(
@@ -207,23 +199,6 @@ def test_a_wrong_label_map_is_caught(tmp_path: Path, task_file: Path) -> None:
     said: list[str] = []
     measured(config, data, report=said.append)
     assert any(line.startswith("warning: member-1 on dev") for line in said)
-
-
-def test_tiled_pairs_are_all_there_and_read_few_checkpoints() -> None:
-    pairs = np.array(list(itertools.combinations(range(20), 2)))
-    order = tiled(pairs, 8)
-    assert sorted(order) == list(range(len(pairs)))
-
-    def reads(sequence: np.ndarray) -> int:
-        """With a cache of the eight models that were used last."""
-        cached: list[int] = []
-        count = 0
-        for model in pairs[sequence].ravel():
-            count += model not in cached
-            cached = [*(other for other in cached if other != model), model][-8:]
-        return count
-
-    assert reads(order) < 0.5 * reads(np.arange(len(pairs)))
 
 
 def test_labels_that_a_set_does_not_tell_apart_are_joined_as_chosen(

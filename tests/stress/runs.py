@@ -9,9 +9,10 @@ import runpy
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, NoReturn
@@ -162,20 +163,13 @@ def warm() -> None:
             return embedded
         return embedded * _plan.forward(next(calls), embedded.shape[0])
 
-    opened, embeddings, calls = safetensors.safe_open, BertEmbeddings.forward, _numbers()
+    opened, embeddings, calls = safetensors.safe_open, BertEmbeddings.forward, count(1)
     safetensors.safe_open = Opened  # type: ignore[attr-defined]
     BertEmbeddings.forward = embed  # type: ignore[method-assign]
     from landscape.run import pipeline
 
     torch.set_num_threads(1)
     pipeline.draw = lambda *_, **__: None  # figures and report are made from a finished store
-
-
-def _numbers() -> Iterator[int]:
-    n = 0
-    while True:
-        n += 1
-        yield n
 
 
 def _reading(path: Path) -> None:
