@@ -109,12 +109,6 @@ def test_what_goes_with_the_blocks_is_not_the_basins():
     assert row["difference"] == pytest.approx(-1)
 
 
-def test_scores_that_the_blocks_make_up():
-    blocks, labels = np.repeat([0, 1], 4), np.tile([0, 1], 4)
-    scores = pd.DataFrame({"g": np.where(blocks == 0, 0.1, 0.7)})
-    assert relate(labels, scores, blocks=blocks).table["p_value"][0] == 1
-
-
 def test_p_values_are_uniform_without_an_effect():
     rng = np.random.default_rng(24)
     blocks, labels = np.arange(24) % 4, rng.integers(2, size=24)

@@ -148,8 +148,9 @@ def test_clustering_coefficients_are_those_of_the_measured_triples(
     seed: int, n: int, missing: float
 ) -> None:
     gaps = some_gaps(seed, n, missing=missing)
-    delta = np.nanmedian(squareform(gaps, checks=False))
-    assume(np.isfinite(delta))
+    measured = squareform(gaps, checks=False)
+    assume(np.isfinite(measured).any())
+    delta = np.nanmedian(measured)
     found = clustering(gaps, n_draws=2)
     affinity = np.exp(-0.5 * (gaps / delta) ** 2)
     np.fill_diagonal(affinity, np.nan)
@@ -185,14 +186,6 @@ def test_the_null_of_clustering_holds_permuted_gaps() -> None:
         mean, low, high = getattr(found, f"{name}_null")
         assert mean == pytest.approx(values.mean(), abs=4 * values.std() / 4000**0.5)
         assert [low, high] == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.02)
-    # groups stand out from it, gaps at random pairs do not
-    groups = np.repeat([0, 1], 6)
-    blocks = np.where(groups[:, None] == groups, 0.01, 0.4)
-    np.fill_diagonal(blocks, 0)
-    apart = clustering(blocks, delta=0.1, rng=0)
-    assert apart.onnela_mean > apart.onnela_null[2]
-    assert apart.zhang_horvath_mean > apart.zhang_horvath_null[2]
-    assert apart.transitivity == 1 > apart.transitivity_null[2]
 
 
 def test_climbs_are_measured_from_ones_own_loss() -> None:

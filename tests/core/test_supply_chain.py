@@ -159,12 +159,9 @@ def unsafe(tree: ast.AST) -> Iterator[str]:
             options = {word.arg: ast.unparse(word.value) for word in node.keywords}
             if _full(node.func, names) == "torch.load" and options.get("weights_only") != "True":
                 yield "torch.load without weights_only"
-            if options.get("trust_remote_code", "False") != "False":
-                yield "trust_remote_code"
-            if options.get("allow_pickle", "False") != "False":
-                yield "allow_pickle"
-            if options.get("shell", "False") != "False":
-                yield "shell"
+            for option in ("trust_remote_code", "allow_pickle", "shell"):
+                if options.get(option, "False") != "False":
+                    yield option
 
 
 def _full(node: ast.expr, names: dict[str, str]) -> str:
