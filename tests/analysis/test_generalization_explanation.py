@@ -261,15 +261,6 @@ def test_constant_and_explained_scores():
     assert table["reduced_cv_r2"][3] == pytest.approx(1)
 
 
-def test_the_chance_of_any_false_finding_is_controlled():
-    n_false = 0
-    for seed in range(60):
-        scores, predictors = population(12, 8, seed=seed)
-        table = explain(scores, predictors, n_permutations=199).table
-        n_false += bool((table["p_adjusted"] <= 0.05).any())
-    assert stats.binomtest(n_false, 60, 0.05, alternative="greater").pvalue > 0.001
-
-
 def test_a_basin_that_matters_is_found():
     scores, predictors = population(100, 3, effect=3)
     scores["g2"] = population(100, 3)[0]["g2"]
