@@ -22,11 +22,7 @@ _FIX = {
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raise what the operating system refuses as one error.
-
-    Raises:
-        StoreError: An ``OSError`` within.
-    """
+    """Raise what the operating system refuses as one error."""
     try:
         yield
     except StoreError:

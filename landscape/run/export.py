@@ -207,11 +207,7 @@ def export_greedy_soup(
 
 
 def read_numbers(text: str, option: str) -> list[float]:
-    """Numbers with commas between them.
-
-    Raises:
-        ConfigError: Something is not a number.
-    """
+    """Numbers with commas between them."""
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:

@@ -188,8 +188,7 @@ def _measure_missing(
     from landscape.checkpoints.gram_matrix import weight_distances
     from landscape.run.measure.other_paths import measure_paths
     from landscape.run.measure.pairs import Measuring, pilot_of
-    from landscape.run.measure.unchanged import fingerprints_of, refusing_changes
-    from landscape.run.provenance import refuse_changed
+    from landscape.run.provenance import fingerprints_of, refuse_changed, refusing_changes
     from landscape.run.workers import Workers, check_difference, choose_plan, make_executor
 
     config, n_models = experiment.config, len(population)
@@ -297,8 +296,7 @@ def _begin(
     plan: ComputePlan,
 ) -> None:
     """Note what is measured, or what is asked of it now."""
-    from landscape.run.measure.unchanged import refuse_replaced
-    from landscape.run.provenance import attributes, checkpoint_rows
+    from landscape.run.provenance import attributes, checkpoint_rows, refuse_replaced
 
     content = stored_config(experiment)
     if manifest is not None:

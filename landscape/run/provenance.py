@@ -1,21 +1,29 @@
-"""Where results come from, and whether they are those that an experiment asks for."""
+"""Where results come from: whether they are those that an experiment asks for, and stay it."""
 
 from __future__ import annotations
 
 import difflib
 import os
 import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
+from torch import Tensor
 
-from landscape.checkpoints import Population, expand, load_checkpoint
-from landscape.core.errors import StoreError
+from landscape.checkpoints import Checkpoint, Population, expand, load_checkpoint
+from landscape.core.errors import CheckpointError, StoreError
 from landscape.core.progress import Track, silent
 from landscape.records import Manifest, RunFolder
 from landscape.records.same import differences, measured_part
 from landscape.run.inputs import Experiment, stored_config
+
+_PAUSES = (0.2, 1.0, None)  # seconds after a failed reading
 
 
 def attributes(experiment: Experiment) -> dict[str, str]:
@@ -59,11 +67,7 @@ def checkpoint_rows(population: Population, track: Track[Any] = silent) -> list[
 
 
 def refuse_other(experiment: Experiment, folder: RunFolder, manifest: Manifest) -> None:
-    """Refuse records that another configuration or other data made.
-
-    Raises:
-        StoreError: They are.
-    """
+    """Refuse records that another configuration or other data made."""
     datasets = {data.name: data.content_hash() for _, data in experiment.examples}
     lines = differences(
         measured_part(manifest.config, manifest.datasets),
@@ -79,11 +83,7 @@ def refuse_other(experiment: Experiment, folder: RunFolder, manifest: Manifest) 
 
 
 def refuse_changed(experiment: Experiment, folder: RunFolder, manifest: Manifest) -> None:
-    """Refuse records whose checkpoints are not, or no longer, those of the experiment.
-
-    Raises:
-        StoreError: Other references, or a checkpoint whose weights or label names changed.
-    """
+    """Refuse records whose checkpoints are not, or no longer, those of the experiment."""
     sources = expand(experiment.config.checkpoints, experiment.base)
     stored = [row["ref"] for row in manifest.checkpoints]
     refs = [source.ref for source in sources]
@@ -108,3 +108,63 @@ def refuse_changed(experiment: Experiment, folder: RunFolder, manifest: Manifest
                     found=value,
                     fix="restore the checkpoint, or give this run another 'out'",
                 )
+
+
+def fingerprints_of(population: Population) -> dict[str, str]:
+    """From each checkpoint's folder to its ``fingerprint`` as it is now."""
+    return {str(checkpoint.path): _fingerprint(checkpoint) for checkpoint in population.checkpoints}
+
+
+def _fingerprint(checkpoint: Checkpoint) -> str:
+    try:
+        return checkpoint.fingerprint()
+    except OSError as error:
+        raise _unreadable(checkpoint, error) from None
+
+
+def refuse_replaced(checkpoint: Checkpoint, expected: str | None) -> None:
+    """After its weights were read: they must be those that the run began with."""
+    fingerprint = _fingerprint(checkpoint)
+    if expected is not None and fingerprint != expected:
+        raise CheckpointError(
+            "A checkpoint was changed while it was being measured.",
+            where=checkpoint.path,
+            expected=expected,
+            found=fingerprint,
+            fix="restore it and run again: what was finished before the change is kept",
+        )
+
+
+def refusing_changes(population: Population, fingerprints: Mapping[str, str]) -> Population:
+    """The same models, each tensor refused that is read after its file was changed."""
+
+    def checked(checkpoint: Checkpoint) -> Checkpoint:
+        expected = fingerprints.get(str(checkpoint.path))
+        check = partial(refuse_replaced, checkpoint, expected)
+        params = replace(checkpoint.params, read=_patient(checkpoint), check=check)
+        return replace(checkpoint, params=params)
+
+    return replace(population, checkpoints=tuple(map(checked, population.checkpoints)))
+
+
+def _patient(checkpoint: Checkpoint) -> Callable[[str], Tensor]:
+    def read(name: str) -> Tensor:
+        for pause in _PAUSES:
+            try:
+                return checkpoint.params.read(name)
+            except (OSError, SafetensorError) as error:
+                if pause is None:
+                    raise _unreadable(checkpoint, error) from None
+                time.sleep(pause)  # a file server's bad moment
+        raise AssertionError("the last pause ends it")
+
+    return read
+
+
+def _unreadable(checkpoint: Checkpoint, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        "A checkpoint cannot be read any more.",
+        where=checkpoint.path,
+        found=error,
+        fix="see that it is still there, and run again: what was finished is kept",
+    )

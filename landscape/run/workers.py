@@ -122,9 +122,6 @@ def check_difference(
     """Nats, the largest of an example's loss between what is kept and the same measured now.
 
     None where the run holds numbers that were computed in this very way, or none at all.
-
-    Raises:
-        StoreError: It is more than rounding.
     """
     if folder is None or plan_name(plan.to_json()) in folder.plans():
         return None

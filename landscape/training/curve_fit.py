@@ -92,7 +92,6 @@ def fit_curve(
         n_points=fit.points_per_step,
         device=device,
         precision=fit.precision,
-        strategy=fit.strategy,
         loss=loss,
     )
     a, b = gradients.load(ends)

@@ -31,7 +31,6 @@ class Descent:
         clip: The largest norm of the gradient in all points together; None for no limit.
         seed: Of all that is drawn.
         precision: ``fp32``; ``bf16`` means autocast, the weights stay fp32; ``fp64``.
-        strategy: How the points of a step are differentiated; see ``Gradients``.
     """
 
     steps: int = 300
@@ -39,7 +38,6 @@ class Descent:
     clip: float | None = 1.0
     seed: int = 0
     precision: Literal["fp32", "bf16", "fp64"] = "fp32"
-    strategy: Literal["auto", "vmap", "loop"] = "auto"
 
     def _require_positive(self, *names: str) -> None:
         for name in names:

@@ -100,7 +100,6 @@ def fit_simplex(
         n_points=fit.samples_per_step,
         device=device,
         precision=fit.precision,
-        strategy=fit.strategy,
         loss=loss,
     )
     loaded, trained = gradients.load(vertices), list[Params]()

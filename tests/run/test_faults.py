@@ -11,7 +11,7 @@ from unittest.mock import MagicMock
 import pytest
 import torch
 
-import landscape.run.measure.unchanged as unchanged
+import landscape.run.provenance as unchanged
 from landscape.checkpoints import WeightCache, load_population
 from landscape.core.errors import CheckpointError, LandscapeError
 from landscape.records import write_store

@@ -21,11 +21,7 @@ def content_sha256(file: h5py.File) -> str:
 
 
 def check_sizes(file: h5py.File) -> None:
-    """Refuse a file that says it holds more than can be compressed into it.
-
-    Raises:
-        ValueError: It does.
-    """
+    """Refuse a file that says it holds more than can be compressed into it."""
     most = _MOST_COMPRESSED * file.id.get_filesize() + _MOST_COMPRESSED
 
     def check(name: str, item: Any) -> None:

@@ -74,11 +74,7 @@ def trained_controls(
 
 
 def read_controls(folder: Path) -> list[dict[str, torch.Tensor]]:
-    """Control points that were kept.
-
-    Raises:
-        ConfigError: They are not there.
-    """
+    """Control points that were kept."""
     files = sorted(folder.glob("control-*.safetensors"))
     notes = folder / _NOTES
     n = json.loads(notes.read_text())["n_controls"] if notes.is_file() else "some"

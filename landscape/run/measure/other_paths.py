@@ -35,11 +35,7 @@ Evaluate = Callable[[Anchors, np.ndarray, Sequence[int]], tuple[Measurement, Com
 
 
 def refuse_unknown(experiment: Experiment, population: Population) -> None:
-    """Refuse what paths cannot be made of, before hours are spent on the pairs.
-
-    Raises:
-        LandscapeError: Models or tensors that are not there, or no training data.
-    """
+    """Refuse what paths cannot be made of, before hours are spent on the pairs."""
     paths = experiment.config.paths
     for path in paths:
         path.check(population.names, population.checkpoints[0].params)
@@ -92,11 +88,7 @@ def measure_paths(
     evaluate: Evaluate,
     report: Report,
 ) -> None:
-    """Fit and measure every path that the records do not hold whole yet.
-
-    Raises:
-        LandscapeError: A path of this name made by other settings.
-    """
+    """Fit and measure every path that the records do not hold whole yet."""
 
     @cache
     def gap() -> tuple[int, int]:

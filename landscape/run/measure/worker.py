@@ -34,7 +34,7 @@ from landscape.run.measure.measurement import (
     quantities_of,
 )
 from landscape.run.measure.pair import measure_pair
-from landscape.run.measure.unchanged import refusing_changes
+from landscape.run.provenance import refusing_changes
 
 if TYPE_CHECKING:
     from landscape.evaluation.engine import Precision
@@ -276,11 +276,7 @@ class Worker:
             self._cache.budget = self._room()
 
     def _room(self) -> int:
-        """Bytes for checkpoints: the budget less what the process has needed at its peak so far.
-
-        Raises:
-            ConfigError: The budget has no room for the two checkpoints of a pair.
-        """
+        """Bytes for checkpoints: the budget less what the process has needed at its peak so far."""
         budget, device = self._setup.experiment.config.evaluate.memory_budget, self._cache.device
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // self._setup.share
         if device.type == "cuda":
