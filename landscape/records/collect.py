@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,9 @@ def collect(folder: RunFolder) -> Results:
     plans = folder.plans()
     order = [manifest.plan, *sorted(plans.keys() - {manifest.plan})]
     pair_records = list(folder.read(PAIR))
-    pairs = _pairs(pair_records, manifest.pairs)
+    measured = sorted([*indices(name)] for record in pair_records for name in record.paths)
+    active = manifest.pairs is None
+    pairs = np.array(measured if active else manifest.pairs, dtype=np.int32).reshape(-1, 2)
     paths = folder.paths()
     n_models = len(manifest.models)
     ids = {f"{MODEL}/{model_name(i)}": i for i in range(n_models)}
@@ -49,7 +51,6 @@ def collect(folder: RunFolder) -> Results:
         tables[indicator] = _stacked(records, ids, order)
     n_examples = {name: len(data.labels) for name, data in datasets.items()}
     losses = tables.pop(LOSS, None) or _no_losses(n_examples)
-    active = manifest.pairs is None
     frame: dict[str, Any] = {
         "path": folder.store,
         "attributes": {**manifest.attributes, "pairs": "active" if active else "all"},
@@ -67,27 +68,14 @@ def collect(folder: RunFolder) -> Results:
     return assemble(frame, datasets, paths, losses)
 
 
-def done_pairs(folder: RunFolder, indicators: Sequence[str] = (LOSS,)) -> set[tuple[int, int]]:
+def done_pairs(folder: RunFolder, indicators: Sequence[str] = (LOSS,)) -> set[tuple[int, ...]]:
     """The pairs that have records of all these indicators."""
-    done: set[tuple[int, int]] = set()
+    done: set[tuple[int, ...]] = set()
     for name in folder.names(PAIR, indicators):
-        if name.startswith("tile-"):
-            done |= {_pair(path) for path in folder.record(f"{PAIR}/{name}").paths}
-        else:
-            done.add(_pair(name))
+        is_tile = name.startswith("tile-")
+        paths = folder.record(f"{PAIR}/{name}").paths if is_tile else (name,)
+        done |= set(map(indices, paths))
     return done
-
-
-def _pair(name: str) -> tuple[int, int]:
-    i, j = indices(name)
-    return i, j
-
-
-def _pairs(records: Iterable[Record], pairs: list[list[int]] | None) -> np.ndarray:
-    """(n_pairs, 2): those of the manifest, or where a rule chooses them those measured."""
-    if pairs is None:
-        pairs = sorted([*indices(name)] for record in records for name in record.paths)
-    return np.array(pairs, dtype=np.int32).reshape(-1, 2)
 
 
 def _stacked(records: Sequence[Record], ids: dict[str, int], plans: list[str]) -> Measured | None:

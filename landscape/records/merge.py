@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from landscape.core.errors import StoreError
-from landscape.records.collect import collect, done_pairs
+from landscape.records.collect import collect
 from landscape.records.folder import Manifest, RunFolder
 from landscape.records.lock import lock_run
 from landscape.records.record import MODEL, PAIR, read_record
+from landscape.records.results import Results
 from landscape.records.same import differences, largest_difference, measured_part
 from landscape.records.store import write_store
 from landscape.records.writing import writing
@@ -24,18 +25,13 @@ _MOST = 0.5
 
 @dataclass(frozen=True)
 class Merged:
-    """What several runs hold together: the new store, and how many models and pairs it lists.
+    """What several runs hold together, as it is in the new store.
 
-    Attributes:
-        measured: How many of the pairs are measured.
-        twice: How many records were in more than one run.
-        difference: The largest difference of one example's loss between two of these, in nats.
+    ``twice`` is how many records were in more than one run, ``difference`` the largest of one
+    example's loss between two of these, in nats.
     """
 
-    path: Path
-    models: int
-    pairs: int
-    measured: int
+    results: Results
     twice: int
     difference: float
 
@@ -73,17 +69,10 @@ def merge(runs: Sequence[Path], out: Path) -> Merged:
             counts = [_copy(source, target) for source in sources]
         target.note(_united(manifests))
         results = collect(target)
-        n_pairs, n_measured = len(results.pairs), len(done_pairs(target))
-        finished = n_measured == n_pairs and np.isfinite(np.trace(results.distances))
+        finished = results.status.all() and np.isfinite(np.trace(results.distances))
         write_store(results, target.store, finished=bool(finished))
-    return Merged(
-        target.store,
-        len(results.models),
-        n_pairs,
-        n_measured,
-        sum(twice for twice, _ in counts),
-        max(difference for _, difference in counts),
-    )
+    twice, apart = zip(*counts, strict=True)
+    return Merged(results, sum(twice), max(apart))
 
 
 def _refuse_unlike(first: Manifest, other: Manifest, paths: tuple[Path, Path]) -> None:

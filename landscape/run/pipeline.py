@@ -84,10 +84,8 @@ def draw(
 ) -> Analysis | None:
     """Tables, figures and report of a store, unless they are there: the page has its time.
 
-    ``analysis`` is that of the store's pairs, where it is known already.
-
-    Returns:
-        What the store says; None where nothing was to be drawn.
+    ``analysis`` is that of the store's pairs, where it is known already; it is returned, or None
+    where nothing was to be drawn.
     """
     from landscape.analysis.analysis import analysis_options, analyze
 
@@ -126,10 +124,8 @@ def measure(
 ) -> Analysis | None:
     """Fill the records of a run: every model first, then every pair; then write its store.
 
-    Of a shard: only some of the pairs, and the models that they need.
-
-    Returns:
-        The analysis of all pairs, where a path was chosen by it.
+    Of a shard: only some of the pairs, and the models that they need. The analysis of all pairs is
+    returned where a path was chosen by it.
     """
     from landscape.run.measure.other_paths import refuse_unknown
     from landscape.run.provenance import refuse_changed, refuse_other

@@ -187,11 +187,8 @@ def square_norms(anchors: Iterable[Params]) -> list[str]:
 class Convergence:
     """Whether the training loss still falls at the end.
 
-    Attributes:
-        last: Mean loss of the last quarter of the steps, nats.
-        before: Mean loss of the quarter before it, nats.
-        error: Standard error of their difference, nats, from means of tenths of a quarter.
-        converged: Whether the fall is within two standard errors.
+    The mean loss of the last quarter of the steps and of the quarter before, nats, the standard
+    error of their difference, and whether the fall is within two of it.
     """
 
     last: float

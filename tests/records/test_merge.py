@@ -41,10 +41,11 @@ def test_shards_together_are_a_whole_run(
 ) -> None:
     assert [n_measured(shard) for shard in shards] == [3, 3]
     merged = merge([shards[1] / "store.h5", shards[0]], tmp_path / "out")
-    assert (merged.models, merged.pairs, merged.measured) == (4, 6, 6)
+    assert len(merged.results.models) == 4
+    assert merged.results.status.tolist() == [1] * 6
     assert merged.twice > 0  # models
     assert merged.difference == 0
-    assert read_store(merged.path).status.all()
+    assert read_store(merged.results.path).status.all()
     measured(config, root, tmp_path / "out")
     assert_same(whole, tmp_path / "out")
 
@@ -105,7 +106,7 @@ def test_runs_of_other_experiments_are_refused_with_the_key(
         assert f"where: {whole} and {other}" in str(error.value)
     assert not (tmp_path / "out").exists()
     free = changed(whole, tmp_path, name="y", analysis={**content["analysis"], "rule": "saddle"})
-    assert merge([whole, free], tmp_path / "out").measured == 6
+    assert merge([whole, free], tmp_path / "out").results.status.all()
 
 
 def test_what_cannot_be_merged_is_refused(whole: Path, tmp_path: Path) -> None:

@@ -120,8 +120,9 @@ def merge(
     from landscape.records.merge import merge as unite
 
     merged = unite(runs, out)
+    results = merged.results
     typer.echo(
-        f"{merged.path}: {merged.measured} of {merged.pairs} pairs measured, {merged.models} "
-        f"models; {merged.twice} records more than once, apart by up to {merged.difference:.2g} "
-        "nats"
+        f"{results.path}: {results.status.sum()} of {len(results.pairs)} pairs measured, "
+        f"{len(results.models)} models; {merged.twice} records more than once, apart by up to "
+        f"{merged.difference:.2g} nats"
     )

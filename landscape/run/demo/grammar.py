@@ -39,13 +39,7 @@ ADVERB_PLACES = ("none", "first", "last")
 
 @dataclass(frozen=True)
 class Phrase:
-    """A noun phrase.
-
-    Attributes:
-        text: Its words.
-        numbers: The number of each noun, 0 singular or 1 plural; the head is the first.
-        adverb: Where an adverb stands: "none", "first" or "last".
-    """
+    """A noun phrase, and the number of each noun: 0 singular, 1 plural; the head is the first."""
 
     text: str
     numbers: tuple[int, ...]

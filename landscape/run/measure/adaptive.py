@@ -35,7 +35,6 @@ class Smoothness:
     """How much a loss curve may bend: the logarithm of the loss, less the shape that pairs share.
 
     Attributes:
-        positions: (n_points,) ascending.
         shape: (n_points,) mean over the pilot curves of the logarithm of their losses.
         curvature: The largest second derivative, in size, of a pilot curve's departure from
             ``shape``; log nats per squared unit of the positions.
