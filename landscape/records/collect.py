@@ -15,11 +15,7 @@ from landscape.records.table import LOSS, assemble
 
 
 def collect(folder: RunFolder) -> Results:
-    """All that the records of a run hold, finished or not.
-
-    Raises:
-        StoreError: A record is damaged.
-    """
+    """All that the records of a run hold, finished or not."""
     manifest = folder.manifest()
     plans = folder.plans()
     order = [manifest.plan, *sorted(plans.keys() - {manifest.plan})]
@@ -28,7 +24,7 @@ def collect(folder: RunFolder) -> Results:
     active = manifest.pairs is None
     pairs = np.array(measured if active else manifest.pairs, dtype=np.int32).reshape(-1, 2)
     paths = folder.paths()
-    n_models = len(manifest.models)
+    n_models = len(manifest.checkpoints)
     ids = {f"{MODEL}/{model_name(i)}": i for i in range(n_models)}
     row_of = {tuple(pair): row for row, pair in enumerate(pairs.tolist())}
     status = np.zeros(len(pairs), dtype=np.uint8)

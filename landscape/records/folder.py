@@ -53,11 +53,6 @@ class Manifest:
     datasets: dict[str, str]
     plan: str
 
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Their names."""
-        return tuple(row["name"] for row in self.checkpoints)
-
 
 class RunFolder:
     """Reads and writes the records of a run, by its folder or the store in it."""

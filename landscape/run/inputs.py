@@ -111,9 +111,6 @@ def open_experiment(
     """Read a configuration, its task and its data.
 
     ``root`` and ``out`` come before the configuration's own, ``changes`` are of its top-level keys.
-
-    Raises:
-        LandscapeError: The configuration, the task or a data file cannot be used.
     """
     config = load_config(path).model_copy(update=dict(changes or {}))
     base = path.absolute().parent
@@ -165,10 +162,7 @@ def _check_analysis(
 
 
 def stored_config(experiment: Experiment) -> dict[str, Any]:
-    """The configuration as a store keeps it: the task in full, the focus resolved.
-
-    ``path_text`` is what all pairs' path is called.
-    """
+    """The configuration as a store keeps it: the task in full, the focus resolved."""
     content = experiment.config.model_dump(mode="json")
     content["path_text"] = experiment.config.all_pairs.text
     content["task"] = experiment.task.model_dump(mode="json", exclude_none=True)

@@ -10,11 +10,7 @@ from landscape.records import MEASURED, Results, read_store
 
 
 def describe(path: Path) -> str:
-    """A table of a store's models, data sets, progress and provenance.
-
-    Raises:
-        StoreError: The file cannot be read as a store.
-    """
+    """A table of a store's models, data sets, progress and provenance."""
     results = read_store(path)
     attributes = results.attributes
     done = int((results.status == MEASURED).sum())

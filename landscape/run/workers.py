@@ -139,7 +139,7 @@ def check_difference(
     if difference > most:
         raise StoreError(
             "This machine does not give the numbers that the run holds.",
-            where=f"{folder.manifest().models[model]} in {folder.path}",
+            where=f"{folder.manifest().checkpoints[model]['name']} in {folder.path}",
             expected=f"losses of examples equal to within {most:g} nats",
             found=f"a difference of {difference:.3g} nats",
             fix="go on where the run was begun, or give this one another 'out'",

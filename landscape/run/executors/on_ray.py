@@ -25,9 +25,6 @@ class RayExecutor:
     Of ``workers`` there are as many as GPUs in the cluster, or one for each two cores, when None.
     Without an ``address`` it is that of the variable RAY_ADDRESS, or a cluster of this machine
     alone is started. With ``gpu`` a worker gets a GPU of its own, where the cluster has any.
-
-    Raises:
-        ConfigError: Ray is not installed, or there is no such cluster.
     """
 
     ahead = 2
