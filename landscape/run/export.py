@@ -91,9 +91,6 @@ def export_stored(
     Control points are read from the folder ``control_points`` beside the store, whose relative
     references start from ``base``. ``A--B`` of two models is the path between all pairs; ``at``
     is the t of a curve, x and y of a surface, barycentric coordinates on a simplex.
-
-    Raises:
-        LandscapeError: No such store, path or checkpoint; a checkpoint that has changed since.
     """
     from landscape.records import read_store
     from landscape.run.measure.other_paths import stored_points

@@ -116,8 +116,15 @@ class _Measuring:
         """Measure what is missing, point by point; each is a record."""
         recipe = recipe_of(self.path, self.part, self.population.names)
         stored = self.folder.paths().get(self.part.name)
-        if stored is not None:
-            _refuse_other(self.folder, stored, recipe)
+        before = recipe if stored is None else {key: stored.notes.get(key) for key in recipe}
+        if before != recipe:
+            raise StoreError(
+                f"The run holds '{self.part.name}' already, made by other settings.",
+                where=self.folder.path,
+                expected=json.dumps(recipe),
+                found=json.dumps(before),
+                fix="give this one another 'name'",
+            )
         indicators = self.experiment.indicators_at("paths")
         names = self.folder.names(f"paths/{self.part.name}", indicators)
         measured = {int(name) for name in names}
@@ -203,19 +210,6 @@ class _Measuring:
             shape=spanned.shape,
             lengths=lengths,
             notes=json.loads(json.dumps(notes)),
-        )
-
-
-def _refuse_other(folder: RunFolder, stored: StoredPath, recipe: Mapping[str, Any]) -> None:
-    """Refuse records that hold points of this name made in another way."""
-    before = {key: stored.notes.get(key) for key in recipe}
-    if before != recipe:
-        raise StoreError(
-            f"The run holds '{stored.name}' already, made by other settings.",
-            where=folder.path,
-            expected=json.dumps(dict(recipe)),
-            found=json.dumps(before),
-            fix="give this one another 'name'",
         )
 
 
