@@ -17,7 +17,6 @@ from safetensors.torch import load_file, save_file
 
 import landscape
 from landscape.checkpoints import (
-    build_model,
     expand,
     load_checkpoint,
     load_population,
@@ -67,16 +66,6 @@ def test_sharded_and_bin_files_hold_the_same(population: Path, tmp_path: Path) -
     params = load_checkpoint(tmp_path / "sharded").params
     assert len(load_checkpoint(tmp_path / "sharded").files) > 1
     assert all(torch.equal(params[name], whole[name]) for name in whole)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_population_of_each_architecture(kind: str, populations: dict[str, Path]) -> None:
-    population = load_population(glob(populations[kind]), LABELS)
-    assert population.names == ("member-0", "member-1", "member-2")
-    model = build_model(population.checkpoints[0])
-    names = dict(model.named_parameters())
-    assert set(names) <= set(population.checkpoints[0].params)
-    assert population.warnings == ()
 
 
 def test_old_layer_norm_names_are_read(population: Path) -> None:
