@@ -71,11 +71,7 @@ class RunFolder:
         return (self.path / "run.json").is_file()
 
     def manifest(self) -> Manifest:
-        """What the run measures.
-
-        Raises:
-            StoreError: It cannot be read.
-        """
+        """What the run measures."""
         path = self.path / "run.json"
         try:
             content = json.loads(path.read_text())
@@ -152,10 +148,7 @@ class RunFolder:
         """Keep a record, by its path's name.
 
         Where it covers several, ``name`` is what they are together, as in ``tile_of``; of a part
-        of a path's points, ``paths/NAME/FIRST``.
-
-        Raises:
-            StoreError: The disk is full, read-only or fails; what was kept before stays.
+        of a path's points, ``paths/NAME/FIRST``. What was kept before stays where a disk fails.
         """
         write_record(self.records / f"{name or record.paths[0]}.{record.indicator}.npz", record)
 

@@ -21,9 +21,6 @@ def lock_run(folder: Path) -> Iterator[None]:
 
     Where a file system has no locks there is none: two drivers then measure the same, and write
     the same bytes.
-
-    Raises:
-        StoreError: Another process holds it, or the folder cannot be written to.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -19,9 +19,6 @@ def repair(path: Path) -> tuple[Path, ...]:
 
     What was deleted, and is returned, is measured again by the command that made the run. ``path``
     is its folder, or the store in it.
-
-    Raises:
-        StoreError: No run, one that is being written to, or a configuration that is damaged.
     """
     folder = RunFolder(path)
     if not folder.exists():

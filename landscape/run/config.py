@@ -187,10 +187,6 @@ def _entries(value: Any, read: Callable[[object, str], Any], where: str) -> Any:
 
 
 def load_config(path: Path) -> ExperimentConfig:
-    """Read an experiment's YAML.
-
-    Raises:
-        ConfigError: Every problem in one message, with the nearest key for an unknown one.
-    """
+    """Read an experiment's YAML."""
     load_plugins()
     return validate(ExperimentConfig, read_yaml(path), path)

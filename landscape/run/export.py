@@ -35,10 +35,6 @@ def export(
     At most one of ``at`` (of two: the t along their line), ``weights`` (divided by their sum),
     ``soup`` and ``slerp`` (of two: by the angle of the whole models); without any, the uniform
     soup. The head's rows stand in the first checkpoint's order of labels.
-
-    Raises:
-        ConfigError: More than one recipe, or one that does not fit so many checkpoints.
-        CheckpointError: Checkpoints that cannot be compared, or an ``out`` that is not empty.
     """
     options = {"at": at, "weights": weights, "soup": soup, "slerp": slerp}
     recipes = [f"--{name}" for name, value in options.items() if value is not None]

@@ -34,8 +34,7 @@ class Workers:
     """Where the work of a run is done.
 
     Attributes:
-        kind: ``local``: in this process; ``process``: in one process a GPU, or in several that
-            share the cores; ``ray``: on a Ray cluster.
+        kind: In this process, in one a GPU (or several that share the cores), on a Ray cluster.
         workers: How many; as many as GPUs, on CPUs two, when None.
         address: Of the Ray cluster; one is started on this machine when None.
     """

@@ -24,11 +24,10 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class Member:
-    """One classifier.
+    """One classifier; ``seed`` is of the order of examples.
 
-    By its ``rule`` the attractor phrases in its training set are labelled by the head
-    (``structure``) or by the last noun (``recency``); ``none`` has no such phrases. ``seed`` is of
-    the order of examples, ``head_seed`` of the classification head.
+    By its ``rule`` attractor phrases are labelled by the head (``structure``) or by the last noun
+    (``recency``); ``none`` has no such phrases.
     """
 
     name: str

@@ -70,10 +70,8 @@ class Setup:
 class Task:
     """Which model, or two of a pair, to measure, and how, whichever worker it is.
 
-    Attributes:
-        ends: (2,) of a pair, mean losses on the data set that makes the gap, nats.
-        smoothness: What is assumed between points; without it every point is evaluated.
-        error: Nats, how far a screened mean loss may be off; NaN where none is screened.
+    ``ends`` (2,) of a pair are mean losses on the data set that makes the gap, nats; the rest as in
+    ``measure_pair``, ``error`` NaN where nothing is screened.
     """
 
     models: tuple[int, ...]
