@@ -58,11 +58,7 @@ class Curves:
 
     @property
     def filled(self) -> Curves:
-        """These curves with lines drawn through the points that were not evaluated.
-
-        Every array of shape (n_pairs, n_points) is interpolated between a pair's evaluated
-        neighbours, for what is drawn across pairs and for nothing else; ``evaluated`` stays.
-        """
+        """For drawing: lines through the points that were not evaluated."""
         if self.evaluated.all():
             return self
         arrays = {name: getattr(self, name).copy() for name in _ALONG_THE_PATH}
@@ -230,11 +226,7 @@ def analyze(
 
 
 def _without_infinite(results: Results, dataset: str) -> tuple[Results, tuple[str, ...]]:
-    """The results less the pairs without a gap, and a line for each of these.
-
-    A loss that overflowed, or that a broken device gave, is stored as it came; what it says of
-    the pair is nothing.
-    """
+    """The results less the pairs without a finite gap, and a line for each of these."""
     losses, rows = results.datasets[dataset].losses, []
     for row, pair in enumerate(losses):  # not all pairs' masks at once
         rows.append(bool(np.isfinite(pair[results.exact[row]]).all()))

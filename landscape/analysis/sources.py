@@ -37,8 +37,7 @@ class Source:
             Euclidean norm of the weights' difference for weight distance.
         n_basins: How many ``find_basins`` finds by itself; 0 where a pair is NaN.
         labels: (n_models,) these basins; (0,) where a pair is NaN.
-        forced: (n_models,) the basins when there have to be as many as the analysis has, or 2 where
-            it has one; (0,) where a pair is NaN.
+        forced: (n_models,) as many basins as the analysis has, but 2 at least; (0,) likewise.
         kind: A barrier rule, ``disagreement`` or ``weight distance``.
         dataset: Of the losses or predictions; "" for weights.
         note: How the number was found where that is not plain; "" else.
@@ -59,15 +58,10 @@ def partition_sources(
 ) -> tuple[Source, ...]:
     """Everything in a store that could define basins, and the basins that it gives.
 
-    These are the gaps by every rule that is 0 without a barrier on every data set (of the mean
-    losses at each pair's exact points, not below 0), the share of examples of each data set on
-    which two models predict differently, and the distance between their weights where the store
-    has it.
-
-    The analysis' own gaps keep its basins, which know their noise, unless their number was asked
-    for; other gaps are clustered without noise, at its tolerance. Disagreement and distance are not
-    in nats and have no tolerance: it is 0 for them, so that any difference counts and only the
-    nulls of ``find_basins`` keep it from finding groups.
+    Gaps by every rule that is 0 without a barrier on every data set, the share of examples on which
+    two models predict differently, and the distance between weights. The analysis' own gaps keep
+    its basins unless their number was asked for; others are clustered without noise. What is not in
+    nats has tolerance 0: only the nulls of ``find_basins`` keep it from finding groups.
     """
     results = analysis.results
     seed = int(np.random.default_rng(0 if rng is None else rng).integers(2**31))

@@ -31,15 +31,8 @@ def assemble(
     """Results of aggregated data sets: means over examples, nothing of single ones.
 
     A pair counts as measured; a point as evaluated where some data set has a loss. Of gaps
-    without curves nothing counts as evaluated, and no loss is known.
-
-    Args:
-        path: Where the store will be, whose name names the experiment.
-        curves: By data set, first that of the gaps; of the same pairs at the same positions.
-        scores: A row a model of the curves, a column a score.
-        roles: From each column of scores to ``in_domain``, ``challenge`` or ``covariate``.
-        sources: What was read.
-        lines: What is to be said of it, so far.
+    without curves nothing counts as evaluated, and no loss is known. ``curves`` are by data set,
+    first that of the gaps; ``lines`` is what was to be said of them so far.
     """
     import pandas as pd
 

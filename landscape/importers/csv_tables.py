@@ -52,11 +52,6 @@ def table_kind(text: str) -> TableKind | None:
 def read_table(data: bytes, path: Path, kind: TableKind) -> pd.DataFrame:
     """A table's rows, the names as text without space around.
 
-    Args:
-        data: The file.
-        path: Its name.
-        kind: What ``table_kind`` says that it is.
-
     Returns:
         Of curves ``POINT_COLUMNS``, of gaps ``GAP_COLUMNS``; of scores a row a model and a column
         a score, both in the file's order, NaN where there is no row.

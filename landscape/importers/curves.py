@@ -59,13 +59,8 @@ def gather_curves(points: pd.DataFrame, *, like: Curves | None = None) -> Curves
     """Bring points to one order of models, one direction of pairs, and one grid.
 
     B-A is A-B backwards. Of two records of one point the first is kept, and a difference of more
-    than .001 nats is noted; a point that only the second has is taken from it. Values that are not
-    finite count as missing. Pairs without a loss at both ends are left out.
-
-    Args:
-        points: ``POINT_COLUMNS``, of one data set.
-        like: Curves whose models, pairs and positions to take instead, and of these only points
-            where they have losses: a point of a pair is evaluated or is not.
+    than .001 nats is noted. Values that are not finite count as missing. Pairs without a loss at
+    both ends are left out. With ``like``, its models, pairs, positions and points are taken.
 
     Raises:
         DataError: No curves, positions outside [0, 1], several metrics, too many points.
@@ -118,9 +113,6 @@ def gather_gaps(table: pd.DataFrame) -> Curves:
     """Bring gaps to one order of models and one direction of pairs, without any losses.
 
     Of two records of a pair the first is kept, and a difference of more than .001 nats noted.
-
-    Args:
-        table: ``GAP_COLUMNS``.
 
     Raises:
         DataError: No known gap, or one below 0.

@@ -38,15 +38,10 @@ def is_evaluation(text: str) -> bool:
 def read_evaluations(
     files: Iterable[Path], metric: Metric, examples: Examples | None, models: Iterable[str]
 ) -> pd.DataFrame:
-    """Read one or more models' predictions on one or more sets, and score them.
+    """Read models' predictions on one or more sets, and score them.
 
-    Args:
-        files: A model and set each: what stands before ``eval`` in the name is the set's name, what
-            follows the model's.
-        metric: What predictions are scored by.
-        examples: The evaluated set with its groups; predictions are scored on each of them. Texts
-            are matched without regard to case, accents and spaces.
-        models: Names of models, to find a file's by.
+    What stands before ``eval`` in a file's name is the set's name, what follows the model's. Texts
+    are matched to the examples' without regard to case, accents and spaces.
 
     Returns:
         A row a model, the index named ``model``; the columns ``name``, ``name: label``,

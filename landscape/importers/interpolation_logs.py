@@ -25,15 +25,7 @@ _LONGEST = 1000  # characters of a line
 
 
 def read_interpolation_log(text: str, where: Path) -> pd.DataFrame:
-    """The points of one log.
-
-    Args:
-        text: The log.
-        where: The file's name.
-
-    Returns:
-        ``POINT_COLUMNS``, in the log's order. A pair whose log breaks off lacks the points that
-        follow.
+    """``POINT_COLUMNS`` of one log, in its order; a pair whose log breaks off lacks points.
 
     Raises:
         DataError: A line that cannot be read; it is named.

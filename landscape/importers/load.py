@@ -115,11 +115,7 @@ def _by_dataset(sources: Sequence[Source], dataset: str | None) -> dict[str, pd.
     """By data set the points of its curves, or its gaps; the named one first.
 
     Points in pickles come first, since logs are rounded. Rows of no named set (a pickle's) belong
-    to the only one that is named beside them; where there is only one it takes the name
-    ``dataset``.
-
-    Raises:
-        ConfigError: The name is needed and not given, or is not one of several.
+    to the only one that is named beside them; where there is only one it takes the name.
     """
     import pandas as pd
 
@@ -170,11 +166,7 @@ def _join_scores(
 def _shared_models(
     tables: Mapping[str, pd.DataFrame], scores: pd.DataFrame, allow_missing: bool
 ) -> tuple[set[str], list[str]]:
-    """The models that every source has, and a line about each side's that are left out.
-
-    Raises:
-        DataError: Some are not in every source, and that is not allowed.
-    """
+    """The models that every source has, and a line about each side's that are left out."""
     name, *others = tables
     models = shared = _models(tables[name])
     sides = {f"curves on '{other}'": _models(tables[other]) for other in others}
@@ -196,11 +188,7 @@ def _shared_models(
 
 
 def _score_roles(columns: Sequence[str], roles: Mapping[str, str], dataset: str) -> dict[str, str]:
-    """What each score is for: as given, else in-domain where it is named after the data set.
-
-    Raises:
-        ConfigError: A role of a score that there is not, or a role that there is not.
-    """
+    """What each score is for: as given, else in-domain where it is named after the data set."""
     for column, role in roles.items():
         require_known("score", column, columns, where="roles")
         require_known("role", role, ("in_domain", "challenge", "covariate"), where=column)

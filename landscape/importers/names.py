@@ -16,11 +16,7 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def check_name(name: object, where: object, what: str = "model") -> str:
-    """A name without the space around it.
-
-    Raises:
-        DataError: No text, nothing left, or characters that cannot be printed.
-    """
+    """A name without the space around it, if it is printable text."""
     text = name.strip() if isinstance(name, str) else ""
     if not text or len(text) > 500 or not text.isprintable():
         raise DataError(
@@ -33,11 +29,7 @@ def check_name(name: object, where: object, what: str = "model") -> str:
 
 
 def names_of_files(paths: Sequence[Path], models: Iterable[str]) -> dict[str, Path]:
-    """Files by the longest of the models that their name ends in, else by their own name.
-
-    Raises:
-        DataError: Two files about one model.
-    """
+    """Files by the longest of the models that their name ends in, else by their own name."""
     known = sorted(models, key=len, reverse=True)
     files: dict[str, Path] = {}
     for path in paths:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def pickled_points(pairs: Any, where: Path, metric: Metric) -> pd.DataFrame:
-    """The points of a dictionary from pairs of models.
+    """``POINT_COLUMNS`` of a dictionary from pairs of models; ``metric`` is a row's first metric.
 
     The value of a pair (A, B) is one of
 
@@ -25,14 +25,6 @@ def pickled_points(pairs: Any, where: Path, metric: Metric) -> pd.DataFrame:
       loss and metrics without names. The first row is B's, and point 0 is that of the model that
       was named second when it was measured: (B, A) has the same rows backwards.
     * (distance, losses), as the logs are pickled once they are read: from A to B.
-
-    Args:
-        pairs: What ``parse_pickle`` gives.
-        where: The file's name.
-        metric: What the first metric of a row is.
-
-    Returns:
-        ``POINT_COLUMNS``.
 
     Raises:
         DataError: Any other form; the pair is named.
@@ -61,11 +53,7 @@ def pickled_points(pairs: Any, where: Path, metric: Metric) -> pd.DataFrame:
 
 
 def _curve(content: Any) -> list[tuple[float, float, float]]:
-    """Position, loss, and score or NaN of each point.
-
-    Raises:
-        TypeError, ValueError, IndexError, ArithmeticError: It is no curve.
-    """
+    """Position, loss, and score or NaN of each point; errors of many kinds where it is no curve."""
     first, second = content
     if isinstance(second, list | tuple | np.ndarray):
         last = len(second) - 1

@@ -20,11 +20,7 @@ _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 
 
 def parse_pickle(data: bytes, where: object = None) -> Any:
-    """Read a pickle that holds nothing but plain values.
-
-    Args:
-        data: The pickle, as Python 3 writes it by protocol 3 or 4.
-        where: The file it is from.
+    """Read a pickle of plain values, as Python 3 writes it by protocol 3 or 4.
 
     Returns:
         None, bool, int, float, str, bytes, lists, tuples, sets and dicts of them, numpy
@@ -46,10 +42,7 @@ def parse_pickle(data: bytes, where: object = None) -> Any:
 
 
 class _Reader(pickle._Unpickler):
-    """Looks names up in the list below, and nowhere else.
-
-    The one in Python, whose memo is as large as what is put into it.
-    """
+    """Looks names up in the list below; Python's own, whose memo is what is put into it."""
 
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}".replace("numpy.core.", "numpy._core.")

@@ -31,15 +31,7 @@ _WORDS = {"log": "logs", "pickle": "pickles", "evaluation": "JSON of predictions
 
 @dataclass(frozen=True)
 class Source:
-    """What a file holds.
-
-    Attributes:
-        path: The file.
-        kind: By its content.
-        sha256: Of its bytes.
-        table: Of pickles, logs and curves ``POINT_COLUMNS``, of gaps ``GAP_COLUMNS``, of scores a
-            row a model; None of predictions, and of what is of no known form.
-    """
+    """A file by its content; the table of what it holds, but of predictions and unknown forms."""
 
     path: Path
     kind: Kind
@@ -49,10 +41,6 @@ class Source:
 
 def read_sources(paths: Paths, metric: Metric) -> list[Source]:
     """Read files, and folders' files (not below them, and none that is hidden).
-
-    Args:
-        paths: The files and folders.
-        metric: What the first metric in pickles is.
 
     Raises:
         DataError: No file, one that is named and of no known form, or a mistake in one.

@@ -24,12 +24,9 @@ _LEAST_RATIO = 0.2  # a resample that is nearly one example has no error to divi
 
 @dataclass(frozen=True)
 class Resamples:
-    """Some pairs' losses, and resamples of their examples.
+    """Some pairs' losses (n_pairs, n_points, n_examples) in nats, and resamples of their examples.
 
-    Attributes:
-        apply: A rule on curves (..., n_pairs, n_points) nats.
-        losses: (n_pairs, n_points, n_examples) nats.
-        weights: (n_resamples, n_examples) shares of each example in each resample.
+    ``weights`` (n_resamples, n_examples) are each example's share; ``apply`` is a rule.
     """
 
     apply: Apply
@@ -75,11 +72,7 @@ class Resamples:
 
     @cached_property
     def error_ratios(self) -> Array:
-        """(n_resamples, n_pairs): a resample's standard error over the sample's.
-
-        Both by the jackknife's influences of the examples, so that one functional is studentized:
-        that of the triple, or the like, that makes the estimate.
-        """
+        """(n_resamples, n_pairs): a resample's standard error over the sample's (jackknife)."""
         influence = self.left_out.mean(0) - self.left_out
         first, second = self.weights @ influence, self.weights @ influence**2
         of_sample = (influence**2).mean(0)
@@ -103,10 +96,7 @@ def interval(resamples: Resamples, confidence: float, method: str) -> tuple[Arra
 def stretched(
     resamples: Resamples, corrected: Array, low: Array, high: Array, confidence: float
 ) -> Array:
-    """The resamples' gaps about a corrected estimate, (n_resamples, n_pairs) nats.
-
-    On either side they are stretched until the interval's end is their quantile.
-    """
+    """The resamples' gaps (n_resamples, n_pairs), stretched until the ends are quantiles."""
     about = resamples.gaps - resamples.gaps.mean(0)
     ordered = np.sort(about, axis=0)
     below = -_quantile(ordered, (1 - confidence) / 2)

@@ -18,8 +18,8 @@ class Membership:
     """Models and basins under resampled examples.
 
     Attributes:
-        probability: (n_models, n_basins), share of the resamples in which a model's mean gap to the
-            other models of this basin is the smallest; all 1 for a single basin.
+        probability: (n_models, n_basins) share of the resamples in which a model's mean gap to the
+            other models of this basin is the smallest.
         second: (n_models,) the basin that is nearest but one, -1 for a single basin.
         distance: (n_models, n_basins) nats, a model's mean gap to the other models of each basin;
             NaN of a model to its own basin where it is alone there.

@@ -18,14 +18,14 @@ _LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Noise:
-    """Gaps as another sample of examples might show them.
+    """Gaps as another sample of examples might show them, nats.
 
     Attributes:
-        draws: (n_draws, n_pairs) nats, plausible gaps.
-        null: (n_draws, n_pairs) nats, gaps where there is none: noise alone.
-        margin: (n_models, n_models) nats that a gap must stand above a level to be above it beyond
+        draws: (n_draws, n_pairs) plausible gaps.
+        null: (n_draws, n_pairs) gaps where there is none: noise alone.
+        margin: (n_models, n_models) by which a gap must stand above a level to be above it beyond
             noise, for all pairs at once: 5% of the null's draws exceed it anywhere.
-        error: Median standard error of a gap, nats.
+        error: Median standard error of a gap.
     """
 
     draws: Array

@@ -23,10 +23,9 @@ def n_null_draws(n_models: int) -> int:
 
 
 def additive_null(gaps: Array) -> Draw:
-    """Draws of gaps a_i + a_j plus noise: some models lie farther from everyone, smoothly so.
+    """Draws of gaps a_i + a_j, a exponential, plus permuted residuals of the additive fit.
 
-    The a are exponential of the fitted mean, the noise the permuted residuals of the additive
-    least-squares fit; a gap is not below 0.
+    Some models lie farther from everyone, smoothly so; a gap is not below 0.
     """
     n = len(gaps)
     first, second = np.triu_indices(n, 1)
@@ -49,9 +48,8 @@ def even_continuum_null(gaps: Array) -> Draw:
     """Draws of squared distances in a cloud without groups, spread evenly along every axis.
 
     The axes are as long as those of classical scaling (Torgerson 1952) of the gaps as squared
-    distances, which they are in a quadratic valley; what noise adds to gaps shows as short axes
-    beside the long ones. Of all clouds with one mode the even one falls most readily into groups
-    of like size (as in the gap statistic of Tibshirani, Walther and Hastie 2001).
+    distances. Of all clouds with one mode the even one falls most readily into groups of like size
+    (as in the gap statistic of Tibshirani, Walther and Hastie 2001).
     """
     return _continuum(gaps, lambda rng, shape: rng.uniform(-np.sqrt(3), np.sqrt(3), shape))
 

@@ -38,30 +38,26 @@ class Evidence:
             apart; ``groups``; ``asked``: the number was given.
         candidates: (n_candidates,) numbers of basins that were tried.
         silhouettes: (n_candidates,) mean silhouette of each candidate's labels on the gaps.
-        null_quantiles: (n_candidates,) the silhouette that each candidate must exceed; of each
-            null, at most 5% of the draws exceed any of them. NaN for two models.
+        null_quantiles: (n_candidates,) the silhouette to exceed; of each null, at most 5% of the
+            draws exceed any of them. NaN for two models.
         null_quantile: That of the best candidate, in ``reason``.
         separations: (n_candidates,) nats, the smallest median gap between two of its basins.
-        noise_quantiles: (n_candidates,) nats, the separation that example noise alone gives to 5%;
-            0 where no noise is known.
-        stabilities: (n_candidates,) mean adjusted Rand index of the labels with those that average
-            linkage finds on resampled gaps; NaN where no noise is known.
+        noise_quantiles: (n_candidates,) nats, the separation that noise alone gives to 5%.
+        stabilities: (n_candidates,) mean adjusted Rand index of the labels with average linkage's
+            on resampled gaps; NaN where no noise is known.
         p_value: Share of one-basin draws that stand out at any number of basins as much as the
             best candidate does at its own; the largest of all nulls'.
-        p_noise: Share of draws of example noise alone whose largest gap, each against its own
-            noise, is as large; NaN where no noise is known.
+        p_noise: Share of draws of noise alone whose largest gap, each against its own noise, is as
+            large; NaN where no noise is known.
         n_barriers: Gaps that exceed the tolerance beyond noise, with 5% risk for all together.
-        sharp: Whether having no barrier is an equivalence relation: every gap between groups
-            is a barrier, none within is, but for a few bridges; see ``sharp_groups`` and
-            ``bridged_groups``.
+        sharp: Whether having no barrier is an equivalence relation, but for a few bridges.
         eigenvalues: (n_models,) of the affinity's normalised Laplacian, ascending.
         eigengap: The number of basins after which these rise most.
         mixture: One kind of gaps or two; None for few pairs.
         noise: Median standard error of a gap in nats, NaN when none was given.
         tolerance: Nats that a gap must exceed to count.
         reason: One plain sentence.
-        why: The part of it that says on what the number rests; "" where it was only asked for,
-            and where the pairs were chosen while measuring.
+        why: The part of it that says on what the number rests; may be "".
     """
 
     verdict: Verdict
@@ -178,11 +174,7 @@ def sharp_groups(gaps: Array, tolerance: float, margin: Array | float = 0.0) -> 
 def bridged_groups(
     gaps: Array, labels: Labels, tolerance: float, margin: Array | float = 0.0
 ) -> Labels | None:
-    """Sharp groups once the models that join two of these labels' groups are set aside.
-
-    A bridge has no barrier beyond noise to the median model of another group than its own. At most
-    a tenth of the models, and one in any case, may be bridges; they keep their labels.
-    """
+    """Sharp groups once a few models that have no barrier to two of these groups are set aside."""
     member = [labels == group for group in range(labels.max() + 1)]
     away = np.array([np.median((gaps - margin)[:, rows], axis=1) for rows in member]).T
     away[np.arange(len(labels)), labels] = np.inf
@@ -205,10 +197,9 @@ def n_bridges(joined: Mask, labels: Labels) -> int:
 
 
 def _against(null: Array, observed: Array) -> tuple[Array, Array]:
-    """Thresholds at one level for all candidates such that 5% of the draws exceed any.
+    """Thresholds for all candidates such that 5% of the draws exceed any; observed p-values.
 
-    And, for what was found at each candidate, the share of draws that are as rare at any
-    (Westfall and Young 1993).
+    Both count the draws that are as rare at any candidate (Westfall and Young 1993).
     """
     # how rare each draw's rarest value is, among those at the same number of basins
     rarest = (rankdata(-null, method="max", axis=0) / len(null)).min(1)

@@ -15,10 +15,7 @@ def silhouette(gaps: Array, labels: Labels, k: int) -> Array:
 
 
 def silhouettes(gaps: Array, labels: Labels, k: int) -> Array:
-    """Silhouettes (..., n) of labels (..., n) in 0..k-1 on gaps (..., n, n).
-
-    scikit-learn's silhouette_samples on precomputed distances, for many matrices at a time.
-    """
+    """scikit-learn's silhouette_samples (..., n) of labels (..., n) on many gaps (..., n, n)."""
     member = labels[..., None] == np.arange(k)
     sizes = member.sum(-2)
     sums = gaps @ member.astype(np.float64)

@@ -15,10 +15,7 @@ _AFFINITY_FLOOR = 1e-6  # keeps the graph connected where exp() underflows
 
 
 def choose_delta(gaps: Array, delta: float | str) -> tuple[float, str]:
-    """The affinity's scale in nats, and where it comes from: ``median`` or ``given``.
-
-    The median of gaps (n_pairs,), their mean when that is 0, 1 when all are or there are none.
-    """
+    """The affinity's scale: the median of gaps (n_pairs,), else their mean, else 1; or as given."""
     if delta == "median":
         return float(np.median(gaps) or gaps.mean() or 1.0) if len(gaps) else 1.0, "median"
     try:

@@ -15,13 +15,7 @@ BLOCKS = "blocks"  # the set of indicators of the blocks
 
 @dataclass(frozen=True)
 class Design:
-    """Which columns of which sets enter the regressions on some of the models.
-
-    Attributes:
-        sets: The sets by name.
-        models: (n_models,) those that enter.
-        n_components: By name, to how many principal components a set is cut, if it is.
-    """
+    """Sets and models (n_models,) of some regressions, and to how many components sets are cut."""
 
     sets: Mapping[str, PredictorSet]
     models: Mask
@@ -44,10 +38,7 @@ def side_by_side(parts: Mapping[str, Array], names: Sequence[str]) -> Array:
 
 
 def make_design(sets: Mapping[str, PredictorSet], models: Mask) -> tuple[Design, list[str]]:
-    """The sets cut to a third of the models (n_models,) in all, and what was done, in words.
-
-    Blocks are not cut, nor counted: without all of them the test would not hold its level.
-    """
+    """The sets cut to a third of the models (n_models,) in all, blocks never, and that in words."""
     n = int(models.sum())
     if not n:
         return Design(sets, models, {}), []

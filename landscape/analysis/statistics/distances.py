@@ -122,20 +122,13 @@ def pair_regression(
 
 
 def principal_coordinates(distances: ArrayLike, n_components: int = 2) -> Array:
-    """Coordinates whose Euclidean distances are nearest to these (Torgerson 1952).
+    """Coordinates (n_models, n_kept) whose Euclidean distances are nearest (Torgerson 1952).
 
-    Classical scaling: eigenvectors of the doubly centered -distances^2 / 2, the largest eigenvalue
-    first. The entry of a column that is largest in size (of equals, the first) is positive.
-
-    Args:
-        distances: (n_models, n_models), symmetric, 0 or more.
-        n_components: How many coordinates at most.
-
-    Returns:
-        (n_models, n_kept): as many columns as have a positive eigenvalue, ``n_components`` at most.
+    Classical scaling: eigenvectors of the doubly centered -distances^2 / 2 with positive
+    eigenvalues, ``n_components`` at most, the largest first. The largest entry of each is positive.
 
     Raises:
-        ConfigError: Distances that are no symmetric finite matrix, or n_components out of range.
+        ConfigError: Distances that are no symmetric finite matrix.
     """
     matrix = _check_distances(distances, "distances")
     if n_components < 1:
@@ -160,18 +153,7 @@ def principal_coordinates(distances: ArrayLike, n_components: int = 2) -> Array:
 
 
 def _semi_partial(residuals: Array, y: Array, others: Array, known: Mask, orders: Indices) -> Array:
-    """t^2 / (t^2 + pairs left) of a predictor's permuted residuals beside the others.
-
-    Args:
-        residuals: (n_models, n_models) of the predictor given the others, NaN where unknown.
-        y: (n_pairs,) the response.
-        others: (n_pairs, k) orthonormal basis of the other predictors and the constant.
-        known: (all pairs,) which pairs these are.
-        orders: (n_orders, n_models).
-
-    Returns:
-        (n_orders,) in [0, 1], NaN where too few pairs remain.
-    """
+    """(n_orders,) t^2 / (t^2 + pairs left) of permuted residuals; NaN where too few remain."""
     n, k = len(residuals), others.shape[1]
     first, second = (index[known] for index in np.triu_indices(n, 1))
     freedom = len(y) - k - 1

@@ -64,11 +64,7 @@ def correlate(
 def partial_correlate(
     x: Array, y: Array, controls: Array, rank: bool, confidence: float
 ) -> tuple[Array, Array, Array]:
-    """Correlation of x (n,) with y (n, c) given controls (n, k), and Fisher's interval.
-
-    With ``rank`` all variables become ranks first. The interval counts each independent control
-    as a model less (Fisher 1924); NaN without spread beyond the controls.
-    """
+    """Correlation of x (n,) with y (n, c) given controls (n, k), and Fisher's (1924) interval."""
     x = x[:, None]
     if rank:
         x, y, controls = (stats.rankdata(v, axis=0) if v.size else v for v in (x, y, controls))

@@ -17,12 +17,7 @@ TIE = 1e-10  # statistics in [0, 1] that differ by less are equal but for roundi
 
 
 def block_codes(blocks: ArrayLike | None, n_models: int) -> Indices:
-    """Which block each model is in, (n_models,) numbers from 0; one block when absent.
-
-    Args:
-        blocks: (n_models,) or (n_models, n_columns) values of any kind: models are in one block
-            where they agree in every column. A missing value is a value of its own.
-        n_models: How many there must be.
+    """Numbers (n_models,) from 0 of what agrees in every column of the blocks; one if absent.
 
     Raises:
         ConfigError: Another number of models.
@@ -52,19 +47,9 @@ def permute_within(
 ) -> tuple[Indices, bool]:
     """Orders of the models in which each place keeps its block (Good 2005; Winkler et al. 2014).
 
-    All of them where they are no more than ``n_permutations``, else as many random ones after the
-    order as it is. Both ways the order as it is is among them, so that the share of orders with a
-    statistic at least as large is a p-value that is never 0 (Phipson and Smyth 2010).
-
-    Args:
-        blocks: (n_models,) from ``block_codes``.
-        n_permutations: How many random orders at most.
-        rng: A generator.
-        kinds: (n_models,); models of one kind and block are interchangeable, and orders that
-            differ only by them are counted once. All models differ when absent.
-
-    Returns:
-        (n_orders, n_models) models, and whether these are all orders.
+    All (n_orders, n_models) where they are no more than ``n_permutations``, and whether they are;
+    else as many random ones after the order as it is, so that no p-value is 0 (Phipson and Smyth
+    2010). Orders that differ only by models of one kind are counted once.
     """
     same = np.arange(len(blocks)) if kinds is None else kinds
     members = [np.flatnonzero(blocks == block) for block in np.unique(blocks)]
@@ -82,11 +67,7 @@ def permute_within(
 
 
 def restrict(orders: Indices, blocks: Indices, known: Mask) -> Indices:
-    """The orders (n_orders, n_known) that these orders of all models give of some of them.
-
-    Within each block the known models come as they come among all. Numbers are places among the
-    known models.
-    """
+    """These orders of the known models alone, (n_orders, n_known), numbered among themselves."""
     if known.all():
         return orders
     by_block = np.argsort(blocks, kind="stable")
@@ -115,15 +96,7 @@ def share_at_least(null: Array, observed: Any) -> Any:
 
 
 def step_down(null: Array, observed: Array) -> Array:
-    """Westfall and Young's (1993) adjusted p-values by step-down maxima; columns are tests.
-
-    Args:
-        null: (n_orders, n_tests) statistics of the same permutations for all tests.
-        observed: (n_tests,).
-
-    Returns:
-        (n_tests,) p-values, adjusted so that the chance of any false finding is controlled.
-    """
+    """Westfall and Young's (1993) p-values (n_tests,), step-down maxima of (n_orders, n_tests)."""
     order = np.argsort(-observed, kind="stable")
     # the largest of a test's own statistic and of those observed to be smaller
     largest = np.maximum.accumulate(null[:, order[::-1]], axis=1)[:, ::-1]

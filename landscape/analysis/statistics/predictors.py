@@ -17,13 +17,7 @@ _DEPENDENT = 1e-7  # a column of length 1 this close to the span of others says 
 
 @dataclass(frozen=True)
 class PredictorSet:
-    """Columns that enter or leave a regression together.
-
-    Attributes:
-        name: The set's.
-        values: (n_models, n_columns), NaN where missing.
-        own_units: Each column has a unit of its own; else they are coordinates in one space.
-    """
+    """Columns (n_models, n_columns), NaN where missing, each with its own unit or of one space."""
 
     name: str
     values: Array
@@ -31,12 +25,7 @@ class PredictorSet:
 
 
 def read_sets(predictors: Mapping[str, Any], scores: Any) -> list[PredictorSet]:
-    """The sets by their order.
-
-    Args:
-        predictors: From a set's name to (n_models,) or (n_models, n_columns) numbers. A data
-            frame's columns have units of their own; an array's are coordinates in one space.
-        scores: The data frame whose rows are the models.
+    """The sets by their order; see ``explain``.
 
     Raises:
         ConfigError: No sets, another number of models, an index in another order, or values that
@@ -48,10 +37,7 @@ def read_sets(predictors: Mapping[str, Any], scores: Any) -> list[PredictorSet]:
 
 
 def share_out(ranks: Sequence[int], most: int) -> list[int]:
-    """How many columns each set may give: in turns, until there are ``most`` or all.
-
-    Every set with any gives one, also where that makes more than ``most``.
-    """
+    """How many columns each set gives: one at least, then in turns until there are ``most``."""
     counts = [min(rank, 1) for rank in ranks]
     while sum(counts) < most and counts != list(ranks):
         for i, rank in enumerate(ranks):
@@ -71,17 +57,9 @@ def columns(
     training: Mask,
     n_components: int | None,
 ) -> Array:
-    """A set's columns for a regression, as the training models alone decide.
+    """A set's columns (n, n_kept) for a regression on these models, without constant ones.
 
-    Args:
-        chosen: The set.
-        models: (n_models,) those in the regression.
-        training: (n,) those of them that train it.
-        n_components: Leading principal components to keep; the columns themselves when absent.
-            Columns with their own units are standardised before.
-
-    Returns:
-        (n, n_kept) centered and scaled by the training models, without the constant ones.
+    Centered, scaled and cut to principal components as the training models (n,) alone decide.
     """
     values = _varied(chosen, models, training, chosen.own_units or n_components is None)
     if n_components is None or not values.shape[1]:
@@ -98,10 +76,7 @@ def independent(matrix: Array) -> list[int]:
 
 
 def basis(matrix: Array) -> Array:
-    """Orthonormal columns (n, 1 + n_independent) that span a constant and the matrix; nested.
-
-    The basis of a matrix's first columns is made of the first columns of its basis.
-    """
+    """Orthonormal (n, 1 + n_independent), nested: they span a constant and the matrix's columns."""
     return _orthogonalize(matrix)[1]
 
 

@@ -34,17 +34,9 @@ def cross_validated(
     values: Array,
     folds: Sequence[Indices],
 ) -> dict[str, Array]:
-    """R2 on models left out of the fit, 1 - squared errors / squared errors of the training mean.
+    """R2 (n_groups,) on models left out, 1 - squared errors / squared errors of the training mean.
 
-    Args:
-        design: The sets.
-        models: From a name to the sets that this regression has.
-        values: (n, n_groups) scores.
-        folds: Each the models left out together; every model the same number of times.
-
-    Returns:
-        By name (n_groups,); negative where the training models' mean predicts better, exactly 0
-        for no sets, NaN for constant scores.
+    Negative where that mean predicts better, exactly 0 for no sets, NaN for constant scores.
     """
     total = np.zeros(values.shape[1])
     errors = {name: np.zeros(values.shape[1]) for name in models}
@@ -77,20 +69,11 @@ def draw_folds(n: int, n_folds: int | None, rng: np.random.Generator) -> tuple[l
 def freedman_lane(
     reduced: Array, added: Array, values: Array, orders: Indices
 ) -> tuple[Array, Array]:
-    """Partial R2 of added predictors, and what it is when the reduced model's residuals change.
+    """Partial R2 (n_groups,) of added predictors, and of permuted residuals (n_orders, n_groups).
 
     Freedman and Lane (1983): residuals of the reduced model are permuted, put back onto its fit,
-    and the full model is fitted to the sum. Partial R2, the share of the reduced model's residual
-    sum of squares that the added predictors take, orders the permutations as F does.
-
-    Args:
-        reduced: (n, k) orthonormal basis of the reduced model, with its constant.
-        added: (n, m) orthonormal, of what the full model adds.
-        values: (n, n_groups) scores.
-        orders: (n_orders, n) permutations, the same for every group.
-
-    Returns:
-        (n_groups,) and (n_orders, n_groups), in [0, 1]; NaN where the reduced model leaves nothing.
+    and the full model is fitted to the sum. Partial R2 orders permutations as F does; it is NaN
+    where the reduced model leaves nothing. ``reduced`` and ``added`` are orthonormal (n, .).
     """
     moved = values - values[0]
     moved = moved - moved.mean(0)

@@ -22,20 +22,13 @@ def score_groups(
     metric: Literal["accuracy", "matthews"],
     name: str,
 ) -> pd.DataFrame:
-    """Score every model on a data set and on each of its groups.
+    """Score every model's predictions (n_models, n_examples) on a data set and each of its groups.
 
-    Args:
-        predictions: (n_models, n_examples) classes.
-        labels: (n_examples,) classes.
-        groups: From a grouping's name to (n_examples,) values; "" is no group.
-        metric: ``accuracy`` in [0, 1], or Matthews correlation in [-1, 1], for more than two
-            classes as Gorodkin (2004) extends it. Where the labels hold one class only, Matthews
-            correlation is undefined and NaN, never replaced by another metric; where only a
-            model's predictions do, it is 0.
-        name: The data set's.
+    Matthews correlation is Gorodkin's (2004) for more than two classes; NaN where the labels hold
+    one class only, 0 where a model's predictions do.
 
     Returns:
-        A row a model; the columns ``name`` and, for every value of every grouping,
+        A row a model; the columns ``name`` and, for every value of every grouping but "",
         ``name: value``. A value that two groupings give to different examples is
         ``name: value (grouping)`` from the second on.
 
@@ -60,14 +53,9 @@ def score_groups(
 def pair_kinds(scores: ArrayLike, pairs: ArrayLike, share: float = 1 / 3) -> NDArray[np.str_]:
     """Name each pair by its members' place on a challenge set (Juneja et al., arXiv 2205.12411).
 
-    The highest ``share`` of the models is generalising, the lowest is heuristic: rounded down, at
-    least one model each. Of equal scores the model that comes first counts as the lower; a NaN
-    score is at neither end.
-
-    Args:
-        scores: (n_models,).
-        pairs: (n_pairs, 2) models.
-        share: In (0, 1/2].
+    Of the models' scores (n_models,) the highest third is generalising, the lowest is heuristic:
+    rounded down, one model at least. Of equal scores the first counts as the lower; NaN is at
+    neither end.
 
     Returns:
         (n_pairs,) ``generalising-generalising``, ``generalising-heuristic``,
@@ -109,11 +97,6 @@ def _matthews(predictions: NDArray[Any], labels: NDArray[Any]) -> Any:
 
 def as_numbers(scores: pd.DataFrame, n_models: int, what: str) -> Array:
     """Scores (n_models, n_columns), NaN where missing.
-
-    Args:
-        scores: A row a model, a column a group.
-        n_models: How many there must be.
-        what: What says how many, as in "The scores do not match <what>."
 
     Raises:
         ConfigError: Another number of models, no columns, or columns that are no numbers.

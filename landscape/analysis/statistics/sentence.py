@@ -21,10 +21,6 @@ def explanation_sentence(explanation: Explanation, group: str) -> str:
     It says more where its q-value is at most .05 and it predicts models left out better. What is
     not found is not said to be absent: how much a population of this size would show is added.
 
-    Args:
-        explanation: From ``explain``.
-        group: A column of the scores.
-
     Raises:
         ConfigError: No such group.
     """

@@ -23,15 +23,7 @@ def basin_p_values(
     n_resamples: int,
     rng: np.random.Generator,
 ) -> Array:
-    """p-values (n_columns,) of the between-basin sum of squares; see ``relate``.
-
-    Args:
-        values: (n_models, n_columns) scores.
-        labels: (n_models,) two basins or more.
-        blocks: (n_models,) within which models change places; one block when absent.
-        n_resamples: How many random permutations at most.
-        rng: A generator.
-    """
+    """p-values (n_columns,) of the between-basin sum of squares of values (n_models, n_columns)."""
     if blocks is None:
         return _permute([values[labels == name] for name in np.unique(labels)], n_resamples, rng)
     return _permute_within(values, labels, blocks, n_resamples, rng)

@@ -24,11 +24,7 @@ _FAR_AT_ONCE = 4.0  # unless it lies so many scales beyond the limit
 def assign(
     measured: MeasuredGaps, core: Core, *, threshold: float, most: int, reserve: int = 0
 ) -> None:
-    """Measure each model against the core until its basin is certain.
-
-    In each round a model is held against the next landmark of the basin that is likeliest so far,
-    or of its rival where less is known of that one; up to four basins, against all once.
-    """
+    """Measure each model against the core, likeliest basins first, until its basin is certain."""
     models, k = others(measured, core), core.k
     blocks = fit(measured, core)
     orders = _orders(measured, core)
@@ -61,10 +57,7 @@ def assign(
 
 
 def rank(scores: Array) -> tuple[Labels, Array]:
-    """Basins (n, k) from likeliest to least so, and log-odds (n,) of the first two.
-
-    Log-odds are inf for one basin.
-    """
+    """Basins (n, k), likeliest first, and log-odds (n,) of the first two; inf for one basin."""
     ranked = np.argsort(-scores, axis=1, kind="stable")
     best = np.take_along_axis(scores, ranked[:, :2], 1)
     margins = best[:, 0] - best[:, 1] if scores.shape[1] > 1 else np.full(len(scores), np.inf)
@@ -72,12 +65,11 @@ def rank(scores: Array) -> tuple[Labels, Array]:
 
 
 def place(measured: MeasuredGaps, core: Core, models: Labels) -> tuple[Labels, Mask]:
-    """The basin (n,) of models: the core's as it is there, of others the nearest; and if in doubt.
+    """The basin (n,) of models, the core's or the nearest, and whether it is in doubt.
 
     Nearest by the mean of log(gap + tolerance), which few pairs tell well; where the mean gap, by
-    which the complete answer goes, is lower to another basin, the model is in doubt (n,), and it is
-    believed if five pairs with each are measured. Likelihoods, good to choose pairs by, favor the
-    widest basin for a model that fits none.
+    which the complete answer goes, is lower to another basin, the model is in doubt, and the mean
+    is believed if five pairs with each are measured.
     """
     rows = rows_of(measured, core, models)
     counts = _counts(rows, core)
@@ -118,11 +110,7 @@ def joins_two(
 
 
 def within_limits(measured: MeasuredGaps, core: Core, blocks: Blocks, slack: float = 1.0) -> Array:
-    """Nats (k,): models whose median gap to a basin is larger do not look like its own.
-
-    A median of few pairs varies more than one of many: the largest that the core shows, and a
-    scale more. No basin is believed to be much wider than the others: it may be two in one.
-    """
+    """Nats (k,): models whose median gap to a basin is larger do not look like its own."""
     inner = measured.gaps[np.ix_(core.models, core.models)].copy()
     np.fill_diagonal(inner, np.nan)
     own = basin_medians(inner, core.labels, core.k)[np.arange(len(inner)), core.labels]
@@ -146,11 +134,7 @@ def rows_of(measured: MeasuredGaps, core: Core, models: Labels) -> Array:
 
 
 def find_misfits(measured: MeasuredGaps, core: Core, *, tolerance: float, most: int) -> Labels:
-    """Models that lie farther from their likeliest basin than its own do, farthest first.
-
-    By their median gap to it; a model that is not far beyond doubt is measured up to five times
-    against it.
-    """
+    """Models that lie farther from their likeliest basin than its own do, farthest first."""
     models = others(measured, core)
     if not len(models):
         return models

@@ -16,13 +16,7 @@ _PRIOR = 4.0  # pairs' worth of what all blocks have in common
 
 @dataclass(frozen=True)
 class Blocks:
-    """Gaps in blocks: log(gap + floor) is Student's t around each block's center.
-
-    Attributes:
-        centers: (k, k) medians of log(gap + floor) within and between basins.
-        spreads: (k, k) their scales.
-        floor: Nats; below it gaps are alike.
-    """
+    """Centers and scales (k, k) of log(gap + floor), Student's t within and between basins."""
 
     centers: Array
     spreads: Array
@@ -99,11 +93,9 @@ def basin_means(gaps: ArrayLike, labels: ArrayLike, k: int) -> Array:
 
 
 def complete_gaps(gaps: ArrayLike, labels: ArrayLike) -> Array:
-    """Gaps with the unmeasured ones filled by what their basins' measured pairs say.
+    """Gaps with the unmeasured ones filled by what their basins' measured pairs say, for drawing.
 
-    A pair gets the median of each model's gaps to the other's basin, together, less the median
-    between the two basins: additive, so that a model joined to two basins stays so. For drawing;
-    a test on these would find the basins that filled them.
+    Additive: the medians of each model's gaps to the other's basin less that between the two.
     """
     matrix, basins = np.array(gaps, dtype=np.float64), np.asarray(labels)
     k = int(basins.max()) + 1

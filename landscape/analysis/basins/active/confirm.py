@@ -18,12 +18,7 @@ _FEWEST = 5  # models outside the core, below which nothing can be said
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The core's groups, judged by models that had no part in finding them.
-
-    Attributes:
-        inside: Mean silhouette of the core's models.
-        outside: Mean silhouette of the others, from their gaps to the core; NaN of too few.
-    """
+    """Mean silhouettes of the core's models, and of others by their gaps to it; NaN of few."""
 
     inside: float
     outside: float
@@ -50,10 +45,7 @@ def confirm(measured: MeasuredGaps, core: Core) -> Confirmation:
 
 
 def silhouettes(gaps: Array, labels: Labels, groups: Labels) -> Array:
-    """(n,) silhouettes of models of basins ``groups`` (n,), by their gaps (n, m) to labeled models.
-
-    NaN where the gap to its own basin or to any other was never measured.
-    """
+    """(n,) silhouettes of models of basins ``groups`` (n,) by gaps (n, m); NaN if unmeasured."""
     means = basin_means(gaps, labels, int(labels.max()) + 1)
     at = np.arange(len(gaps)), groups
     within = means[at]

@@ -25,11 +25,9 @@ class Core:
     Attributes:
         models: (n_core,) which.
         labels: (n_core,) basins, 0 to k - 1, none empty.
-        basins: The complete answer; its labels are these where ``tested``, but for basins of one
-            model that does not stand out.
+        basins: The complete answer on these models.
         tested: False where the labels are a candidate that the complete answer did not confirm.
-        floor: Nats, below which gaps are alike.
-        n_refused: Such basins of one model.
+        n_refused: Basins of one model that does not stand out.
         n_joined: Basins by which there are fewer than in the complete answer, for other reasons.
     """
 
@@ -63,10 +61,7 @@ def decide(measured: MeasuredGaps, models: Labels, tolerance: float, seed: int) 
 
 
 def refuse_singles(measured: MeasuredGaps, core: Core, tolerance: float) -> Core:
-    """The core with each model that is alone, but does not stand out, in the basin it is nearest.
-
-    Where the core is the whole population nobody was chosen, and the complete answer stands.
-    """
+    """The core with models that are alone, but do not stand out, in the basin they are nearest."""
     if len(core.models) == len(measured.gaps):
         return core
     gaps = measured.gaps[np.ix_(core.models, core.models)]
@@ -88,10 +83,9 @@ def refuse_singles(measured: MeasuredGaps, core: Core, tolerance: float) -> Core
 
 
 def stands_out(measured: MeasuredGaps, core: Core, basin: int, tolerance: float) -> bool:
-    """Whether one model is no basin only because it was chosen as the farthest of many.
+    """Whether a lone model lies out farther than the farthest of N exponential effects would.
 
-    The farthest of N exponential effects stays below ln N + 3 of their means in 19 of 20
-    populations; a gap to a typical model adds one mean more.
+    That stays below ln N + 3 of their means in 19 of 20 populations; a typical model adds one.
     """
     gaps = measured.gaps[np.ix_(core.models, core.models)]
     others = [other for other in range(core.k) if other != basin]
@@ -105,10 +99,7 @@ def stands_out(measured: MeasuredGaps, core: Core, basin: int, tolerance: float)
 
 
 def candidate(measured: MeasuredGaps, core: Core) -> Core:
-    """The same models in the groups that stand out most, though not enough.
-
-    Average linkage, cut where the mean silhouette is highest; a model alone scores 0.
-    """
+    """The same models in the average linkage's groups that stand out most, though not enough."""
     from sklearn.metrics import silhouette_score
 
     gaps = measured.gaps[np.ix_(core.models, core.models)]

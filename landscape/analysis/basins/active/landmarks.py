@@ -9,10 +9,9 @@ from landscape.core.arrays import Labels
 
 
 def farthest_points(gaps: ArrayLike, first: int | None = None) -> Labels:
-    """All models in the order in which each is the farthest from those before it.
+    """All models, each the farthest from those before it (Gonzalez 1985).
 
-    Greedy max-min choice: the first m cover the others within twice the smallest radius possible,
-    where gaps are a metric (Gonzalez 1985, Theoretical Computer Science 38).
+    The first m cover the others within twice the smallest radius, where gaps are a metric.
     """
     matrix = np.asarray(gaps, dtype=np.float64)
     chosen = [int(np.argmin(matrix.sum(1))) if first is None else first]
@@ -28,8 +27,7 @@ def farthest_points(gaps: ArrayLike, first: int | None = None) -> Labels:
 def basin_landmarks(gaps: ArrayLike, labels: ArrayLike) -> list[Labels]:
     """For each basin, all its models: farthest point first, from the one that stands out most.
 
-    A model joined to several basins tells none of them apart, though it may be the medoid: those
-    that stand out less than half as much as their basin's median come last.
+    A model joined to several basins tells none apart: those that stand out least come last.
     """
     matrix, basins = np.asarray(gaps, dtype=np.float64), np.asarray(labels)
     groups = [np.flatnonzero(basins == basin) for basin in range(basins.max() + 1)]

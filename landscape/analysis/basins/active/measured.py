@@ -17,16 +17,10 @@ Measure = Callable[[Indices], Answer]
 class MeasuredGaps:
     """Measured gaps, and the only way to measure more: no pair twice, none beyond the budget.
 
-    Args:
-        n_models: Size of the population.
-        measure: From pairs (m, 2), the lower model first, to gaps (m,) in nats, or to gaps and
-            their standard errors.
-        budget: Indices that may be measured.
-
     Attributes:
         gaps: (n_models, n_models) nats, zero on the diagonal, NaN where never measured.
         errors: (n_models, n_models) standard errors alike; all 0 of an oracle that gives none.
-        left: Indices that the budget still allows.
+        left: Pairs that the budget still allows.
     """
 
     def __init__(self, n_models: int, measure: Measure, budget: int) -> None:

@@ -18,11 +18,10 @@ _NOISE = 4.0  # standard errors that a gap stands above the tolerance by, among 
 
 
 def join_basins(measured: MeasuredGaps, core: Core, labels: Labels, tolerance: float) -> Core:
-    """The core with those of its basins joined that are one in the population.
+    """The core with those of its basins joined that are one to the models outside it.
 
-    On few models a wide basin falls into more pieces than on many, so numbers are compared again,
-    as in the complete answer, at every level of the basins' average linkage, by the models outside
-    the core. Basins that every measured gap tells apart sharply stay.
+    On few models a wide basin falls into more pieces than on many, so numbers are compared again.
+    Basins that every measured gap tells apart sharply stay.
     """
     outside = others(measured, core)
     if core.k < 3 or len(outside) < 2 or _sharp(measured, labels, tolerance):
@@ -47,11 +46,7 @@ def join_basins(measured: MeasuredGaps, core: Core, labels: Labels, tolerance: f
 
 
 def mean_gaps(gaps: Array, models: Labels, labels: Labels) -> Array:
-    """(n_core, k) mean gaps of the core's models to the core's other models of each basin.
-
-    For a model that is alone of its basin there, to the others outside as far as they are
-    measured, 0 where none is.
-    """
+    """(n_core, k) mean gaps to the core's other models of each basin, or to those outside."""
     own, k = labels[models], int(labels.max()) + 1
     block = gaps[np.ix_(models, models)]
     member = (own[:, None] == np.arange(k)).astype(np.float64)

@@ -12,11 +12,8 @@ def nystrom_embedding(
 ) -> Array:
     """Eigenvectors of the random walk on exp(-gap^2 / 2 delta^2), extended from the landmarks.
 
-    A landmark stands for as many models as its weight says, so the walk on m landmarks
-    approximates that on n models; eigenvector phi of eigenvalue lambda at any model is the mean
-    of phi over the landmarks that a step leads to, divided by lambda (Williams and Seeger 2001;
-    Fowlkes et al. 2004; weights as in Zhang and Kwok 2010). With all models as landmarks it is the
-    spectral embedding itself.
+    A landmark stands for as many models as its weight says (Williams and Seeger 2001; Fowlkes et
+    al. 2004; Zhang and Kwok 2010). With all models as landmarks it is the spectral embedding.
     """
     # the floor keeps a model that is far from every landmark connected
     affinity = np.maximum(np.exp(-0.5 * (gaps / delta) ** 2), 1e-6) * weights

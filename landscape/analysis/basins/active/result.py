@@ -66,16 +66,7 @@ def summarize(
     n_random: int,
     threshold: float,
 ) -> Active:
-    """Labels for all models from what was measured.
-
-    Args:
-        measured: With every answer.
-        core: With its basins; one where those of the complete answer were refuted.
-        confirmation: How the groups of the core fare outside it, where there are several.
-        apart: Models for whose test no pairs were left.
-        n_random: Models of the core that were drawn at random.
-        threshold: Log-odds that make a model certain.
-    """
+    """Labels for all models from what was measured; ``apart`` are those never tested."""
     n, k = len(measured.gaps), core.k
     everyone = np.arange(n)
     blocks = fit(measured, core)

@@ -226,10 +226,7 @@ def _has_new(core: Core, models: Labels) -> bool:
 
 
 def _even_out(measured: MeasuredGaps, core: Core, setting: _Setting) -> Labels:
-    """The core without models joined to two groups, as far as it has more than its share.
-
-    Few models that happen to be among few others hide groups that stand apart in the population.
-    """
+    """The core without models joined to two groups, as far as it has more than its share."""
     outside = others(measured, core)
     blocks = fit(measured, core)
     share = joins_two(measured, core, outside, blocks).mean() if len(outside) else 1.0
@@ -238,10 +235,7 @@ def _even_out(measured: MeasuredGaps, core: Core, setting: _Setting) -> Labels:
 
 
 def _larger(measured: MeasuredGaps, core: Core, setting: _Setting) -> Labels:
-    """Random models that bring each group to three, as far as they can, and the core to its most.
-
-    Few models decide little: three of each of eight groups do, and so do more of two.
-    """
+    """Random models that bring each group to three and the core to its most, as far as they can."""
     outside = setting.order[~np.isin(setting.order, core.models)]
     basins = seem(measured, core, outside)
     missing = [

@@ -60,10 +60,7 @@ def rand_p_value(
     n_resamples: int = 9999,
     rng: np.random.Generator | int | None = None,
 ) -> float:
-    """How often labels at random models give an adjusted Rand index as high: a permutation test.
-
-    Exact where there are no more permutations than ``n_resamples``.
-    """
+    """How often labels at random models give an adjusted Rand index as high: a permutation test."""
     a, b = _check_two(first, second)
     if {int(a.max()) + 1, int(b.max()) + 1} & {1, len(a)}:
         return np.nan

@@ -26,13 +26,7 @@ def matrix_agreement(
     n_resamples: int = 9999,
     rng: np.random.Generator | int | None = None,
 ) -> pd.DataFrame:
-    """Spearman correlation between the off-diagonals of any two distance matrices.
-
-    Args:
-        matrices: From a name to (n_models, n_models) symmetric distances, in any unit; NaN where
-            not measured.
-        n_resamples: Of the permutation tests.
-        rng: A generator or a seed; seed 0 when absent.
+    """Spearman correlation between the off-diagonals of any two distance matrices, NaN allowed.
 
     Returns:
         A row a pair of matrices: ``first``, ``second``, ``n_pairs`` measured in both, ``spearman``

@@ -56,18 +56,11 @@ def clustering(
 ) -> Clustering:
     """Clustering coefficients of the models, and the null to read them by.
 
-    A triple with a gap that was not measured counts nowhere: missing is not far.
-
-    Args:
-        gaps: (n_models, n_models) nats, symmetric, zero diagonal, NaN where not measured.
-        delta: The affinity's scale in nats, or ``median`` of the measured gaps (their mean when the
-            median is 0, 1 when all are), as in ``find_basins``.
-        tolerance: Nats below which a gap is no barrier, for the transitivity.
-        n_draws: How many permutations.
-        rng: A generator or a seed; seed 0 when absent.
+    A triple with a gap that was not measured (NaN) counts nowhere: missing is not far. The scale
+    is that of ``find_basins``.
 
     Raises:
-        ConfigError: No such matrix, no gap at all, or another delta.
+        ConfigError: No such matrix, or no gap at all.
     """
     matrix = check_gaps(gaps, complete=False)
     first, second = np.triu_indices(len(matrix), 1)

@@ -26,11 +26,7 @@ def merge_heights(gaps: ArrayLike) -> Array:
 
 
 def fill_unmeasured(gaps: ArrayLike, pairs: ArrayLike) -> Array:
-    """Gaps with the pairs that were never measured at their merge height.
-
-    That is the lowest barrier by way of other models, as little as the gap can be where barriers
-    were an ultrametric. What is NaN among the measured pairs stays NaN.
-    """
+    """Gaps with the pairs that were never measured at their merge height, the least they can be."""
     matrix, ends = np.asarray(gaps, dtype=np.float64), np.asarray(pairs)
     measured = np.eye(len(matrix), dtype=bool)
     measured[ends[:, 0], ends[:, 1]] = measured[ends[:, 1], ends[:, 0]] = True

@@ -21,14 +21,7 @@ _JOINED, _APART = 1, 4  # states of a pair that add up to 6 in one way only: joi
 
 @dataclass(frozen=True)
 class Triple:
-    """Three models, the two with the largest gap first and last.
-
-    Attributes:
-        models: First, middle, last.
-        near: Nats, the gaps first to middle and middle to last.
-        far: Nats, the gap first to last.
-        certain: It is intransitive beyond the intervals.
-    """
+    """Three models, the two farthest first and last, and their gaps in nats."""
 
     models: tuple[int, int, int]
     near: tuple[float, float]
@@ -139,12 +132,7 @@ def count_triangles(
 
 
 def structure_sentence(triangles: Triangles, models: Sequence[str]) -> str:
-    """One sentence: do blocks describe who joins whom, and if not, which three models say so.
-
-    Args:
-        triangles: From ``count_triangles``.
-        models: Their names.
-    """
+    """One sentence: do blocks describe who joins whom, and if not, which three models say so."""
     worst = triangles.worst[0] if triangles.worst else None
     return sentences.structure_sentence(
         n_triples=triangles.n_triples,
