@@ -11,16 +11,12 @@ from scipy.spatial.distance import pdist, squareform
 from sklearn.metrics import adjusted_rand_score, silhouette_samples
 
 from landscape.analysis.basins import find_basins
-from landscape.analysis.basins.active import (
-    default_budget,
-    find_basins_actively,
-    nystrom_embedding,
-)
+from landscape.analysis.basins.active import default_budget, find_basins_actively
 from landscape.analysis.basins.active.blocks import complete_gaps
-from landscape.analysis.basins.active.confirm import silhouettes
 from landscape.analysis.basins.active.core import Core, refuse_singles
+from landscape.analysis.basins.active.landmarks import nystrom_embedding
 from landscape.analysis.basins.active.measured import MeasuredGaps
-from landscape.analysis.basins.active.number import join_basins
+from landscape.analysis.basins.active.number import join_basins, silhouettes
 from landscape.analysis.simulation import block_gaps, bridge_gaps, cloud_gaps, effect_gaps
 from landscape.core.errors import ConfigError, DataError
 
@@ -229,8 +225,8 @@ def test_basins_that_only_few_models_show_are_joined():
     models = np.array([*range(10), *range(40, 52)])
     measured = MeasuredGaps(60, Oracle(gaps), 1770)
     measured.ask_all(range(60))
-    core = Core(models, labels[models], None, tested=True, floor=0.02)
-    joined = join_basins(measured, core, labels, 0.02)
+    core = Core(models, labels[models], None, tested=True)
+    joined = join_basins(measured, core, labels)
     assert adjusted_rand_score(joined.labels, models >= 40) == 1
     assert joined.n_joined == 2
 
@@ -242,8 +238,8 @@ def test_a_single_model_must_lie_farther_out_than_the_farthest_of_many():
         some = np.where((labels[:, None] != labels), apart, gaps)
         measured = MeasuredGaps(60, Oracle(np.pad(some, (0, 40))), 190)
         measured.ask_all(range(20))
-        core = Core(np.arange(20), labels, None, tested=True, floor=0.02)
-        found = refuse_singles(measured, core, 0.02)
+        core = Core(np.arange(20), labels, None, tested=True)
+        found = refuse_singles(measured, core)
         assert (found.k == 2) is kept
         assert found.n_refused == (not kept)
 

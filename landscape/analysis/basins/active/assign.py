@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from landscape.analysis.basins.active.blocks import Blocks, basin_means, basin_medians
-from landscape.analysis.basins.active.core import Core, fit, others, score
+from landscape.analysis.basins.active.blocks import TOLERANCE, Blocks, basin_means, basin_medians
+from landscape.analysis.basins.active.core import Core, fit, others, rows_of, score
 from landscape.analysis.basins.active.landmarks import basin_landmarks
 from landscape.analysis.basins.active.measured import MeasuredGaps
 from landscape.core.arrays import Array, Labels, Mask
@@ -73,7 +71,7 @@ def place(measured: MeasuredGaps, core: Core, models: Labels) -> tuple[Labels, M
     """
     rows = rows_of(measured, core, models)
     counts = _counts(rows, core)
-    first = _nearest(np.log(rows + core.floor), core)
+    first = _nearest(np.log(rows + TOLERANCE), core)
     second = _nearest(rows, core)
     at = np.arange(len(models))
     enough = np.minimum(counts[at, first], counts[at, second]) >= _TO_BE_FAR
@@ -102,9 +100,8 @@ def joins_two(
     """Models (n,) that lie within two basins, by ``least`` pairs each, and fit both alike."""
     even = rank(score(measured, core, models, blocks, evenly=True))[1] < _EVEN
     rows = rows_of(measured, core, models)
-    near = basin_medians(rows, core.labels, core.k) <= (
-        within_limits(measured, core, blocks, slack=0.0) + blocks.floor
-    )
+    limits = within_limits(measured, core, blocks, slack=0.0) + TOLERANCE
+    near = basin_medians(rows, core.labels, core.k) <= limits
     near &= _counts(rows, core) >= np.minimum(least, core.sizes)
     return even & (near.sum(1) > 1)
 
@@ -120,33 +117,26 @@ def within_limits(measured: MeasuredGaps, core: Core, blocks: Blocks, slack: flo
     for basin in range(core.k):
         seen = own[core.labels == basin]
         if not np.isnan(seen).all():
-            limits[basin] = np.log(np.nanmax(seen) + blocks.floor) + slack * spreads[basin]
+            limits[basin] = np.log(np.nanmax(seen) + TOLERANCE) + slack * spreads[basin]
     if core.k > 1:
         limits = np.minimum(limits, largest)
-    return np.asarray(np.exp(limits) - blocks.floor)
+    return np.asarray(np.exp(limits) - TOLERANCE)
 
 
-def rows_of(measured: MeasuredGaps, core: Core, models: Labels) -> Array:
-    """Gaps (n, n_core) of models to the core, NaN where not measured or of a model to itself."""
-    rows = measured.gaps[np.ix_(models, core.models)].copy()
-    rows[models[:, None] == core.models] = np.nan
-    return rows
-
-
-def find_misfits(measured: MeasuredGaps, core: Core, *, tolerance: float, most: int) -> Labels:
+def find_misfits(measured: MeasuredGaps, core: Core, most: int) -> Labels:
     """Models that lie farther from their likeliest basin than its own do, farthest first."""
     models = others(measured, core)
     if not len(models):
         return models
     blocks = fit(measured, core)
-    limits = within_limits(measured, core, blocks) + tolerance
+    limits = within_limits(measured, core, blocks) + TOLERANCE
     orders = _orders(measured, core)
     while True:
         rows = measured.gaps[np.ix_(models, core.models)]
         likeliest = rank(score(measured, core, models, blocks))[0][:, 0]
         at = np.arange(len(models)), likeliest
         distance, counts = basin_medians(rows, core.labels, core.k)[at], _counts(rows, core)[at]
-        beyond = np.log((distance + core.floor) / (limits[likeliest] + core.floor))
+        beyond = np.log((distance + TOLERANCE) / (limits[likeliest] + TOLERANCE))
         far = np.argsort(-beyond, kind="stable")[:most]  # NaN, never measured, comes last
         far = far[beyond[far] > 0]
         doubtful = beyond[far] < _FAR_AT_ONCE * np.diag(blocks.spreads)[likeliest[far]]
@@ -158,11 +148,6 @@ def find_misfits(measured: MeasuredGaps, core: Core, *, tolerance: float, most: 
         if not pairs or measured.left == 0:
             return models[far]
         measured.ask(pairs)
-
-
-def certainty(n_models: int, wrong: float = 0.05) -> float:
-    """Log-odds that leave so many wrong assignments expected in the whole population."""
-    return math.log(n_models / wrong)
 
 
 def _orders(measured: MeasuredGaps, core: Core) -> list[Labels]:

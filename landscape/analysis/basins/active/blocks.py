@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 
 from landscape.core.arrays import Array
 
+TOLERANCE = 0.02  # nats below which a gap is no barrier, and gaps are alike
 _LEAST_SPREAD = 0.25  # a quarter: no block is believed to be sharper
-_FREEDOM = 4.0  # of Student's t: one gap alone never settles much
 _PRIOR = 4.0  # pairs' worth of what all blocks have in common
 
 
@@ -20,12 +20,11 @@ class Blocks:
 
     centers: Array
     spreads: Array
-    floor: float
 
 
-def fit_blocks(gaps: ArrayLike, labels: ArrayLike, floor: float) -> Blocks:
+def fit_blocks(gaps: ArrayLike, labels: ArrayLike) -> Blocks:
     """Centers and scales of each block; small blocks lean on the others of their kind."""
-    heights, basins = np.log(np.asarray(gaps, dtype=np.float64) + floor), np.asarray(labels)
+    heights, basins = np.log(np.asarray(gaps, dtype=np.float64) + TOLERANCE), np.asarray(labels)
     k = int(basins.max()) + 1
     member = basins[:, None] == np.arange(k)
     np.fill_diagonal(heights, np.nan)
@@ -39,7 +38,7 @@ def fit_blocks(gaps: ArrayLike, labels: ArrayLike, floor: float) -> Blocks:
         blocks = [block for block in values if (block[0] == block[1]) == kind]
         pool = np.concatenate([values[block] for block in blocks]) if blocks else np.empty(0)
         # basins of one model each have no gap within: as low as the lowest between
-        center = float(np.median(pool)) if len(pool) else np.log(floor)
+        center = float(np.median(pool)) if len(pool) else np.log(TOLERANCE)
         own = {block: _shrink(values[block], center) for block in blocks}
         rest = np.concatenate([values[b] - own[b] for b in blocks]) if blocks else np.empty(0)
         spread = _scale(rest) if len(rest) else 1.0
@@ -50,25 +49,7 @@ def fit_blocks(gaps: ArrayLike, labels: ArrayLike, floor: float) -> Blocks:
             width = np.sqrt((n * around**2 + _PRIOR * spread**2) / (n + _PRIOR))
             centers[a, b] = centers[b, a] = own[block]
             spreads[a, b] = spreads[b, a] = max(width, _LEAST_SPREAD)
-    return Blocks(centers, spreads, floor)
-
-
-def score_models(
-    gaps: ArrayLike, labels: ArrayLike, blocks: Blocks, *, evenly: bool = False
-) -> Array:
-    """Log-likelihoods (n, k) of each model's gaps (n, m), were it of each basin."""
-    matrix = np.asarray(gaps, dtype=np.float64)
-    known = ~np.isnan(matrix)
-    heights = np.log(np.where(known, matrix, 0) + blocks.floor)
-    basins = np.asarray(labels)
-    member = (basins[:, None] == np.arange(len(blocks.centers))).astype(np.float64)
-    weights = 1 / np.maximum(known @ member, 1) if evenly else 1.0
-    scores = np.empty((len(heights), len(blocks.centers)))
-    for basin, (center, spread) in enumerate(zip(blocks.centers, blocks.spreads, strict=True)):
-        deviation = (heights - center[basins]) / spread[basins]
-        density = -(_FREEDOM + 1) / 2 * np.log1p(deviation**2 / _FREEDOM) - np.log(spread[basins])
-        scores[:, basin] = ((np.where(known, density, 0) @ member) * weights).sum(1)
-    return scores
+    return Blocks(centers, spreads)
 
 
 def basin_medians(gaps: ArrayLike, labels: ArrayLike, k: int) -> Array:

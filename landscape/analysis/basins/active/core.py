@@ -10,12 +10,16 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from landscape.analysis.basins import Basins, find_basins
-from landscape.analysis.basins.active.blocks import Blocks, fit_blocks, score_models
+from landscape.analysis.basins.active.blocks import (
+    TOLERANCE,
+    Blocks,
+    fit_blocks,
+)
 from landscape.analysis.basins.active.measured import MeasuredGaps
 from landscape.core.arrays import Array, Labels
 
 _MOST_CANDIDATES = 8
-_LEAST_FLOOR = 1e-3  # nats
+_FREEDOM = 4.0  # of Student's t: one gap alone never settles much
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,6 @@ class Core:
     labels: Labels
     basins: Basins
     tested: bool
-    floor: float
     n_refused: int = 0
     n_joined: int = 0
 
@@ -50,17 +53,15 @@ class Core:
         return np.bincount(self.labels)
 
 
-def decide(measured: MeasuredGaps, models: Labels, tolerance: float, seed: int) -> Core:
+def decide(measured: MeasuredGaps, models: Labels, seed: int) -> Core:
     """The complete answer on models whose pairs are all measured."""
     at = np.ix_(models, models)
     gaps, noise = measured.gaps[at], measured.errors[at]
-    basins = find_basins(gaps, noise=noise if noise.any() else None, tolerance=tolerance, rng=seed)
-    floor = max(tolerance, _LEAST_FLOOR)
-    core = Core(models, basins.labels, basins, tested=True, floor=floor)
-    return refuse_singles(measured, core, tolerance)
+    basins = find_basins(gaps, noise=noise if noise.any() else None, tolerance=TOLERANCE, rng=seed)
+    return refuse_singles(measured, Core(models, basins.labels, basins, tested=True))
 
 
-def refuse_singles(measured: MeasuredGaps, core: Core, tolerance: float) -> Core:
+def refuse_singles(measured: MeasuredGaps, core: Core) -> Core:
     """The core with models that are alone, but do not stand out, in the basin they are nearest."""
     if len(core.models) == len(measured.gaps):
         return core
@@ -69,7 +70,7 @@ def refuse_singles(measured: MeasuredGaps, core: Core, tolerance: float) -> Core
         weak = [
             int(basin)
             for basin in np.flatnonzero(core.sizes == 1)
-            if not stands_out(measured, core, int(basin), tolerance)
+            if not stands_out(measured, core, int(basin))
         ]
         if not weak:
             break
@@ -82,7 +83,7 @@ def refuse_singles(measured: MeasuredGaps, core: Core, tolerance: float) -> Core
     return core
 
 
-def stands_out(measured: MeasuredGaps, core: Core, basin: int, tolerance: float) -> bool:
+def stands_out(measured: MeasuredGaps, core: Core, basin: int) -> bool:
     """Whether a lone model lies out farther than the farthest of N exponential effects would.
 
     That stays below ln N + 3 of their means in 19 of 20 populations; a typical model adds one.
@@ -93,8 +94,8 @@ def stands_out(measured: MeasuredGaps, core: Core, basin: int, tolerance: float)
     medians = [np.median(gaps[np.ix_(own, core.labels == other)]) for other in others]
     near = core.labels == others[int(np.argmin(medians))]
     within = gaps[np.ix_(near, near)][np.triu_indices(int(near.sum()), 1)]
-    if not len(within) or within.max() <= tolerance:
-        return bool(min(medians) > tolerance)
+    if not len(within) or within.max() <= TOLERANCE:
+        return bool(min(medians) > TOLERANCE)
     return bool(min(medians) > within.mean() / 2 * (math.log(len(measured.gaps)) + 4))
 
 
@@ -118,7 +119,7 @@ def candidate(measured: MeasuredGaps, core: Core) -> Core:
 
 def fit(measured: MeasuredGaps, core: Core) -> Blocks:
     """What gaps within and between the core's basins look like."""
-    return fit_blocks(measured.gaps[np.ix_(core.models, core.models)], core.labels, core.floor)
+    return fit_blocks(measured.gaps[np.ix_(core.models, core.models)], core.labels)
 
 
 def others(measured: MeasuredGaps, core: Core) -> Labels:
@@ -126,10 +127,26 @@ def others(measured: MeasuredGaps, core: Core) -> Labels:
     return np.setdiff1d(np.arange(len(measured.gaps)), core.models)
 
 
+def rows_of(measured: MeasuredGaps, core: Core, models: Labels) -> Array:
+    """Gaps (n, n_core) of models to the core, NaN where not measured or of a model to itself."""
+    rows = measured.gaps[np.ix_(models, core.models)].copy()
+    rows[models[:, None] == core.models] = np.nan
+    return rows
+
+
 def score(
     measured: MeasuredGaps, core: Core, models: Labels, blocks: Blocks, *, evenly: bool = False
 ) -> Array:
-    """Log-likelihoods (n, k) of models from their gaps to the core."""
-    rows = measured.gaps[np.ix_(models, core.models)].copy()
-    rows[models[:, None] == core.models] = np.nan
-    return score_models(rows, core.labels, blocks, evenly=evenly)
+    """Log-likelihoods (n, k) of models from their gaps to the core, were they of each basin."""
+    rows = rows_of(measured, core, models)
+    known = ~np.isnan(rows)
+    heights = np.log(np.where(known, rows, 0) + TOLERANCE)
+    member = (core.labels[:, None] == np.arange(core.k)).astype(np.float64)
+    weights = 1 / np.maximum(known @ member, 1) if evenly else 1.0
+    scores = np.empty((len(heights), core.k))
+    for basin, (center, spread) in enumerate(zip(blocks.centers, blocks.spreads, strict=True)):
+        scale = spread[core.labels]
+        deviation = (heights - center[core.labels]) / scale
+        density = -(_FREEDOM + 1) / 2 * np.log1p(deviation**2 / _FREEDOM) - np.log(scale)
+        scores[:, basin] = ((np.where(known, density, 0) @ member) * weights).sum(1)
+    return scores

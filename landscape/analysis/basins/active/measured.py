@@ -7,11 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from landscape.analysis.barriers import bootstrap_gaps
 from landscape.core.arrays import Array, Indices, Mask
 from landscape.core.errors import DataError
 
 Answer = ArrayLike | tuple[ArrayLike, ArrayLike]
 Measure = Callable[[Indices], Answer]
+
+_RESAMPLES = 200
 
 
 class MeasuredGaps:
@@ -76,3 +79,13 @@ class MeasuredGaps:
                     found=f"shape {array.shape}, lowest {array.min(initial=np.inf):.4g}",
                 )
         return values[0], values[1] if with_errors else np.zeros(len(pairs))
+
+
+def gaps_and_errors(
+    losses: ArrayLike, rule: str, positions: ArrayLike, points: ArrayLike
+) -> tuple[Array, Array]:
+    """Gaps and their standard errors, the same in a run and in every analysis of its store."""
+    intervals = bootstrap_gaps(
+        losses, rule, positions, points=points, n_resamples=_RESAMPLES, method="percentile", rng=0
+    )
+    return np.maximum(intervals.estimate, 0), intervals.standard_error

@@ -10,11 +10,13 @@ import numpy as np
 from landscape.analysis.basins import Basins
 from landscape.analysis.basins.active.assign import joins_two, place
 from landscape.analysis.basins.active.blocks import complete_gaps
-from landscape.analysis.basins.active.confirm import Confirmation
 from landscape.analysis.basins.active.core import Core, fit, score
-from landscape.analysis.basins.active.landmarks import basin_landmarks, take_turns
+from landscape.analysis.basins.active.landmarks import (
+    basin_landmarks,
+    nystrom_embedding,
+    take_turns,
+)
 from landscape.analysis.basins.active.measured import MeasuredGaps
-from landscape.analysis.basins.active.nystrom import nystrom_embedding
 from landscape.analysis.basins.spectral import by_size, choose_delta
 from landscape.core.arrays import Array, Labels, Mask
 from landscape.core.sentences import active_sentence
@@ -60,7 +62,7 @@ class Active:
 def summarize(
     measured: MeasuredGaps,
     core: Core,
-    confirmation: Confirmation | None,
+    refuted: tuple[float, float] | None,
     *,
     apart: Labels,
     n_random: int,
@@ -110,9 +112,7 @@ def summarize(
             core_why=core.basins.evidence.why,
             n_refused=core.n_refused,
             merged=core.n_joined > 0,
-            silhouettes=(confirmation.inside, confirmation.outside)
-            if confirmation and confirmation.refuted
-            else None,
+            silhouettes=refuted,
             n_untested=len(apart),
             n_uncertain=int(uncertain.sum()),
         ),

@@ -9,13 +9,12 @@ import numpy as np
 
 from landscape.analysis.basins.active.assign import (
     assign,
-    certainty,
     find_misfits,
     joins_two,
     place,
     seem,
 )
-from landscape.analysis.basins.active.confirm import confirm
+from landscape.analysis.basins.active.blocks import TOLERANCE
 from landscape.analysis.basins.active.core import (
     Core,
     candidate,
@@ -25,7 +24,7 @@ from landscape.analysis.basins.active.core import (
     refuse_singles,
 )
 from landscape.analysis.basins.active.measured import Measure, MeasuredGaps
-from landscape.analysis.basins.active.number import join_basins
+from landscape.analysis.basins.active.number import join_basins, refute
 from landscape.analysis.basins.active.result import Active, summarize
 from landscape.core.arrays import Labels
 from landscape.core.errors import ConfigError
@@ -42,6 +41,7 @@ _MISFITS = 0.25  # of the core, that join it at a time
 _MEMBERS = 3  # of each candidate group, before the complete answer is asked again
 _ROUGH = 3.0  # log-odds, 20 to 1, that are enough while groups are candidates
 _TURNS = 8
+_WRONG = 0.05  # assignments expected to be wrong in the whole population
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,6 @@ class _Setting:
     """What stays the same all through."""
 
     order: Labels
-    tolerance: float
     threshold: float
     most: int
     misfits: int
@@ -72,7 +71,6 @@ def find_basins_actively(
     measure: Measure,
     *,
     budget: int | None = None,
-    tolerance: float = 0.02,
     rng: np.random.Generator | int = 0,
 ) -> Active:
     """Find the basins of a population by asking for few of its gaps.
@@ -113,23 +111,21 @@ def find_basins_actively(
             interrupted search is replayed from stored answers and goes on as it would have.
         budget: Pairs that may be measured; ``default_budget`` when absent. What is not needed is
             not spent.
-        tolerance: Nats below which a gap is no barrier.
         rng: A generator or a seed.
 
     Raises:
-        ConfigError: Fewer than two models, a negative tolerance, or a budget too small to hold
+        ConfigError: Fewer than two models, or a budget too small to hold
             every model against two others.
         DataError: An answer that is not one finite gap of 0 or more for each pair.
     """
     every = n_models * (n_models - 1) // 2
-    allowed = _check(n_models, budget, tolerance)
+    allowed = _check(n_models, budget)
     generator = np.random.default_rng(rng)
     measured = MeasuredGaps(n_models, measure, allowed)
     n_random = n_models if allowed == every else _core_size(_CORE_SHARE * allowed)
     setting = _Setting(
         order=generator.permutation(n_models),
-        tolerance=tolerance,
-        threshold=certainty(n_models),
+        threshold=math.log(n_models / _WRONG),
         most=2 * math.ceil(math.log2(n_models)),
         misfits=max(4, int(_MISFITS * n_random)),
         largest=_core_size(_LARGER_SHARE * allowed),
@@ -139,21 +135,21 @@ def find_basins_actively(
     )
     sample = np.sort(setting.order[:n_random])
     measured.ask_all(sample)
-    core = decide(measured, sample, tolerance, setting.seed)
+    core = decide(measured, sample, setting.seed)
     core, apart = _widen(measured, core, setting)
     _assign(measured, core, setting)
     everyone = np.arange(n_models)
-    joined = join_basins(measured, core, place(measured, core, everyone)[0], tolerance)
+    joined = join_basins(measured, core, place(measured, core, everyone)[0])
     if joined.k < core.k:
-        core, apart = refuse_singles(measured, joined, tolerance), apart[:0]
+        core, apart = refuse_singles(measured, joined), apart[:0]
         _assign(measured, core, setting)
-    confirmation = confirm(measured, core) if core.k > 1 else None
-    if confirmation is not None and confirmation.refuted:
+    refuted = refute(measured, core) if core.k > 1 else None
+    if refuted:
         core, apart = replace(core, labels=np.zeros_like(core.labels)), apart[:0]
     return summarize(
         measured,
         core,
-        confirmation,
+        refuted,
         apart=apart,
         n_random=n_random,
         threshold=setting.threshold,
@@ -169,7 +165,7 @@ def _widen(measured: MeasuredGaps, first: Core, setting: _Setting) -> tuple[Core
     """The core with all basins found, and the models for whose test no pairs were left."""
     core = first
     gaps = measured.gaps[np.ix_(first.models, first.models)]
-    if first.k == 1 and len(gaps) < len(measured.gaps) and gaps.max() > setting.tolerance:
+    if first.k == 1 and len(gaps) < len(measured.gaps) and gaps.max() > TOLERANCE:
         core = candidate(measured, first)
     tried: set[int] = set()
     reserve = setting.reserve
@@ -177,12 +173,7 @@ def _widen(measured: MeasuredGaps, first: Core, setting: _Setting) -> tuple[Core
         held = 0 if core.tested else setting.held
         _assign(measured, core, setting, max(reserve, held))
         reserve = 0
-        far = find_misfits(
-            measured,
-            core,
-            tolerance=setting.tolerance,
-            most=len(tried) + 2 * setting.misfits,
-        )
+        far = find_misfits(measured, core, len(tried) + 2 * setting.misfits)
         far = np.array([model for model in far if model not in tried], dtype=np.intp)
         members, extra = core.models, far[: setting.misfits]
         if not core.tested and not len(far):
@@ -198,7 +189,7 @@ def _widen(measured: MeasuredGaps, first: Core, setting: _Setting) -> tuple[Core
         tried.update(map(int, extra))
         wider = np.append(members, extra)
         measured.ask_all(wider)
-        again = decide(measured, wider, setting.tolerance, setting.seed)
+        again = decide(measured, wider, setting.seed)
         if not core.tested:
             rejected = candidate(measured, again) if len(far) else first
             core = again if again.k > 1 else rejected
@@ -246,12 +237,10 @@ def _larger(measured: MeasuredGaps, core: Core, setting: _Setting) -> Labels:
     return np.append(few, rest[: max(0, setting.largest - len(core.models) - len(few))])
 
 
-def _check(n_models: int, budget: int | None, tolerance: float) -> int:
+def _check(n_models: int, budget: int | None) -> int:
     """The pairs that may be measured."""
     if n_models < 2:
         raise ConfigError("A population needs at least two models.", found=n_models)
-    if not tolerance >= 0:
-        raise ConfigError("The tolerance must not be negative.", found=tolerance)
     if budget is None:
         return default_budget(n_models)
     every = n_models * (n_models - 1) // 2
