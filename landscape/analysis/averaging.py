@@ -26,18 +26,12 @@ class Averaging:
     """Whether models can be averaged, by the largest gap between two of them.
 
     Attributes:
-        models: Their names.
-        dataset: The data set whose losses make the gaps.
-        rule: The barrier rule.
         pair: The two models with the largest gap.
         gap: Nats, the largest; NaN where the loss between the pair is not finite.
         low: Nats, the lower end of its interval.
         high: Nats, the upper end.
         confidence: Of the interval, in (0, 1).
         tolerance: Nats up to which a gap is no obstacle.
-        n_pairs: How many pairs.
-        n_beyond: How many of them are beyond noise: the interval neither includes 0 nor ends at
-            the tolerance or below.
         n_above: How many intervals lie above the tolerance; a loss that is not finite does.
         n_possible: How many reach above it.
         unknown: Points were left out that this rule or data set may need.
@@ -55,7 +49,6 @@ class Averaging:
     confidence: float
     tolerance: float
     n_pairs: int
-    n_beyond: int
     n_above: int
     n_possible: int
     unknown: bool
@@ -111,7 +104,6 @@ def will_average(
     highest = high + _left_out(analysis)[pairs]
     # comparisons with NaN are false: what is not known is not within noise
     small = highest <= tolerance
-    within = small | ((low <= 0) & np.isfinite(highest))
     failed = ~np.isfinite(estimate)
     clear = failed | (low > tolerance)
     worst = int(np.where(failed, np.inf, estimate).argmax())
@@ -127,7 +119,6 @@ def will_average(
         confidence=analysis.gaps.confidence,
         tolerance=float(tolerance),
         n_pairs=len(i),
-        n_beyond=int((~within).sum()),
         n_above=int(clear.sum()),
         n_possible=int((~small).sum()),
         unknown=bool(np.isnan(highest[~failed]).any()),

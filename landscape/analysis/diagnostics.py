@@ -46,8 +46,7 @@ class Diagnostics:
         partitions: A row a pair of sources: how alike their basins are.
         matrices: A row a pair of sources: how alike their distances are.
         agreement: One sentence: does in-domain loss find the basins that behaviour suggests?
-        explanation: Whether the basin says more about each score than other predictors; None
-            where there are no scores to explain or no predictors that vary.
+        explanation: Whether the basin says more about each score than other predictors.
         pair_explanation: Do gaps explain how differently two models score? None without a focus.
     """
 

@@ -13,14 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class IndicatorProfile:
-    """One quantity of an indicator, averaged over its dimensions, as examples or heads.
+    """One quantity, ``DATASET/NAME``, of an indicator, averaged over its dimensions.
 
-    Attributes:
-        indicator: Which.
-        quantity: Its array, ``DATASET/NAME``.
-        unit: Of the values; "" where it has none.
-        models: (n_models,), NaN where not measured.
-        pairs: (n_pairs, n_points), the ends those of the models, NaN where not measured.
+    Of the models (n_models,), and along the pairs (n_pairs, n_points), whose ends are the models'.
     """
 
     indicator: str

@@ -18,13 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PathProfile:
-    """One path on one data set, or on a group of one.
-
-    Attributes:
-        path: The path.
-        example_losses: (n_points, n_examples) nats.
-        accuracy: (n_points,) in [0, 1].
-    """
+    """One path on a data set or group: (n_points, n_examples) nats, accuracy (n_points,)."""
 
     path: StoredPath
     example_losses: np.ndarray
@@ -62,24 +56,9 @@ class PathProfile:
         """The length over the distance between the ends; NaN where the store does not say."""
         return self.length / float(self.path.notes.get("distance", np.nan))
 
-    def barrier(
-        self, *, n_resamples: int = 1000, confidence: float = 0.95, seed: int = 0
-    ) -> GapIntervals:
-        """The barrier height over the line between the ends' losses, with its interval.
-
-        Args:
-            n_resamples: Of the examples.
-            confidence: Of the interval.
-            seed: Of the resampling.
-        """
-        return bootstrap_gaps(
-            self.example_losses,
-            "barrier_height",
-            self.shares,
-            n_resamples=n_resamples,
-            confidence=confidence,
-            rng=seed,
-        )
+    def barrier(self) -> GapIntervals:
+        """The barrier height over the line between the ends' losses, with its interval."""
+        return bootstrap_gaps(self.example_losses, "barrier_height", self.shares)
 
 
 def paths_between(results: Results) -> dict[tuple[str, ...], list[StoredPath]]:

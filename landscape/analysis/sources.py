@@ -69,7 +69,8 @@ def partition_sources(
         *(
             _source(analysis, rule, name, _gaps(analysis, rule, name), seed)
             for name in results.datasets
-            for rule in ([analysis.rule] if results.given_gaps is not None else _distance_rules())
+            for rule in (RULES if results.given_gaps is None else [analysis.rule])
+            if RULES[rule].is_zero_without or results.given_gaps is not None
         ),
         *(
             _source(analysis, "disagreement", name, disagreement(data.model_predictions), seed)
@@ -89,8 +90,7 @@ def sources_sentence(analysis: Analysis, sources: Sequence[Source], table: pd.Da
 
     The in-domain gaps' basins are held against those of every challenge set's gaps, by the same
     rule, and of disagreement on it; related means an adjusted Rand index with p at most .05. Where
-    one of the two is a single basin, both are cut into as many as the analysis has, or 2. Yes: all
-    are the same; no: none is related.
+    one of the two is a single basin, both are cut into as many as the analysis has, or 2.
     """
     datasets = analysis.results.datasets
     rule = analysis.rule if RULES[analysis.rule].is_zero_without else "convexity_gap"
@@ -179,7 +179,3 @@ def _gaps(analysis: Analysis, rule: str, dataset: str) -> Array:
     # a signed rule is negative where there is no barrier: no distance is less than none
     curves = analysis.curves[dataset].losses
     return np.maximum(gap_matrix(analysis.results, curves, rule), 0)
-
-
-def _distance_rules() -> list[str]:
-    return [name for name, rule in RULES.items() if rule.is_zero_without]

@@ -36,9 +36,7 @@ class Curves:
         positions: (n_points,) of all pairs, from 0 at a pair's first model to 1 at its second.
         losses: (n_pairs, n_points) nats, NaN where a pair lacks the point.
         accuracies: (n_pairs, n_points) of ``metric``, NaN where unknown.
-        metric: ``accuracy`` or ``matthews``.
-        model_losses: (n_models,) nats, of the first curve that ends in the model; NaN where none
-            has that end.
+        model_losses: (n_models,) nats, of the first curve that ends in the model.
         notes: What disagrees, is missing or is left out, a line each.
         gaps: (n_models, n_models) nats, 0 on the diagonal, NaN where unknown, of pairs whose gap
             came without its curve: nothing is known of their losses; else None.

@@ -37,17 +37,6 @@ def check_gaps(gaps: ArrayLike, *, complete: bool = True) -> Array:
     return matrix
 
 
-def check_noise(noise: ArrayLike | None, n: int) -> Array | None:
-    """Standard errors of n models' gaps."""
-    if noise is None:
-        return None
-    errors = check_square(noise, "noise", (n, n))
-    errors = np.where(np.eye(n, dtype=bool), 0.0, errors)
-    if not (np.isfinite(errors).all() and (errors >= 0).all()):
-        raise ConfigError("The noise must be finite standard errors, 0 or more.", where="noise")
-    return errors
-
-
 def check_square(values: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> Array:
     """A copy of a symmetric matrix, exactly symmetric."""
     matrix = np.array(values, dtype=np.float64)

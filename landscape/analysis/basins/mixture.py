@@ -14,11 +14,9 @@ _FEWEST = 10  # gaps; a mixture of fewer says nothing
 
 @dataclass(frozen=True)
 class Mixture:
-    """One kind of gaps, or two.
+    """One kind of gaps, or two: normal components on the square root of the gaps.
 
-    Normal components on the square root of the gaps, on which small ones are neither crowded at 0
-    nor, as on a logarithm, spread out by rounding. Gaps of one population depend on each other: the
-    criterion ranks the descriptions and tests nothing.
+    Gaps of one population depend on each other: the criterion ranks and tests nothing.
 
     Attributes:
         n_kinds: 1 or 2, with the lower Bayesian information criterion (Schwarz 1978).
@@ -37,7 +35,7 @@ class Mixture:
     probability: Array
 
 
-def fit_mixture(gaps: Array, seed: int = 0) -> Mixture | None:
+def fit_mixture(gaps: Array) -> Mixture | None:
     """Fit one and two kinds of gaps (n_models, n_models), nats."""
     from sklearn.mixture import GaussianMixture
 
@@ -47,7 +45,7 @@ def fit_mixture(gaps: Array, seed: int = 0) -> Mixture | None:
     # a component must not shrink to a point: gaps are rounded
     least = (0.01 * float(np.ptp(roots))) ** 2
     single, double = (
-        GaussianMixture(k, n_init=5, reg_covar=least, random_state=seed).fit(roots) for k in (1, 2)
+        GaussianMixture(k, n_init=5, reg_covar=least, random_state=0).fit(roots) for k in (1, 2)
     )
     preference = float(single.bic(roots) - double.bic(roots))
     order = np.argsort(double.means_[:, 0])

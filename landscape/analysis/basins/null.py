@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 from scipy.cluster.hierarchy import linkage
 
-from landscape.analysis.basins.silhouette import cuts, silhouette
+from landscape.analysis.basins.silhouette import cuts, silhouettes
 from landscape.core.arrays import Array, Labels
 
 _VALUES_AT_ONCE = 1 << 21  # gaps held at a time: 16 MB
@@ -83,38 +83,21 @@ NULLS = (additive_null, even_continuum_null, normal_continuum_null)
 
 
 def null_silhouettes(
-    draw: Draw,
-    n_models: int,
-    candidates: Labels,
-    rng: np.random.Generator,
+    draw: Draw, n_models: int, candidates: Labels, rng: np.random.Generator
 ) -> Array:
     """(n_draws, n_candidates) silhouettes of a null's draws, the better of two linkages' cuts."""
-    scores = [
-        np.max(
-            [
-                np.stack([silhouette(square, tree[int(k)], int(k)) for k in candidates], axis=1)
-                for tree in trees
-            ],
-            axis=0,
-        )
-        for square, trees in _drawn(draw, n_models, int(candidates[-1]), rng)
-    ]
-    return np.concatenate(scores)
-
-
-def _drawn(
-    draw: Draw,
-    n_models: int,
-    most: int,
-    rng: np.random.Generator,
-) -> Iterator[tuple[Array, list[dict[int, Labels]]]]:
-    """A bounded number of draws at a time: matrices (n_draws, n, n), and their cuts."""
-    left = n_null_draws(n_models)
+    left, most, scores = n_null_draws(n_models), int(candidates[-1]), []
     chunk = max(1, _VALUES_AT_ONCE // n_models**2)
     while left:
         pairs = draw(rng, min(chunk, left))
         left -= len(pairs)
-        yield squares(pairs, n_models), [cut_all(pairs, most, kind) for kind in _LINKAGES]
+        square = squares(pairs, n_models)
+        of_linkages = [
+            np.stack([silhouettes(square, tree[int(k)], int(k)).mean(-1) for k in candidates], 1)
+            for tree in (cut_all(pairs, most, kind) for kind in _LINKAGES)
+        ]
+        scores.append(np.max(of_linkages, axis=0))
+    return np.concatenate(scores)
 
 
 def cut_all(

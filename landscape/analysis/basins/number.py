@@ -106,7 +106,7 @@ def decide(
         against = [
             _against(null_silhouettes(make(gaps), n, candidates, rng), means) for make in NULLS
         ]
-        thresholds, p_values = np.max([pair[0] for pair in against], axis=0), _larger(against)
+        thresholds, p_values = np.max(against, axis=0)
     lowest, stabilities = np.zeros(len(labels)), np.full(len(labels), np.nan)
     if noise is not None and n > 2:
         lowest = _against(_noise_separations(noise, n, candidates), separations)[0]
@@ -207,10 +207,6 @@ def _against(null: Array, observed: Array) -> tuple[Array, Array]:
     as_rare = (null >= observed).mean(0)
     p_values = (1 + (rarest[:, None] <= as_rare).sum(0)) / (1 + len(null))
     return thresholds, p_values
-
-
-def _larger(observed: list[tuple[Array, Array]]) -> Array:
-    return np.asarray(np.max([pair[1] for pair in observed], axis=0))
 
 
 def _noise_separations(noise: Noise, n_models: int, candidates: Labels) -> Array:

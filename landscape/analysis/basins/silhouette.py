@@ -9,11 +9,6 @@ import numpy as np
 from landscape.core.arrays import Array, Labels, Mask
 
 
-def silhouette(gaps: Array, labels: Labels, k: int) -> Array:
-    """Mean silhouettes (...) of labels (..., n) in 0..k-1 on gaps (..., n, n)."""
-    return np.asarray(silhouettes(gaps, labels, k).mean(-1))
-
-
 def silhouettes(gaps: Array, labels: Labels, k: int) -> Array:
     """scikit-learn's silhouette_samples (..., n) of labels (..., n) on many gaps (..., n, n)."""
     member = labels[..., None] == np.arange(k)

@@ -39,30 +39,18 @@ def pair_regression(
     """Multiple regression on distance matrices (Legendre, Lapointe and Casgrain 1994).
 
     Do gaps between two models explain how differently they score, given their distance and
-    disagreement? Pairs of one model depend on each other, so that p-values permute models, not
-    pairs: by double semi-partialling (Dekker, Krackhardt and Snijders 2007), which holds its level
-    with correlated predictors, the residuals of one predictor given the others have rows and
-    columns permuted together, and t of its coefficient is compared, two-sided. Pairs that are NaN
-    in any matrix are left out, with permuted residuals too.
+    disagreement? P-values permute models, not pairs, by double semi-partialling (Dekker, Krackhardt
+    and Snijders 2007): the residuals of one predictor given the others have rows and columns
+    permuted together, and t of its coefficient is compared, two-sided. Pairs that are NaN in any
+    matrix are left out. With ``blocks`` models are exchanged where they agree, and all numbers are
+    about differences from the mean over the pairs that join the same two blocks.
 
-    The table has a row a predictor: ``predictor``; ``coefficient``, standardised; ``p_value``;
-    ``r2_alone`` of a regression on this predictor only; ``r2`` of all together (the same in every
-    row); ``n_pairs``; ``note`` where numbers are NaN: a predictor that is constant or a
-    combination of the others, too few pairs, a constant response.
-
-    Args:
-        response: (n_models, n_models) symmetric, such as absolute differences of scores. The
-            diagonal is not used.
-        predictors: From a name to (n_models, n_models), symmetric.
-        n_permutations: Random ones at most; all there are where they are no more.
-        blocks: (n_models,) or (n_models, n_columns) values of what structures the population:
-            models are exchanged where they agree, and all numbers are about differences from the
-            mean over the pairs that join the same two blocks.
-        rng: A generator or a seed; seed 0 when absent.
+    All matrices are (n_models, n_models), symmetric. The table has a row a predictor:
+    ``predictor``; ``coefficient``, standardised; ``p_value``; ``r2_alone`` of a regression on this
+    predictor only; ``r2`` of all together; ``n_pairs``; ``note`` where numbers are NaN.
 
     Raises:
-        ConfigError: Matrices or blocks that do not match or are not symmetric, no predictors, or
-            n_permutations out of range.
+        ConfigError: Matrices or blocks that do not match or are not symmetric, or no predictors.
     """
     import pandas as pd
 

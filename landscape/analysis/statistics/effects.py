@@ -62,7 +62,7 @@ def correlate(
 
 
 def partial_correlate(
-    x: Array, y: Array, controls: Array, rank: bool, confidence: float
+    x: Array, y: Array, controls: Array, rank: bool
 ) -> tuple[Array, Array, Array]:
     """Correlation of x (n,) with y (n, c) given controls (n, k), and Fisher's (1924) interval."""
     x = x[:, None]
@@ -80,7 +80,7 @@ def partial_correlate(
         parts.append(left / np.where(spread[-1], size, 1))
     r = np.clip((parts[0] * parts[1]).sum(0), -1, 1)
     r = np.where(spread[0] & spread[1], r, np.nan)
-    return r, *_fisher(r, len(x) - (spanned.shape[1] - 1), rank, confidence)
+    return r, *_fisher(r, len(x) - (spanned.shape[1] - 1), rank, 0.95)
 
 
 def _fisher(r: Array, n: int, rank: bool, confidence: float) -> tuple[Array, Array]:

@@ -40,15 +40,10 @@ _ROOM = 3  # models that there must be beyond the predictors
 
 @dataclass(frozen=True)
 class Explanation:
-    """What sets of predictors explain of each column of scores.
+    """What sets of predictors explain of each column of scores: ``explain`` describes the table.
 
-    Attributes:
-        table: A row a group (column of scores); see ``explain``.
-        sets: The names of the sets of predictors, in their order, blocks before them.
-        target: The set that is the question.
-        n_permutations: How many orders of the models were compared, the one as it is included.
-        exact: Whether these are all orders there are.
-        confidence: Nominal coverage of every interval, in (0, 1).
+    ``sets`` has the blocks first; ``n_permutations`` counts the order of the models as it is, and
+    ``exact`` says whether these are all orders there are.
     """
 
     table: pd.DataFrame
@@ -56,7 +51,6 @@ class Explanation:
     target: str
     n_permutations: int
     exact: bool
-    confidence: float
 
 
 def explain(
@@ -66,8 +60,6 @@ def explain(
     target: str = "basin",
     blocks: ArrayLike | None = None,
     n_permutations: int = 9999,
-    n_folds: int | None = None,
-    confidence: float = 0.95,
     rng: np.random.Generator | int | None = None,
 ) -> Explanation:
     """Regress every column of scores on sets of predictors, with one of them and without it.
@@ -87,8 +79,8 @@ def explain(
       what the full model has more.
     - ``<set>_r2``, ``<set>_cv_r2`` for every set alone, ``reduced_``, ``full_``: R2 in-sample, and
       cross-validated: 1 - squared errors on models left out / those of the training models' mean.
-      It is negative where that mean predicts better. ``n_folds``: as many as models is leave one
-      out; fewer are drawn 10 times.
+      It is negative where that mean predicts better. ``n_folds``: below 20 models each is left
+      out alone, else 10 folds are drawn 10 times.
     - ``gain``, ``cv_gain``: of the full over the reduced model. The first is never negative, the
       second is where the target's noise costs more than it tells.
     - ``p_value``: of the gain in-sample, permutation test of Freedman and Lane (1983) with the
@@ -114,20 +106,18 @@ def explain(
             Their means enter the regressions, as exchange within blocks alone finds too much
             where both scores and the target differ between them.
         n_permutations: Random ones at most; all there are where they are no more.
-        n_folds: 2 to n_models; when absent, leave one out below 20 models, else 10.
-        confidence: Nominal coverage of the intervals, in (0, 1).
         rng: A generator or a seed, for permutations and folds; seed 0 when absent.
 
     Raises:
         ConfigError: Scores, predictors or blocks that do not match or are no numbers, no such
-            target, a confidence, n_permutations or n_folds out of range.
+            target, or n_permutations out of range.
     """
     import pandas as pd
 
     n = len(scores)
     values = as_numbers(scores, n, "themselves")
     sets = {chosen.name: chosen for chosen in read_sets(predictors, scores)}
-    _check(sets, target, n, n_permutations, n_folds, confidence)
+    _check(sets, target, n_permutations)
     blocked = block_codes(blocks, n)
     if blocks is not None:
         indicators = (blocked[:, None] == np.unique(blocked)).astype(np.float64)
@@ -144,12 +134,12 @@ def explain(
         here = np.flatnonzero(which == pattern)
         scored = values[np.ix_(models, here)]
         design, notes = make_design(sets, models)
-        numbers, reason = _regress(design, target, scored, n_folds, confidence, generator)
+        numbers, reason, reduced, added = _regress(design, target, scored, generator)
         within = restrict(orders, blocked, models)
         if not reason and (within == within[0]).all():
             reason = "the blocks leave no models to exchange"
         if not reason:
-            observed[here], null[:, here] = freedman_lane(*_bases(design, target), scored, within)
+            observed[here], null[:, here] = freedman_lane(reduced, added, scored, within)
         table = pd.DataFrame(numbers, index=here)
         table["note"] = "; ".join(filter(None, [*notes, reason]))
         if len(scored):
@@ -175,18 +165,16 @@ def explain(
     for i, (name, column) in enumerate(tests.items()):
         table.insert(place + i, name, column)
     table.insert(0, "group", [str(name) for name in scores.columns])
-    return Explanation(table, tuple(sets), target, len(orders), exact, float(confidence))
+    return Explanation(table, tuple(sets), target, len(orders), exact)
 
 
 def _regress(
     design: Design,
     target: str,
     values: Array,
-    n_folds: int | None,
-    confidence: float,
     rng: np.random.Generator,
-) -> tuple[dict[str, Any], str]:
-    """The table's numbers but the tests, for scores (n_models, n_groups), and why some are NaN."""
+) -> tuple[dict[str, Any], str, Array, Array]:
+    """The table's numbers but the tests, why some are NaN, and the bases of reduced and added."""
     n, missing = len(values), np.full(values.shape[1], np.nan)
     others = [name for name in design.sets if name != target]
     models = {name: [name] for name in design.sets} | {"reduced": others, "full": [*others, target]}
@@ -194,7 +182,7 @@ def _regress(
     spans = {name: basis(side_by_side(parts, names)) for name, names in models.items()}
     ranks = {name: span.shape[1] - 1 for name, span in spans.items()}
     room = {name: models[name] for name in ranks if n - ranks[name] >= _ROOM}
-    folds, n_drawn = draw_folds(n, n_folds, rng) if room else ([], np.nan)
+    folds, n_drawn = draw_folds(n, rng) if room else ([], np.nan)
     predicted = cross_validated(design, room, values, folds) if room else {}
     n_controls, n_target = ranks["reduced"], ranks["full"] - ranks["reduced"]
     numbers: dict[str, Any] = {"n_models": n, "n_controls": n_controls, "n_target": n_target}
@@ -221,19 +209,10 @@ def _regress(
                 values,
                 side_by_side(parts, others),
                 by_rank,
-                confidence,
             )
         names = (f"partial_{kind}{end}" for end in ("", "_low", "_high"))
         numbers |= dict(zip(names, correlation, strict=True))
-    return numbers, reason
-
-
-def _bases(design: Design, target: str) -> tuple[Array, Array]:
-    """Orthonormal columns (n, .) of the reduced model, and of what the full one adds."""
-    others = [name for name in design.sets if name != target]
-    parts = design.parts()
-    reduced = basis(side_by_side(parts, others))
-    return reduced, basis(side_by_side(parts, [*others, target]))[:, reduced.shape[1] :]
+    return numbers, reason, spans["reduced"], spans["full"][:, spans["reduced"].shape[1] :]
 
 
 def _comparable(shares: Array, freedom: Array) -> Array:
@@ -248,10 +227,7 @@ def _comparable(shares: Array, freedom: Array) -> Array:
 def _check(
     sets: Mapping[str, Any],
     target: str,
-    n_models: int,
     n_permutations: int,
-    n_folds: int | None,
-    confidence: float,
 ) -> None:
     require_known("set of predictors", target, sets, where="target")
     if taken := {BLOCKS, "full", "reduced"} & set(sets):
@@ -261,13 +237,5 @@ def _check(
             expected=f"names other than {BLOCKS}, full and reduced",
             found=min(taken),
         )
-    if not 0 < confidence < 1:
-        raise ConfigError("The confidence must lie between 0 and 1.", found=confidence)
     if n_permutations < 1:
         raise ConfigError("At least one permutation is needed.", found=n_permutations)
-    if n_folds is not None and not 2 <= n_folds <= n_models:
-        raise ConfigError(
-            "The number of folds does not fit the models.",
-            expected=f"2 to {n_models}",
-            found=n_folds,
-        )

@@ -57,13 +57,12 @@ def cross_validated(
     return {name: np.where(varied, 1 - left / total, np.nan) for name, left in errors.items()}
 
 
-def draw_folds(n: int, n_folds: int | None, rng: np.random.Generator) -> tuple[list[Indices], int]:
+def draw_folds(n: int, rng: np.random.Generator) -> tuple[list[Indices], int]:
     """Models left out together, and how many folds there are: see ``explain``."""
-    n_folds = min(n_folds or (n if n < _FEW else _FOLDS), n)
-    if n_folds == n:
+    if n < _FEW:
         return [*np.arange(n)[:, None]], n
-    parts = [np.array_split(rng.permutation(n), n_folds) for _ in range(_REPEATS)]
-    return [fold for part in parts for fold in part], n_folds
+    parts = [np.array_split(rng.permutation(n), _FOLDS) for _ in range(_REPEATS)]
+    return [fold for part in parts for fold in part], _FOLDS
 
 
 def freedman_lane(

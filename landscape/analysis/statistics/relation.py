@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,7 @@ from landscape.analysis.statistics.permutation import VALUES_AT_ONCE, block_code
 from landscape.analysis.statistics.scores import as_numbers
 from landscape.analysis.statistics.significance import basin_p_values
 from landscape.core.arrays import Array, Indices
-from landscape.core.errors import ConfigError, require_known
+from landscape.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Relation:
-    """What basins and centroid distance say about each column of scores.
-
-    Attributes:
-        table: A row a group (column of scores); see ``relate``.
-        n_basins: How many basins.
-        confidence: Nominal coverage of every interval, in (0, 1).
-    """
+    """A row a group (column of scores), see ``relate``; every interval's coverage in (0, 1)."""
 
     table: pd.DataFrame
     n_basins: int
@@ -42,7 +36,6 @@ def relate(
     *,
     centroid_distance: ArrayLike | None = None,
     blocks: ArrayLike | None = None,
-    fdr: Literal["bh", "by"] = "bh",
     n_resamples: int = 9999,
     confidence: float = 0.95,
     rng: np.random.Generator | int | None = None,
@@ -64,8 +57,7 @@ def relate(
       fewer than two remain, and where one of the two that are compared has one model or none.
       With ``blocks``, models change places within their block only (Good 2005), and the sum of
       squares is what basins explain beyond the blocks' means; NaN where every block lies in one
-      basin. ``q_value``: Benjamini and Hochberg (1995) over the rows, or Benjamini and Yekutieli
-      (2001), which holds for groups that depend on each other in any way and is larger.
+      basin. ``q_value``: Benjamini and Hochberg (1995) over the rows.
     - ``pearson``, ``spearman`` of centroid distance with score, ``_low``, ``_high``: Fisher's z,
       for Spearman with the variance of Bonett and Wright (2000). It stays within [-1, 1] and
       works from four models on, where a bootstrap often draws constant samples. Centroid distance
@@ -79,14 +71,13 @@ def relate(
         blocks: (n_models,) or (n_models, n_columns) values of what structures the population
             (hyperparameters, pretraining seed, trainer): models are exchangeable where they
             agree. Only ``p_value`` and ``q_value`` depend on it.
-        fdr: ``bh`` for Benjamini and Hochberg, ``by`` for Benjamini and Yekutieli.
         n_resamples: Of the bootstrap and of the permutation test.
         confidence: Nominal coverage of the intervals, in (0, 1).
         rng: A generator or a seed; seed 0 when absent.
 
     Raises:
         ConfigError: Labels, scores, centroid distances or blocks that do not match or are no
-            numbers, a confidence, n_resamples or fdr out of range.
+            numbers, a confidence or n_resamples out of range.
     """
     import pandas as pd
 
@@ -108,7 +99,6 @@ def relate(
         raise ConfigError("The confidence must lie between 0 and 1.", found=confidence)
     if n_resamples < 1:
         raise ConfigError("At least one resample is needed.", found=n_resamples)
-    require_known("control of false discoveries", fdr, ("bh", "by"), where="fdr")
     block = None if blocks is None else block_codes(blocks, len(labels))
     generator = np.random.default_rng(0 if rng is None else rng)
     names, counts = np.unique(labels, return_counts=True)
@@ -132,17 +122,17 @@ def relate(
         for column, numbers in numbers_by_column.items():
             columns.setdefault(column, np.full(values.shape[1], np.nan))[here] = numbers
     table = pd.DataFrame({"group": [str(name) for name in scores.columns], **columns})
-    q = control_false_discoveries(table["p_value"].to_numpy(), fdr)
+    q = control_false_discoveries(table["p_value"].to_numpy())
     table.insert(int(np.flatnonzero(table.columns == "p_value")[0]) + 1, "q_value", q)
     return Relation(table, len(names), float(confidence))
 
 
-def control_false_discoveries(p_values: Array, fdr: Literal["bh", "by"] = "bh") -> Array:
+def control_false_discoveries(p_values: Array) -> Array:
     """q-values (n_groups,) of those that have a p-value; NaN for the others, which are no test."""
     tested = np.isfinite(p_values)
     q = np.full(len(p_values), np.nan)
     if tested.any():
-        q[tested] = stats.false_discovery_control(p_values[tested], method=fdr)
+        q[tested] = stats.false_discovery_control(p_values[tested])
     return q
 
 

@@ -50,7 +50,7 @@ def score_groups(
     return pd.DataFrame({column: score(guesses[:, r], truth[r]) for column, r in rows.items()})
 
 
-def pair_kinds(scores: ArrayLike, pairs: ArrayLike, share: float = 1 / 3) -> NDArray[np.str_]:
+def pair_kinds(scores: ArrayLike, pairs: ArrayLike) -> NDArray[np.str_]:
     """Name each pair by its members' place on a challenge set (Juneja et al., arXiv 2205.12411).
 
     Of the models' scores (n_models,) the highest third is generalising, the lowest is heuristic:
@@ -66,8 +66,7 @@ def pair_kinds(scores: ArrayLike, pairs: ArrayLike, share: float = 1 / 3) -> NDA
         return np.full(0, "")
     scored = np.flatnonzero(np.isfinite(values))
     order = scored[np.argsort(values[scored], kind="stable")]
-    # the slack keeps a third of nine three, and the ends never overlap
-    count = min(max(1, int(share * len(order) + 1e-9)), len(order) // 2)
+    count = min(max(1, len(order) // 3), len(order) // 2)
     place = np.zeros(len(values), dtype=int)
     place[order[:count]] = -1
     place[order[len(order) - count :]] = 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from landscape.analysis.statistics import explanation_sentence
-from landscape.core.wording import count, number, percent
+from landscape.core.wording import count, number
 from landscape.output.report.registry import Body, Source, Term, section
 from landscape.output.report.tables import (
     Row,
@@ -82,8 +82,7 @@ def _scores(analysis: Analysis, explained: Explanation) -> Table:
         "cross-validated (below 0 the mean of the other models predicts better) of each set alone, "
         f"of all but {target}, and of all. The gain of {target} is cross-validated and in-sample; "
         f"p is of the second, of {count(explained.n_permutations, 'permutation')} ({drawn}); the "
-        f"partial correlation is given the other sets, with {percent(explained.confidence)} "
-        "intervals.",
+        "partial correlation is given the other sets, with 95% intervals.",
         rows,
         strong=np.flatnonzero((table["group"] == analysis.focus).to_numpy()).tolist(),
         folded=f"Explanations of all {len(rows)} scores",

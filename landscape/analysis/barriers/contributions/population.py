@@ -39,17 +39,14 @@ class PopulationContributions:
         gap_without_top: Nats, mean gap without the example that contributes most on average.
         gap_without_top_1: Nats, mean gap without the 1% that contribute most, rounded up.
         examples: A row an example, largest mean contribution first, indexed by its row in the
-            data set. Columns: ``contribution``; ``share`` of the summed positive mean
-            contributions (0 of a negative one); the text columns as ``text: COLUMN``; ``label``;
-            each grouping as ``group: GROUPING``; ``loss_ends`` and ``loss_middle``, the example's
-            mean loss in nats on the line between the segment's ends and at the point above it, and
-            ``accuracy_ends`` and ``accuracy_middle`` likewise, over the pairs whose gap is not 0
-            (NaN where there are none); ``in_top_5``, the number of pairs to whose gap it is among
-            the 5% that contribute most, and positively.
-        groups: A row a group of the data set's groupings and labels, the whole set first. Columns:
+            data set: ``contribution``; ``share`` of the summed positive ones; ``text: COLUMN``;
+            ``label``; ``group: GROUPING``; ``loss_`` (nats) and ``accuracy_`` of ``ends`` and
+            ``middle``: on the line between the segment's ends and at the point above it, over the
+            pairs whose gap is not 0; ``in_top_5``, to how many pairs' gap it is among the 5% that
+            contribute most, and positively.
+        groups: A row a group of the data set's groupings and labels, the whole set first:
             ``group``; ``examples``, how many; ``contribution``, their mean in nats; ``share`` of
-            the sum over all examples, which is negative or above 1 where groups pull apart; NaN
-            where that sum is 0.
+            the sum over all examples, which is negative or above 1 where groups pull apart.
     """
 
     dataset: str

@@ -34,14 +34,12 @@ class Active:
         n_basins: How many; 1 is an answer.
         gaps: (n_models, n_models) nats, zero on the diagonal, NaN where never measured.
         completed: (n_models, n_models) nats, the unmeasured ones filled by what the basins'
-            measured pairs say. For drawing and never for a test: they show the basins that filled
-            them.
+            measured pairs say. For drawing and never for a test.
         n_measured: Pairs.
         share: Of all pairs, in [0, 1].
         core: (n_core,) models all of whose pairs with each other are measured.
-        uncertain: (n_models,) bool: the log-odds of its basin against the next best are small, the
-            model is joined to two basins alike, or it lies apart and no pairs were left to find out
-            whether in a basin of its own.
+        uncertain: (n_models,) bool: the log-odds of its basin against the next best are small, it
+            is joined to two basins alike, or no pairs were left to test it.
         basins: The complete answer on the core, models in its order. It has as many basins, unless
             models outside the core refuted them or one of a single model did not stand out.
         reason: One plain sentence.

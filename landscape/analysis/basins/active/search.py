@@ -77,45 +77,36 @@ def find_basins_actively(
 
     1. A random core of models is measured completely, and ``find_basins`` says how many basins it
        has. Only a random sample is a fair test: well-spread models alone would look like groups.
-    2. Every other model is held against landmarks of the core (each basin's clearest model, then
-       farthest point first, Gonzalez 1985), a pair at a time, likeliest basin first, until the
-       log-odds of its basin leave 0.05 wrong models expected in all, or ``k + 2 log2 N`` pairs
-       are spent. Up to four basins, each model is held against all of them once.
-    3. Models that lie farther from their likeliest basin than its own do, join the core, a quarter
-       of its size at a time; all of the core's pairs are measured and ``find_basins`` is asked
-       again, until no basin is new. So small basins and outliers are found. An outlier, chosen as
-       the farthest of N, must also lie farther out than the farthest of N exponential effects does
-       in 19 of 20 populations.
+    2. Every other model is held against landmarks of the core (farthest point first, Gonzalez
+       1985), likeliest basin first, until the log-odds of its basin leave 0.05 wrong models
+       expected in all, or ``k + 2 log2 N`` pairs are spent.
+    3. Models that lie farther from their likeliest basin than its own do, join the core, and
+       ``find_basins`` is asked again, until no basin is new. An outlier must also lie farther out
+       than the farthest of N exponential effects does in 19 of 20 populations.
     4. Where the core is one basin but its gaps exceed the tolerance, the groups that stand out
-       most in it are candidates. Others are held against these; each group is brought to three
-       models, drawn at random among those that seem to belong to it, and the core to half of the
-       budget by random models, with no more than their share of models joined to two groups; and
+       most in it are candidates: the core is widened evenly, to half of the budget at most, and
        ``find_basins`` is asked again. What it does not confirm is dropped.
-    5. Basins of the core that are one to the models outside it are joined. Of the levels of their
-       average linkage the coarsest is taken whose mean silhouette, by those models' gaps to the
-       core, is within a standard error of the highest.
+    5. Basins of the core that are one to the models outside it are joined, by the coarsest level
+       whose mean silhouette is within a standard error of the highest.
     6. Groups that are an accident of the core are dropped: the mean silhouette of the models
        outside it must reach 0.8 of the core's own.
-    7. Models joined to two basins alike go to that whose centroid is nearer in the Nystrom
-       embedding, as in the complete answer.
+    7. Models joined to two basins alike go to the nearer centroid of the Nystrom embedding.
 
-    Gaps are taken as Student's t in log(gap + tolerance) around the center of their block, for
-    which pairs to ask and for the log-odds; no number of basins is found but by ``find_basins``.
-    How often all this gives the complete answer is measured in ``experiments/simulations``.
+    No number of basins is found but by ``find_basins``; how often all this gives the complete
+    answer is measured in ``experiments/simulations``.
 
     Args:
         n_models: Size of the population.
         measure: From pairs (m, 2), the lower model first and no pair twice in all, to gaps (m,) in
-            nats, or to (gaps, standard errors), each (m,). It is called once a round with all
-            pairs of the round. The same answers, seed and budget give the same questions: an
-            interrupted search is replayed from stored answers and goes on as it would have.
-        budget: Pairs that may be measured; ``default_budget`` when absent. What is not needed is
-            not spent.
+            nats, or to (gaps, standard errors), each (m,). It is called once a round. The same
+            answers, seed and budget give the same questions: an interrupted search is replayed
+            from stored answers.
+        budget: Pairs that may be measured; ``default_budget`` when absent.
         rng: A generator or a seed.
 
     Raises:
-        ConfigError: Fewer than two models, or a budget too small to hold
-            every model against two others.
+        ConfigError: Fewer than two models, or a budget too small to hold every model against two
+            others.
         DataError: An answer that is not one finite gap of 0 or more for each pair.
     """
     every = n_models * (n_models - 1) // 2

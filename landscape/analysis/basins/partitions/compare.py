@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import permutation_test
 from sklearn.metrics import adjusted_rand_score
 
-from landscape.analysis.basins.partitions.permute import permute
 from landscape.core.arrays import Labels
 from landscape.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+VALUES_AT_ONCE = 1 << 21  # of labels, predictions or distances: 16 MB
 
 
 def compare_partitions(
@@ -101,3 +103,27 @@ def _check_two(
         )
     a, b = (np.unique(labels, return_inverse=True)[1] for labels in both)
     return a, b
+
+
+def permute(
+    statistic: Callable[..., Any],
+    n: int,
+    n_values: int,
+    alternative: Literal["greater", "two-sided"],
+    n_resamples: int,
+    rng: np.random.Generator | int | None,
+) -> float:
+    """The p-value of a statistic under all orders of the models; exact where they are few."""
+    models: Any = (np.arange(n),)
+    test = permutation_test(
+        models,
+        statistic,
+        permutation_type="pairings",
+        vectorized=True,
+        n_resamples=n_resamples,
+        batch=max(1, VALUES_AT_ONCE // n_values),
+        alternative=alternative,
+        axis=-1,
+        rng=np.random.default_rng(0 if rng is None else rng),
+    )
+    return float(test.pvalue)

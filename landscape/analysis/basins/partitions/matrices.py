@@ -11,13 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata, spearmanr
 
 from landscape.analysis.basins.checks import check_square
-from landscape.analysis.basins.partitions.permute import permute
+from landscape.analysis.basins.partitions.compare import VALUES_AT_ONCE, permute
 from landscape.core.arrays import Array, Indices
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_VALUES_AT_ONCE = 1 << 21  # predictions in memory at a time: 16 MB
 
 
 def matrix_agreement(
@@ -62,7 +60,7 @@ def disagreement(values: NDArray[Any]) -> Array:
     """(n, n) share of columns in which two rows of values (n, n_columns) differ."""
     n, n_columns = values.shape
     agree = np.zeros((n, n))
-    chunk = max(1, _VALUES_AT_ONCE // n)
+    chunk = max(1, VALUES_AT_ONCE // n)
     for start in range(0, n_columns, chunk):
         block = values[:, start : start + chunk]
         for value in np.unique(block):

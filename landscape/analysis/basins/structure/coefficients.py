@@ -18,23 +18,18 @@ from landscape.core.errors import ConfigError
 class Clustering:
     """Weighted clustering coefficients, in [0, 1], of the affinity exp(-gap^2 / 2 delta^2).
 
-    Each mean and the transitivity has a null beside it, (3,): mean, 2.5% and 97.5% quantile over
-    populations whose measured gaps stand at permuted pairs. Affinities that differ much lie above
-    it for any reason that gaps hang together: groups, and single models far from everyone as well.
+    Each has a null beside it, (3,): mean, 2.5% and 97.5% quantile over populations whose measured
+    gaps stand at permuted pairs. Affinities that differ much lie above it for any reason that gaps
+    hang together: groups, and single models far from everyone as well.
 
     Attributes:
-        onnela_mean: Mean over the models, and the pairs of others, of the geometric mean of the
-            triangle's affinities, of which the largest is 1 (Onnela et al. 2005,
-            cond-mat/0408629). Models without measured triples are left out.
+        onnela_mean: Mean over the models of the geometric mean of a triangle's affinities, of which
+            the largest is 1 (Onnela et al. 2005, cond-mat/0408629).
         zhang_horvath_mean: Mean over the models of the mean affinity of two others, weighted by
             the product of theirs to the model (Zhang and Horvath 2005, doi
             10.2202/1544-6115.1128).
         transitivity: 3 closed / (3 closed + open triples) in [0, 1] (Newman 2003,
             cond-mat/0303516, eq. 3); NaN where no model joins two others.
-        onnela_null: (3,).
-        zhang_horvath_null: (3,).
-        transitivity_null: (3,), over the draws that have one.
-        n_draws: How many permutations.
     """
 
     onnela_mean: float

@@ -21,8 +21,7 @@ class Climbs:
         n_links: Ordered pairs of models, measured, where the first reaches the second.
         one_way: (n_one_way, 2) the first reaches the second, which does not reach the first; the
             longest way back first.
-        reciprocity: Share of links whose reverse is a link, of those whose reverse is measured; NaN
-            without any.
+        reciprocity: Share of links whose reverse is a link, of those measured; NaN without any.
     """
 
     climbs: Array
@@ -53,9 +52,7 @@ def climbs(
 def directed_links(matrix: ArrayLike, *, tolerance: float = 0.02) -> Climbs:
     """Who reaches another model within the tolerance, and how often that goes both ways.
 
-    A two-sided gap may hide a line that is flat from one end and steep from the other. Reciprocity
-    is the share of links that go both ways (Garlaschelli and Loffredo 2004, cond-mat/0404521), of
-    those whose reverse is measured.
+    Reciprocity: Garlaschelli and Loffredo 2004, cond-mat/0404521.
     """
     values = np.array(matrix, dtype=np.float64)
     other = ~np.eye(len(values), dtype=bool)

@@ -34,7 +34,6 @@ class Triangles:
     """What the triples of models say, of those whose three gaps are measured.
 
     Attributes:
-        n_models: How many models.
         n_triples: How many triples; comb(n_models, 3) when no gap is missing.
         tolerance: Nats up to which two models join.
         with_intervals: Whether intervals were given.
@@ -42,8 +41,7 @@ class Triangles:
         n_certain: Of these, the ones whose joins end at the tolerance or below and whose barrier
             starts above it; all of them where gaps were taken as exact.
         n_closed: Triples of which all three pairs join.
-        n_violations: Triples that break the triangle inequality: the largest gap is more than the
-            sum of the other two.
+        n_violations: Triples whose largest gap is more than the sum of the other two.
         mean_violation: Nats, by how much more; NaN without any.
         largest_violation: Nats; NaN without any.
         worst: The five intransitive triples with the highest barriers, certain ones first.
@@ -71,14 +69,11 @@ def count_triangles(
 ) -> Triangles:
     """Count the triples that no partition can describe, and those that no metric can.
 
-    Only triples of three different models count, each once, and only measured ones. Three gaps can
-    break the triangle inequality only by their largest, so a triple counts once there as well.
-
     Args:
         gaps: (n_models, n_models) nats, symmetric, zero diagonal, NaN where not measured.
         low: (n_models, n_models) nats, the intervals' lower ends; gaps are exact when absent.
-        high: (n_models, n_models) nats, the upper ends. An interval that leaves its gap out (a
-            percentile interval may) is widened to hold it; one that is NaN makes nothing certain.
+        high: (n_models, n_models) nats, the upper ends. An interval that leaves its gap out is
+            widened to hold it; one that is NaN makes nothing certain.
         tolerance: Nats below which a gap is no barrier.
 
     Raises:
