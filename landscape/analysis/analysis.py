@@ -30,16 +30,10 @@ from landscape.tasks.groups import group_rows
 
 @dataclass(frozen=True)
 class Curves:
-    """Mean losses along every pair's path.
+    """Mean losses (n_pairs, n_points) along every pair's path, nats, NaN where not evaluated.
 
-    Attributes:
-        name: The data set or group.
-        positions: (n_points,).
-        losses: (n_pairs, n_points) in nats, NaN where not evaluated.
-        low: (n_pairs, n_points) nats, 95% normal interval of the mean over examples.
-        high: (n_pairs, n_points) nats.
-        accuracy: (n_pairs, n_points) in [0, 1].
-        evaluated: (n_pairs, n_points) bool: the point has losses, in whatever format.
+    ``low`` and ``high`` are the 95% normal interval over examples; ``accuracy`` is in [0, 1];
+    ``evaluated``: the point has losses, in whatever format.
     """
 
     name: str
@@ -80,7 +74,6 @@ class Analysis:
 
     Attributes:
         dataset: The data set whose losses make the gap matrix.
-        rule: The barrier rule.
         focus: The column of ``scores`` that figures show; "" without challenge sets.
         curves: By data set; under the focus' name its group's.
         gaps: (n_models, n_models) estimates and intervals in nats, symmetric, zero on the
@@ -95,8 +88,7 @@ class Analysis:
         mean_difference: Nats: the largest absolute difference of a mean loss between them.
         settled: Whether the basins stay the same when every gap is as large as its tolerance
             allows.
-        not_finite: A line for each pair whose losses on ``dataset`` are NaN or infinite somewhere;
-            these pairs are left out of ``results`` and all else, like pairs never measured.
+        not_finite: A line for each pair left out for losses that are NaN or infinite somewhere.
     """
 
     results: Results

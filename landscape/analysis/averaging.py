@@ -57,22 +57,7 @@ class Averaging:
     @property
     def reason(self) -> str:
         """The verdict in one plain sentence."""
-        return averaging_sentence(
-            self.verdict,
-            self.models,
-            self.pair,
-            rule=self.rule,
-            dataset=self.dataset,
-            gap=self.gap,
-            low=self.low,
-            high=self.high,
-            confidence=self.confidence,
-            tolerance=self.tolerance,
-            n_pairs=self.n_pairs,
-            n_above=self.n_above,
-            n_possible=self.n_possible,
-            unknown=self.unknown,
-        )
+        return averaging_sentence(**vars(self))
 
 
 def will_average(

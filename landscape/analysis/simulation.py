@@ -1,8 +1,4 @@
-"""Populations with a known answer: true gaps, and the losses that a sample of examples shows.
-
-What ``find_basins`` and ``bootstrap_gaps`` promise is held against these. They also tell, before
-any model is trained, how many models and examples a separation needs.
-"""
+"""Populations with a known answer: true gaps, and the losses that a sample of examples shows."""
 
 from __future__ import annotations
 
@@ -25,11 +21,8 @@ _MODES = 3  # sines that make up what one example does along one path
 class Simulated:
     """What a store of such a population would hold.
 
-    Attributes:
-        losses: (n_pairs, n_points, n_examples) float32 nats.
-        pairs: (n_pairs, 2) models, in the order of scipy's condensed matrices.
-        positions: (n_points,) from 0 to 1.
-        gaps: (n_models, n_models) true gaps in nats: of infinitely many examples.
+    Losses (n_pairs, n_points, n_examples) in nats, pairs in the order of condensed matrices,
+    positions from 0 to 1, and the true gaps (n_models, n_models).
     """
 
     losses: NDArray[np.float32]

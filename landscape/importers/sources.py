@@ -14,9 +14,8 @@ from landscape.core.files import read_bytes
 from landscape.importers.csv_tables import COLUMNS, read_table, table_kind
 from landscape.importers.curves import Metric
 from landscape.importers.evaluations import is_evaluation
-from landscape.importers.interpolation_logs import START, read_interpolation_log
+from landscape.importers.interpolations import START, pickled_points, read_interpolation_log
 from landscape.importers.names import natural_key
-from landscape.importers.pickled import pickled_points
 from landscape.importers.restricted_pickle import parse_pickle
 
 if TYPE_CHECKING:

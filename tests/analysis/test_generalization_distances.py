@@ -147,7 +147,6 @@ def test_principal_coordinates_of_few_or_equal_models():
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"predictors": {}}, "no predictors"),
         ({"predictors": {"gap": np.zeros((3, 3))}}, r"of gap.*\n  expected: shape \(5, 5\)"),
         ({"response": np.arange(25.0).reshape(5, 5)}, "where: models 0 and 1"),
         ({"blocks": [1]}, "blocks do not match"),
@@ -157,12 +156,3 @@ def test_bad_matrices_are_refused(change, text):
     response, predictors = matrices()
     with pytest.raises(ConfigError, match=text):
         pair_regression(**{"response": response, "predictors": predictors, **change})
-
-
-def test_bad_distances_are_refused():
-    distances = squareform(np.arange(1, 7.0))
-    with pytest.raises(ConfigError, match="finite, 0 or more"):
-        principal_coordinates(-distances)
-    distances[0, 1] = distances[1, 0] = np.nan
-    with pytest.raises(ConfigError, match="found: 1 missing"):
-        principal_coordinates(distances)

@@ -17,8 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from landscape.analysis.statistics import explain
-from landscape.analysis.statistics.design import make_design
-from landscape.analysis.statistics.predictors import read_sets
+from landscape.analysis.statistics.predictors import make_design, read_sets
 from landscape.analysis.statistics.regression import cross_validated, draw_folds
 from landscape.core.errors import ConfigError
 

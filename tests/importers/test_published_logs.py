@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from landscape.core.errors import DataError
 from landscape.importers.curves import POINT_COLUMNS, Curves, gather_curves
-from landscape.importers.interpolation_logs import read_interpolation_log
-from landscape.importers.pickled import pickled_points
+from landscape.importers.interpolations import pickled_points, read_interpolation_log
 from tests.data import make_published as made
 
 DATA = Path(__file__).parents[1] / "data" / "published"

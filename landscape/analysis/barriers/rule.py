@@ -1,8 +1,4 @@
-"""What a barrier rule is, and the registry of all rules.
-
-A curve holds the mean losses (nats) at the points of a path from one model to another. A rule maps
-curves to numbers; whatever else the program has to know of it stands in the same declaration.
-"""
+"""What a barrier rule of loss curves (nats) is, and the registry of all rules."""
 
 from __future__ import annotations
 

@@ -71,24 +71,21 @@ def find_basins(
     Labels come from spectral clustering of exp(-gap^2 / 2 delta^2) (Juneja et al. 2023, arXiv
     2205.12411, with delta = 1). Where ``n_basins`` is not given:
 
-    1. One basin if no gap exceeds ``tolerance`` beyond noise: by more than the margin that example
-       noise alone exceeds for any pair of the population in 5% of its draws.
+    1. One basin if no gap exceeds ``tolerance`` beyond noise, by the margin that example noise
+       alone exceeds for any pair of the population in 5% of its draws.
     2. If having no barrier is an equivalence relation (every gap between groups exceeds the
        tolerance beyond noise, none within does and all within are smaller), these groups are the
        basins.
     3. Else candidates are k = 2 to min(8, n_models // 2) basins, and 2 for three models. The
        median gap between any two of a candidate's basins must exceed ``tolerance`` by what
-       clusters of noise alone show, and its mean silhouette (Rousseeuw 1987; a model alone in its
-       basin scores 0) what two nulls of one basin give, at one level for all k such that 5% of a
-       null's draws exceed any (Westfall and Young 1993). Of those that pass, the fewest basins
-       are taken whose silhouette is within a standard error (over models) of the highest.
+       clusters of noise alone show, and its mean silhouette (Rousseeuw 1987) what nulls of one
+       basin give (``basins.null``), at one level for all k such that 5% of a null's draws exceed
+       any (Westfall and Young 1993). Of those that pass, the fewest basins are taken whose
+       silhouette is within a standard error (over models) of the highest.
 
-    The nulls (``basins.null``) are a population some of whose models lie farther from
-    everyone, smoothly so, and a continuum without groups, as long along each axis as the gaps are.
-    They ask for groups, not for large gaps: equal gaps between all models are one basin to
+    The nulls ask for groups, not for large gaps: equal gaps between all models are one basin to
     them, and so is a chain whose neighbours share a valley and whose ends do not. How often each
-    kind of population is split wrongly, and what separation is found, is measured in
-    ``experiments/simulations``.
+    kind of population is split wrongly is measured in ``experiments/simulations``.
 
     Args:
         gaps: (n_models, n_models) nats, symmetric, zero diagonal.

@@ -18,7 +18,6 @@ from landscape.analysis.statistics.permutation import (
 )
 from landscape.analysis.statistics.predictors import basis
 from landscape.core.arrays import Array, Indices, Mask
-from landscape.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,16 +49,12 @@ def pair_regression(
     predictor only; ``r2`` of all together; ``n_pairs``; ``note`` where numbers are NaN.
 
     Raises:
-        ConfigError: Matrices or blocks that do not match or are not symmetric, or no predictors.
+        ConfigError: Matrices or blocks that do not match or are not symmetric.
     """
     import pandas as pd
 
     target = _check_distances(response, "distances of the response")
     n = len(target)
-    if not predictors:
-        raise ConfigError("There are no predictors.", where="predictors")
-    if n_permutations < 1:
-        raise ConfigError("At least one permutation is needed.", found=n_permutations)
     matrices = [_check_distances(m, f"distances of {name}", n) for name, m in predictors.items()]
     generator = np.random.default_rng(0 if rng is None else rng)
     blocked = block_codes(blocks, n)
@@ -116,18 +111,9 @@ def principal_coordinates(distances: ArrayLike, n_components: int = 2) -> Array:
     eigenvalues, ``n_components`` at most, the largest first. The largest entry of each is positive.
 
     Raises:
-        ConfigError: Distances that are no symmetric finite matrix.
+        ConfigError: Distances that are no symmetric matrix.
     """
     matrix = _check_distances(distances, "distances")
-    if n_components < 1:
-        raise ConfigError("At least one component is needed.", found=n_components)
-    off_diagonal = matrix[~np.eye(len(matrix), dtype=bool)]
-    if not np.isfinite(off_diagonal).all() or (off_diagonal < 0).any():
-        raise ConfigError(
-            "The distances must be finite, 0 or more.",
-            where="distances",
-            found=f"{np.isnan(off_diagonal).sum() // 2} missing, lowest {np.nanmin(off_diagonal)}",
-        )
     squares = np.where(np.eye(len(matrix), dtype=bool), 0, matrix) ** 2
     inner = -0.5 * (squares - squares.mean(0) - squares.mean(1)[:, None] + squares.mean())
     values, vectors = np.linalg.eigh(inner)

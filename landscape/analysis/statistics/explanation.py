@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from landscape.analysis.statistics.design import BLOCKS, Design, make_design, side_by_side
 from landscape.analysis.statistics.effects import partial_correlate
 from landscape.analysis.statistics.permutation import (
     block_codes,
@@ -19,7 +18,16 @@ from landscape.analysis.statistics.permutation import (
     share_at_least,
     step_down,
 )
-from landscape.analysis.statistics.predictors import PredictorSet, basis, independent, read_sets
+from landscape.analysis.statistics.predictors import (
+    BLOCKS,
+    Design,
+    PredictorSet,
+    basis,
+    independent,
+    make_design,
+    read_sets,
+    side_by_side,
+)
 from landscape.analysis.statistics.regression import (
     cross_validated,
     draw_folds,
@@ -66,32 +74,25 @@ def explain(
 
     Ordinary least squares with a constant. The reduced model has all sets but ``target``, the full
     model has all. Constant columns are left out, and columns that others before them make up.
-    There are no more predictors than a third of the models, but at least one a set: where the sets
-    have more, they take turns in order, and a set that does not get all its columns gives its
-    leading principal components; what is cut off is not controlled for. Scaling, components and
-    what is left out are decided anew by the training models of every fold. A model without a
-    score, or without one of the predictors, is left out of that row. With ``blocks`` their means
-    are a further set, which is never cut.
+    There are no more predictors than a third of the models, but at least one a set: a set that does
+    not get all its columns gives its leading principal components. All this is decided anew by the
+    training models of every fold. A model without a score, or without one of the predictors, is
+    left out of that row. With ``blocks`` their means are a further set, which is never cut.
 
     The table has a row a column of ``scores``:
 
     - ``group``; ``n_models``; ``n_controls``, ``n_target``: predictors of the reduced model, and
-      what the full model has more.
+      what the full model has more; ``n_folds``: below 20 models as many, else 10, drawn 10 times.
     - ``<set>_r2``, ``<set>_cv_r2`` for every set alone, ``reduced_``, ``full_``: R2 in-sample, and
       cross-validated: 1 - squared errors on models left out / those of the training models' mean.
-      It is negative where that mean predicts better. ``n_folds``: below 20 models each is left
-      out alone, else 10 folds are drawn 10 times.
-    - ``gain``, ``cv_gain``: of the full over the reduced model. The first is never negative, the
-      second is where the target's noise costs more than it tells.
+    - ``gain``, ``cv_gain``: of the full over the reduced model.
     - ``p_value``: of the gain in-sample, permutation test of Freedman and Lane (1983) with the
-      partial F as statistic, which Anderson and Robinson (2001) and Winkler et al. (2014) find to
-      hold its level; exchanging models of one block only. ``p_adjusted``: Westfall and Young's
-      (1993) step-down maximum over the rows, which share their permutations; the chance of any
-      false finding is controlled. ``q_value``: Benjamini and Hochberg (1995).
+      partial F as statistic, exchanging models of one block only. ``p_adjusted``: Westfall and
+      Young's (1993) step-down maximum over the rows; the chance of any false finding is
+      controlled. ``q_value``: Benjamini and Hochberg (1995).
     - ``partial_pearson``, ``partial_spearman``, ``_low``, ``_high``: correlation of a target of
-      one dimension with the score given the other sets, Fisher's interval with a model less for
-      every control, for Spearman with the variance of Bonett and Wright (2000). NaN for targets
-      of several dimensions.
+      one dimension with the score given the other sets, Fisher's 95% interval with a model less
+      for every control, for Spearman with the variance of Bonett and Wright (2000).
     - ``note``: what was left out or cut, or why numbers are NaN. Fewer than 3 models more than
       predictors leave no regression.
 
@@ -103,8 +104,6 @@ def explain(
         target: The set whose gain is asked for.
         blocks: (n_models,) or (n_models, n_columns) values of what structures the population
             (hyperparameters, pretraining seed, trainer): models are exchanged where they agree.
-            Their means enter the regressions, as exchange within blocks alone finds too much
-            where both scores and the target differ between them.
         n_permutations: Random ones at most; all there are where they are no more.
         rng: A generator or a seed, for permutations and folds; seed 0 when absent.
 

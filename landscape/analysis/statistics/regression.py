@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from landscape.analysis.statistics.design import Design, side_by_side
 from landscape.analysis.statistics.permutation import VALUES_AT_ONCE
-from landscape.analysis.statistics.predictors import independent
+from landscape.analysis.statistics.predictors import Design, independent, side_by_side
 from landscape.core.arrays import Array, Indices
 
 _FEW = 20  # models; below, leaving one out is cheap and wastes the fewest

@@ -47,21 +47,18 @@ def relate(
     - ``group``; ``basin_<i>_mean``, ``_low``, ``_high`` for every basin i: percentile bootstrap
       over the basin's models, too narrow for a handful of them, NaN for one.
     - ``difference``, ``_low``, ``_high``: the largest basin's mean minus the second largest's,
-      Welch's interval (it allows unequal spread and, unlike a bootstrap, few models). ``auc``:
-      the chance that a model of the first scores higher than one of the second, ties half.
-      ``hedges_g``: standardised difference with its exact small-sample factor (Hedges 1981); NaN
-      without spread.
+      Welch's interval. ``auc``: the chance that a model of the first scores higher than one of the
+      second, ties half. ``hedges_g``: standardised difference with its exact small-sample factor
+      (Hedges 1981); NaN without spread.
     - ``p_value``: permutation test over all basins, exact where ``n_resamples`` allow, of the
-      between-basin sum of squares: it orders samples as the absolute difference does for two
-      basins, and as F does for more. Basins of one model are left out of it. It is NaN where
-      fewer than two remain, and where one of the two that are compared has one model or none.
-      With ``blocks``, models change places within their block only (Good 2005), and the sum of
-      squares is what basins explain beyond the blocks' means; NaN where every block lies in one
-      basin. ``q_value``: Benjamini and Hochberg (1995) over the rows.
+      between-basin sum of squares. Basins of one model are left out of it. It is NaN where fewer
+      than two remain, and where one of the two that are compared has one model or none. With
+      ``blocks``, models change places within their block only (Good 2005), and the sum of squares
+      is what basins explain beyond the blocks' means; NaN where every block lies in one basin.
+      ``q_value``: Benjamini and Hochberg (1995) over the rows.
     - ``pearson``, ``spearman`` of centroid distance with score, ``_low``, ``_high``: Fisher's z,
-      for Spearman with the variance of Bonett and Wright (2000). It stays within [-1, 1] and
-      works from four models on, where a bootstrap often draws constant samples. Centroid distance
-      grows towards basin 1, so these have the opposite sign of ``difference``.
+      for Spearman with the variance of Bonett and Wright (2000). Centroid distance grows towards
+      basin 1, so these have the opposite sign of ``difference``.
 
     Args:
         basins: What ``find_basins`` found, or (n_models,) whole-number labels from 0.

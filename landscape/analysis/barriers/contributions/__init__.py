@@ -6,9 +6,10 @@ contributes its own loss_k minus the line through its own loss_i and loss_j, and
 contributions is the gap. Contributions are in nats; they may be negative.
 """
 
-from landscape.analysis.barriers.contributions.concentration import Concentration, concentration
 from landscape.analysis.barriers.contributions.population import (
+    Concentration,
     PopulationContributions,
+    concentration,
     population_contributions,
 )
 

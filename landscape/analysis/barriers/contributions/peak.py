@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landscape.analysis.barriers import RULES
-from landscape.analysis.barriers.contributions.concentration import SLACK
 from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError, require_known
 from landscape.records import Results, StoredDataset
+
+SLACK = 1e-12  # of the largest number: what is less is rounding
 
 
 @dataclass(frozen=True)

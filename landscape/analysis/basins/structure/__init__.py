@@ -1,8 +1,7 @@
 """The structure of a gap matrix: who joins whom and at which level, and what no partition can say.
 
-A partition into basins claims that having no barrier is an equivalence. Triples tell whether it is:
-i may join j and j may join k while a barrier stands between i and k. Juneja et al. 2023 (arXiv
-2205.12411) asked this of the convexity gap by triangle inequality and clustering coefficient.
+Juneja et al. 2023 (arXiv 2205.12411) asked this of the convexity gap by triangle inequality and
+clustering coefficient.
 """
 
 from landscape.analysis.basins.structure.coefficients import Clustering, clustering
