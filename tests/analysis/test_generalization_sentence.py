@@ -24,9 +24,7 @@ def explained(**numbers):
         "note": "",
     } | numbers
     table = pd.DataFrame([row, row | {"group": "other"}])
-    return Explanation(
-        table, ("in-domain", "weight distance", "basin"), "basin", 10_000, False, 0.9
-    )
+    return Explanation(table, ("in-domain", "weight distance", "basin"), "basin", 10_000, False)
 
 
 @pytest.mark.parametrize(
