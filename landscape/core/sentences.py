@@ -48,7 +48,7 @@ class Agreement(StrEnum):
 def averaging_sentence(
     verdict: Averages,
     models: Sequence[str],
-    worst: tuple[str, str],
+    pair: tuple[str, str],
     *,
     rule: str,
     dataset: str,
@@ -65,7 +65,7 @@ def averaging_sentence(
     """Will these models average, by the largest gap between two of them?"""
     several = n_pairs > 1
     who = f"these {len(models)} models" if several else " and ".join(models)
-    between = f", between {worst[0]} and {worst[1]}" if several else ""
+    between = f", between {pair[0]} and {pair[1]}" if several else ""
     finding = (
         f"the {'largest ' if several else ''}{rule.replace('_', ' ')} on {dataset} is "
         f"{_nats(gap)} nats ({percent(confidence)} interval {_nats(low)} to {_nats(high)}){between}"
@@ -82,7 +82,7 @@ def averaging_sentence(
         return f"{who} should average: {finding}; no interval reaches above {limit}."
     if not isfinite(gap):
         return (
-            f"{who} do not average: the loss on {dataset} between {worst[0]} and {worst[1]} is not "
+            f"{who} do not average: the loss on {dataset} between {pair[0]} and {pair[1]} is not "
             "finite."
         )
     how = "all of that is"

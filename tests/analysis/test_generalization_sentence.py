@@ -64,7 +64,7 @@ def test_too_few_permutations_or_models():
     assert "cannot be told: 4 models are too few for 2 predictors" in text
     five = explain(pd.DataFrame({"g": [1.0, 2, 4, 3, 5]}), {"basin": [0, 1, 0, 1, 0.5]}, rng=0)
     assert five.exact
-    one = Explanation(five.table, ("basin",), "basin", 12, True, 0.95)
+    one = Explanation(five.table, ("basin",), "basin", 12, True)
     text = explanation_sentence(one, "g")
     assert "is not shown" in text
     assert "5 models allow 12 permutations" in text

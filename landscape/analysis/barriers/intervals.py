@@ -151,8 +151,21 @@ def bootstrap_gaps(
         if method == "directional":
             low, high = np.maximum(low, floor), np.maximum(high, floor)
         result[:, where] = found.estimate, low, high, error, bias, corrected, null.mean(0)
-    draws = samples.reshape(2, n_resamples, *outer) if keep_draws else (None, None)
-    return GapIntervals(*result.reshape(7, *outer), float(confidence), int(n_resamples), *draws)
+    estimate, low, high, error, bias, corrected, null_bias = result.reshape(7, *outer)
+    draws, nulls = samples.reshape(2, n_resamples, *outer) if keep_draws else (None, None)
+    return GapIntervals(
+        estimate=estimate,
+        low=low,
+        high=high,
+        standard_error=error,
+        bias=bias,
+        corrected=corrected,
+        null_bias=null_bias,
+        confidence=float(confidence),
+        n_resamples=int(n_resamples),
+        draws=draws,
+        null=nulls,
+    )
 
 
 def _at_points(rule: BarrierRule, curves: Array, positions: ArrayLike, points: Mask) -> Array:
