@@ -64,6 +64,7 @@ POPULATIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", POPULATIONS)
 def test_few_pairs_give_the_basins(name):
     gaps, labels = POPULATIONS[name]()

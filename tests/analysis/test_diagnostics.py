@@ -12,6 +12,7 @@ from landscape.analysis.diagnostics import diagnose
 from tests.analyses import FOCUS, TWO, make_results, published
 
 
+@pytest.mark.slow
 def test_diagnostics_are_of_this_analysis() -> None:
     places = np.array(TWO)
     distances = np.abs(places[:, None] - places)

@@ -19,6 +19,8 @@ from landscape.core.schema import validate
 from landscape.run.config import ExperimentConfig
 from tests.malformed.readers import READERS, Reader
 
+pytestmark = pytest.mark.slow
+
 few = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -77,6 +77,7 @@ def test_pairs_that_share_a_record_give_the_same_store(
     assert_same_stores(whole, tmp_path)
 
 
+@pytest.mark.slow
 def test_an_indicator_that_is_added_keeps_the_losses(
     config: Path, root: Path, whole: Path, tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory, config: Path, root: Path) -
     return first, second
 
 
+@pytest.mark.slow
 def test_shards_together_are_a_whole_run(
     config: Path, root: Path, whole: Path, shards: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -14,6 +14,8 @@ from landscape.records import read_store
 from tests.runs import assert_same, measured, n_measured, stop_after
 from tests.tiny import save_population, write_experiment
 
+pytestmark = pytest.mark.slow
+
 N = 14
 
 
@@ -54,7 +56,6 @@ def test_never_measured_pairs_are_marked(finished: Path) -> None:
     assert len(analysis.basins.labels) == N
 
 
-@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_records(
     finished: Path, many: Path, task_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

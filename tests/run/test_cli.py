@@ -34,6 +34,7 @@ def test_help_lists_the_commands() -> None:
         assert name in done.stdout
 
 
+@pytest.mark.slow
 def test_check_run_inspect_figures_report(config: Path, task_file: Path) -> None:
     root = ("--data-root", task_file.parent)
     checked = landscape("check", config, *root)
@@ -97,6 +98,7 @@ def test_mistakes_exit_with_2_and_no_traceback(arguments: list[str], message: st
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_says_how_to_go_on(
     tmp_path: Path, task_file: Path, kind: signal.Signals, code: int

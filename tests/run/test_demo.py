@@ -25,6 +25,8 @@ from landscape.run.demo.grammar import (
 from landscape.run.demo.populations import RULES, populations, training_sets
 from landscape.tasks import load_examples, load_task
 
+pytestmark = pytest.mark.slow
+
 NUMBER = {form: number for pair in NOUNS for number, form in enumerate(pair)}
 
 

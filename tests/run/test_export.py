@@ -174,6 +174,7 @@ export_point([replace(member, params=Weights(member.params.shapes, read))], [0.5
 """
 
 
+@pytest.mark.slow
 def test_a_killed_export_leaves_no_folder_and_the_next_one_goes_through(
     population: Path, tmp_path: Path
 ) -> None:

@@ -61,6 +61,7 @@ def gaps(results: Results) -> np.ndarray:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "auto"])
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_chosen_points_give_the_gap_of_the_whole_grid(

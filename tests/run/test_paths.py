@@ -32,6 +32,8 @@ from tests.runs import landscape as run_command
 from tests.runs import measured, quiet, stop_after
 from tests.tiny import LABELS, write_experiment
 
+pytestmark = pytest.mark.slow
+
 FIT = {"steps": 4, "batch_size": 8, "learning_rate": 0.01}
 LINE = {"kind": "line", "between": "largest_gap", "points": 5}
 BEZIER = {"kind": "bezier", "points": 5, "fit": FIT}
@@ -340,7 +342,6 @@ def test_what_cannot_be_exported_is_refused(store: Path, tmp_path: Path) -> None
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 def test_the_commands_speak_of_them(store: Path, task_file: Path, tmp_path: Path) -> None:
     table = run_command("inspect", store).out
     assert "layers.upper half.from" in table

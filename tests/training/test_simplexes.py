@@ -17,6 +17,8 @@ from landscape.training.heights import Base
 from landscape.training.simplexes import SimplexFit, fit_simplex
 from tests.tiny import make_model
 
+pytestmark = pytest.mark.slow
+
 seeds = st.integers(0, 2**32 - 1)
 SHAPES = {"weight": (2, 3), "bias": (4,)}
 BATCH = (torch.ones(1), torch.zeros(1, dtype=torch.long))
@@ -137,7 +139,6 @@ def test_a_triangle_over_a_segment_is_as_high_as_its_weight_pays():
     assert result.losses.shape == (600, 32)
 
 
-@pytest.mark.slow
 def test_one_vertex_connects_two_checkpoints():
     # K is both segments, V(K) = l_1 + l_2; where both are as long, the mean loss's gradient is
     # v / 3 and that of log V(K) is v / l^2: l^2 = 3 lambda
