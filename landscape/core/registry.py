@@ -6,7 +6,6 @@ import importlib
 import pkgutil
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import entry_points
 
 
 def load_modules(package: str, folders: Iterable[str]) -> None:
@@ -23,5 +22,7 @@ def load_modules(package: str, folders: Iterable[str]) -> None:
 @cache
 def load_plugins() -> None:
     """Import what other packages add: the modules under the entry point ``landscape``."""
+    from importlib.metadata import entry_points  # slow, and not needed to print help
+
     for plugin in entry_points(group="landscape"):
         plugin.load()
