@@ -24,7 +24,7 @@ from landscape.analysis.gaps import gap_matrix, square
 from landscape.analysis.statistics import Relation, pair_kinds, relate, score_groups
 from landscape.core.errors import ConfigError, require_known
 from landscape.records import MEASURED, Results, StoredDataset
-from landscape.records.results import largest
+from landscape.records.results import largest, select
 from landscape.tasks.groups import group_rows
 
 
@@ -89,6 +89,7 @@ class Analysis:
         settled: Whether the basins stay the same when every gap is as large as its tolerance
             allows.
         not_finite: A line for each pair left out for losses that are NaN or infinite somewhere.
+        left_out: Models of which no pair has finite losses.
     """
 
     results: Results
@@ -111,6 +112,7 @@ class Analysis:
     mean_difference: float
     settled: bool
     not_finite: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @cached_property
     def contributions(self) -> PopulationContributions | None:
@@ -158,7 +160,7 @@ def analyze(
             where=results.path,
             fix="run the experiment again: it goes on where it stopped",
         )
-    results, not_finite = _without_infinite(results, dataset)
+    results, not_finite, left_out = _without_infinite(results, dataset)
     scores, challenge = _all_scores(results)
     focus = focus or (challenge[0] if challenge else "")
     if focus:
@@ -214,38 +216,39 @@ def analyze(
         mean_difference=largest(*between),
         settled=settled,
         not_finite=not_finite,
+        left_out=left_out,
     )
 
 
-def _without_infinite(results: Results, dataset: str) -> tuple[Results, tuple[str, ...]]:
-    """The results less the pairs without a finite gap, and a line for each of these."""
+def _without_infinite(
+    results: Results, dataset: str
+) -> tuple[Results, tuple[str, ...], tuple[str, ...]]:
+    """The results less the pairs without a finite gap, and less the models that have no other.
+
+    Also a line for each of these pairs between two models that stay, and the models' names.
+    """
     losses, rows = results.datasets[dataset].losses, []
     for row, pair in enumerate(losses):  # not all pairs' masks at once
         rows.append(bool(np.isfinite(pair[results.exact[row]]).all()))
     good = np.array(rows, dtype=bool)
     if good.all():
-        return results, ()
-    lines = []
-    for row in np.flatnonzero(~good).tolist():
-        exact = results.exact[row][:, None]
-        points = np.flatnonzero((exact & ~np.isfinite(losses[row])).any(axis=1))
-        first, second = (results.models[k] for k in results.pairs[row])
-        where = ", ".join(f"{results.positions[point]:.2g}" for point in points)
-        lines.append(f"{first} and {second} at t = {where}")
+        return results, (), ()
     if not good.any():
         raise ConfigError(
             "No pair has finite losses.",
             where=f"{dataset} in {results.path}",
             fix="see to the models: their weights are read, but what they compute overflows",
         )
-    kinds = ("losses", "predictions", "screened", "difference", "accuracies")
-    sets = {
-        name: replace(data, **{kind: getattr(data, kind)[good] for kind in kinds})
-        for name, data in results.datasets.items()
-    }
-    of_pairs = ("pairs", "status", "formats", "tolerance", "plan")
-    rows_of_pairs = {name: getattr(results, name)[good] for name in of_pairs}
-    return replace(results, datasets=sets, **rows_of_pairs), tuple(lines)
+    stays = np.isin(np.arange(len(results.models)), results.pairs[good])
+    lines = []
+    for row in np.flatnonzero(~good & stays[results.pairs].all(axis=1)).tolist():
+        exact = results.exact[row][:, None]
+        points = np.flatnonzero((exact & ~np.isfinite(losses[row])).any(axis=1))
+        first, second = (results.models[k] for k in results.pairs[row])
+        where = ", ".join(f"{results.positions[point]:.2g}" for point in points)
+        lines.append(f"{first} and {second} at t = {where}")
+    left_out = [results.models[model] for model in np.flatnonzero(~stays)]
+    return select(results, stays, good), tuple(lines), tuple(left_out)
 
 
 def analysis_options(results: Results) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,9 @@ NO_PLAN = 255
 """The index of a plan that nobody noted, or of what is not measured."""
 _UNKNOWN: Any = None
 """The default of arrays that become NaN of the right shape."""
+
+
+_OF_PAIRS = ("losses", "predictions", "screened", "difference", "accuracies")
 
 
 def _default(to: object, name: str, value: object) -> None:
@@ -268,6 +271,43 @@ class Results:
         """
         sets = self.datasets.values()
         return largest(*(d.difference for d in sets), *(d.model_difference for d in sets))
+
+
+def select(results: Results, models: np.ndarray, pairs: np.ndarray) -> Results:
+    """These models (n_models,) and pairs (n_pairs,) alone; no pair has a model that is not kept."""
+    number = np.cumsum(models) - 1
+    sets = {}
+    for name, data in results.datasets.items():
+        of_pairs = {kind: getattr(data, kind)[pairs] for kind in _OF_PAIRS}
+        of_models = {f"model_{kind}": getattr(data, f"model_{kind}")[models] for kind in _OF_PAIRS}
+        sets[name] = replace(data, **of_pairs, **of_models)
+    kept = np.concatenate([models, pairs, np.ones(len(results.points), dtype=bool)])
+    place = np.cumsum(kept) - 1
+    indicators = {}
+    for name, values in results.indicators.items():
+        rows = kept[values.path]
+        arrays = {key: array[rows] for key, array in values.arrays.items()}
+        of_rows = {"path": place[values.path[rows]].astype(np.int32), "arrays": arrays}
+        indicators[name] = replace(
+            values, **of_rows, point=values.point[rows], plan=values.plan[rows]
+        )
+    both = np.ix_(models, models)
+    return replace(
+        results,
+        models=tuple(np.array(results.models)[models].tolist()),
+        checkpoints=results.checkpoints.iloc[models],
+        pairs=number[results.pairs[pairs]],
+        datasets=sets,
+        indicators=indicators,
+        distances=results.distances[both],
+        given_scores=results.given_scores.iloc[models],
+        given_gaps=None if results.given_gaps is None else results.given_gaps[both],
+        **{name: getattr(results, name)[models] for name in ("model_status", "model_plan")},
+        **{
+            name: getattr(results, name)[pairs]
+            for name in ("status", "formats", "tolerance", "plan")
+        },
+    )
 
 
 def largest(*arrays: np.ndarray) -> float:

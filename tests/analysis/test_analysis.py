@@ -12,8 +12,10 @@ from landscape.analysis.analysis import Analysis, analyze
 from landscape.analysis.barriers import convexity_gap
 from landscape.analysis.basins import find_basins
 from landscape.core.errors import ConfigError
+from landscape.output.tables import indicator_table
 from landscape.output.words import coverage
 from landscape.records import Results
+from landscape.records.results import Measured
 from tests.analyses import FOCUS, TWO, make_results, thin_out
 from tests.pages import page_of
 
@@ -155,6 +157,31 @@ def test_the_report_names_the_pairs(whole: Results) -> None:
     words = page_of(analysis).text
     assert all(line in words for line in ("2 pairs have losses", *analysis.not_finite))
     assert "never measured" not in words
+
+
+def test_a_model_without_finite_losses_is_left_out_and_named(whole: Results) -> None:
+    of_last = tuple(np.flatnonzero((whole.pairs == len(whole.models) - 1).any(axis=1)).tolist())
+    n_rows = len(whole.models) + len(whole.pairs) + len(whole.points)
+    path = np.arange(n_rows, dtype=np.int32)
+    norm = Measured(path, 0 * path, 0 * path, {"norm": path * 1.0}, {"norm": ("row",)}, {})
+    analysis = analyze(
+        replace(spoilt(whole, np.nan, of_last), indicators={"norm": norm}), n_resamples=20
+    )
+    sound = analyze(whole, n_resamples=20)
+    assert analysis.left_out == whole.models[-1:]
+    assert analysis.models == whole.models[:-1]
+    assert analysis.not_finite == ()
+    np.testing.assert_allclose(
+        analysis.gaps.estimate, sound.gaps.estimate[:-1, :-1], rtol=1e-9, atol=1e-12
+    )
+    words = page_of(analysis).text
+    assert f"{whole.models[-1]} is left out" in words
+    assert "never measured" not in words
+    table = indicator_table(analysis.results, "norm")  # each value is the row that it had
+    both = indicator_table(replace(whole, indicators={"norm": norm}), "norm")
+    kept = ~both["path"].str.contains(whole.models[-1])
+    assert table["path"].tolist() == both["path"][kept].tolist()
+    assert table["norm"].tolist() == both["norm"][kept].tolist()
 
 
 def test_nothing_but_losses_that_are_not_finite_is_an_error(whole: Results) -> None:

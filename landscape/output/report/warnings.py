@@ -29,6 +29,11 @@ def general_warnings(analysis: Analysis) -> list[str]:
             f"finite on {analysis.dataset}, and so no gap: {listed(lines, _NAMED)}. What depends "
             "on all gaps rests on the others."
         )
+    if names := analysis.left_out:
+        warnings.append(
+            f"{listed(names, _NAMED)} {verb(len(names), 'is', 'are')} left out: no pair with "
+            f"{verb(len(names), 'it', 'them')} has finite losses on {analysis.dataset}."
+        )
     if n := results.never_measured - len(analysis.not_finite):
         by_run = results.chosen == "active" and not aggregated
         chose = ": the run chose those that decide something" if by_run else ""
