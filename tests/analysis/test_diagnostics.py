@@ -42,6 +42,7 @@ def test_diagnostics_are_of_this_analysis() -> None:
     assert analysis.contributions.mean.mean() == pytest.approx(gaps.mean())
 
 
+@pytest.mark.slow
 def test_without_challenge_sets_nothing_is_explained() -> None:
     diagnostics = diagnose(analyze(make_results(TWO, challenge=False)))
     assert diagnostics.explanation is None

@@ -52,6 +52,7 @@ def test_variation_of_information_is_a_metric_of_entropies(parts: tuple[list[int
     assert table["adjusted_rand"][0] == pytest.approx(adjusted_rand_score(a, b))
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(0, 2), min_size=5, max_size=5), st.integers(0, 1000))
 def test_the_rand_p_value_counts_every_permutation(a: list[int], seed: int) -> None:

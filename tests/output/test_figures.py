@@ -47,6 +47,7 @@ def test_committed_stores_are_whole_and_name_no_machine(name: str) -> None:
         assert (ROOT / "figures" / name / f"{kind}.png").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "name"),
     [("mnli_minilm", name) for name in FIGURES if name != "indicators"]
@@ -84,6 +85,7 @@ def _fonts(drawn: Figure) -> set[Path]:
     return {Path(file) for file in files}
 
 
+@pytest.mark.slow
 def test_files_have_stable_names_and_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("gap_matrix", "basin_histogram")
     kinds = [FIGURES[name] for name in names]

@@ -59,6 +59,7 @@ def test_the_in_domain_sets_come_first_and_finished_is_said(tmp_path: Path) -> N
     assert results.attributes["pairs"] == "all"
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_refused_or_harmless(store: Path) -> None:
     sound, content, rng = read_store(store), store.read_bytes(), np.random.default_rng(0)
     refused = 0
