@@ -297,9 +297,9 @@ def _intervals(
 ) -> GapIntervals:
     """Of every pair; without intervals where losses of single examples are not known."""
     if results.given_gaps is not None:
-        given = gap_matrix(results, np.empty(0), rule)[tuple(results.pairs.T)]
-        none = np.full_like(given, np.nan)
-        return GapIntervals(given, none, none, none, none, none, none, 0.95, n_resamples)
+        gaps = gap_matrix(results, np.empty(0), rule)[tuple(results.pairs.T)]
+        none = np.full_like(gaps, np.nan)
+        return GapIntervals(gaps, none, none, none, none, none, none, 0.95, n_resamples)
     data = results.datasets[dataset]
     # two examples that are the mean have its gap; what resampling says of them means nothing
     losses = np.repeat(data.losses, 2, axis=-1) if data.aggregated else data.losses

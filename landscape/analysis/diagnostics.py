@@ -71,11 +71,11 @@ def diagnose(analysis: Analysis, *, seed: int = 0) -> Diagnostics:
     results, gaps = analysis.results, analysis.gaps
     rng = np.random.default_rng(seed)
     estimate = np.maximum(gaps.estimate, 0)
-    known = np.isfinite(gaps.low).all()
+    has_intervals = np.isfinite(gaps.low).all()
     triangles = count_triangles(
         estimate,
-        low=np.maximum(gaps.low, 0) if known else None,
-        high=np.maximum(gaps.high, 0) if known else None,
+        low=np.maximum(gaps.low, 0) if has_intervals else None,
+        high=np.maximum(gaps.high, 0) if has_intervals else None,
         tolerance=analysis.basins.evidence.tolerance,
     )
     curves = analysis.curves[analysis.dataset].losses

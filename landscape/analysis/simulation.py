@@ -75,13 +75,13 @@ def simulate_losses(
     heights = np.where(heights > 0, heights, -dip)
     # the second and third sine stand for curves that do not bend as one
     sizes = noise * np.array([1.0, 0.5, 0.25]) / np.sqrt(1 + 0.25**2)
-    own = _draw(generator, tail, (n, _MODES, n_examples))
+    of_models = _draw(generator, tail, (n, _MODES, n_examples))
     bump = (4 * t * (1 - t)).astype(np.float32)
     waves = np.sin(np.pi * np.outer(np.arange(1, _MODES + 1), t)) * sizes[:, None]
     losses = np.empty((len(first), n_points, n_examples), dtype=np.float32)
     for k, (i, j, height) in enumerate(zip(first, second, heights, strict=True)):
         pair = _draw(generator, tail, (_MODES, n_examples))
-        mixed = np.sqrt(shared / 2) * (own[i] + own[j]) + np.sqrt(1 - shared) * pair
+        mixed = np.sqrt(shared / 2) * (of_models[i] + of_models[j]) + np.sqrt(1 - shared) * pair
         along = waves.T.astype(np.float32) @ mixed
         along += np.outer(1 - t, ends[i]) + np.outer(t, ends[j])
         losses[k] = along + np.float32(height) * np.outer(bump, carried)

@@ -86,9 +86,9 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
     *parents, last = problem["loc"] or ("(top)",)
     place = ".".join(map(str, problem["loc"]))[:200] or "(top)"
     if problem["type"] == "extra_forbidden":
-        known = sorted(_fields_at(model, parents))
-        near = difflib.get_close_matches(str(last)[:200], known, n=1)
-        advice = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+        keys = sorted(_fields_at(model, parents))
+        near = difflib.get_close_matches(str(last)[:200], keys, n=1)
+        advice = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(keys)}"
         return f"unknown key '{place}' ({advice})"
     shown = reprlib.repr(problem["input"])
     return f"'{place}': {problem['msg'][:500]} (found {shown[:80]})"
@@ -109,7 +109,7 @@ def _fields_at(model: type[BaseModel], parents: list[Any]) -> set[str]:
 def _models_in(annotation: Any) -> set[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return {annotation}
-    found: set[type[BaseModel]] = set()
+    models: set[type[BaseModel]] = set()
     for argument in getattr(annotation, "__args__", ()):
-        found |= _models_in(argument)
-    return found
+        models |= _models_in(argument)
+    return models

@@ -155,15 +155,15 @@ def structure_sentence(
             "two join as well."
         )
     a, b, c = worst
-    found = f"{n_intransitive} {of} {verb(n_intransitive, 'is', 'are')} intransitive"
+    finding = f"{n_intransitive} {of} {verb(n_intransitive, 'is', 'are')} intransitive"
     if n_certain is not None:
-        found += f" ({n_certain if n_certain else 'none'} of them beyond noise)"
+        finding += f" ({n_certain if n_certain else 'none'} of them beyond noise)"
     above = "" if tolerance == 0 else f" above {limit}"
     verdict = "no partition into blocks says that"
     if n_certain == 0:
         verdict = "if that is more than noise, no partition into blocks says it"
     return (
-        f"{found}: there is no barrier{above} between {a} and {b} ({short(gaps[0])}) nor between "
+        f"{finding}: there is no barrier{above} between {a} and {b} ({short(gaps[0])}) nor between "
         f"{b} and {c} ({short(gaps[1])}), but one of {short(gaps[2])} nats between {a} and {c}; "
         f"{verdict}."
     )
@@ -325,7 +325,7 @@ def explanation_sentence(
     if gain is Gain.UNKNOWN:
         return f"Whether {name} says more about {group}{than} cannot be told: {note}."
     q = "" if n_groups == 1 else f", q {_equals(q_value)}"
-    found = (
+    finding = (
         f"cross-validated R² {_bare(with_it)} with it and {_bare(without)} without, "
         f"p {_equals(p_value)}{q}"
     )
@@ -343,7 +343,7 @@ def explanation_sentence(
         Gain.NOT_SHOWN: f"that {name} says more about {group}{than} is not shown",
     }[gain]
     left_out = f" Of the models and predictors: {note}." if note else ""
-    return f"{capital(text)}: {found}.{limits}{left_out}"
+    return f"{capital(text)}: {finding}.{limits}{left_out}"
 
 
 def limits_of(

@@ -53,7 +53,7 @@ class ComputePlan:
     def from_json(cls, content: Mapping[str, Any]) -> ComputePlan:
         """From what ``to_json`` gave."""
         plans = {name: Plan(**plan) for name, plan in content["plans"].items()}
-        names = {one.name for one in fields(cls)}
+        names = {column.name for column in fields(cls)}
         return cls(**{**{k: v for k, v in content.items() if k in names}, "plans": plans})
 
     def on(self, here: Machine) -> ComputePlan:

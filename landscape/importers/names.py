@@ -30,10 +30,10 @@ def check_name(name: object, where: object, what: str = "model") -> str:
 
 def names_of_files(paths: Sequence[Path], models: Iterable[str]) -> dict[str, Path]:
     """Files by the longest of the models that their name ends in, else by their own name."""
-    known = sorted(models, key=len, reverse=True)
+    longest_first = sorted(models, key=len, reverse=True)
     files: dict[str, Path] = {}
     for path in paths:
-        name = next((model for model in known if _ends_with(path.stem, model)), path.stem)
+        name = next((model for model in longest_first if _ends_with(path.stem, model)), path.stem)
         if name in files:
             raise DataError(
                 f"Two files are about the model '{name}'.",

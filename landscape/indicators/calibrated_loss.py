@@ -57,11 +57,11 @@ def calibrated_losses(
     order = np.random.default_rng(seed).permutation(len(right))
     halves = np.array_split(order, 2)
     losses, temperatures = np.empty(scores.shape[:2]), np.ones((len(scores), 2))
-    for half, (own, other) in enumerate((halves, halves[::-1])):
+    for half, (rows, other) in enumerate((halves, halves[::-1])):
         for point, values in enumerate(scores):
             temperatures[point, half] = _temperature(values[other], right[other])
-            scaled = values[own] / temperatures[point, half]
-            losses[point, own] = _cross_entropy(scaled, right[own])
+            scaled = values[rows] / temperatures[point, half]
+            losses[point, rows] = _cross_entropy(scaled, right[rows])
     return losses, temperatures
 
 

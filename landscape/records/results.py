@@ -281,11 +281,11 @@ def select(results: Results, models: np.ndarray, pairs: np.ndarray) -> Results:
         of_pairs = {kind: getattr(data, kind)[pairs] for kind in _OF_PAIRS}
         of_models = {f"model_{kind}": getattr(data, f"model_{kind}")[models] for kind in _OF_PAIRS}
         sets[name] = replace(data, **of_pairs, **of_models)
-    kept = np.concatenate([models, pairs, np.ones(len(results.points), dtype=bool)])
-    place = np.cumsum(kept) - 1
+    stays = np.concatenate([models, pairs, np.ones(len(results.points), dtype=bool)])
+    place = np.cumsum(stays) - 1
     indicators = {}
     for name, values in results.indicators.items():
-        rows = kept[values.path]
+        rows = stays[values.path]
         arrays = {key: array[rows] for key, array in values.arrays.items()}
         of_rows = {"path": place[values.path[rows]].astype(np.int32), "arrays": arrays}
         indicators[name] = replace(

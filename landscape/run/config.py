@@ -33,7 +33,7 @@ class EvaluateConfig(Strict):
     """
 
     device: Device | None = None
-    precision: Literal["fp32", "tf32", "bf16", "fp64", "auto"] = "fp32"
+    precision: Literal[Precision, "auto"] = "fp32"
     token_budget: int | None = Field(default=None, gt=0)
     max_length: int = Field(default=128, gt=2)
     memory_budget: int | None = Field(default=None, gt=0)

@@ -122,10 +122,10 @@ def _fingerprint(checkpoint: Checkpoint) -> str:
         raise _unreadable(checkpoint, error) from None
 
 
-def refuse_replaced(checkpoint: Checkpoint, expected: str) -> None:
-    """After its weights were read: they must be those that the run began with."""
+def refuse_replaced(checkpoint: Checkpoint, expected: str | None) -> None:
+    """After its weights were read: they must be those that the run began with, if it noted any."""
     fingerprint = _fingerprint(checkpoint)
-    if fingerprint != expected:
+    if expected is not None and fingerprint != expected:
         raise CheckpointError(
             "A checkpoint was changed while it was being measured.",
             where=checkpoint.path,
@@ -139,7 +139,9 @@ def refusing_changes(population: Population, fingerprints: Mapping[str, str]) ->
     """The same models, each tensor refused that is read after its file was changed."""
 
     def checked(checkpoint: Checkpoint) -> Checkpoint:
-        check = partial(refuse_replaced, checkpoint, fingerprints[str(checkpoint.path)])
+        # another machine may have the checkpoint elsewhere: of that nothing was noted
+        expected = fingerprints.get(str(checkpoint.path))
+        check = partial(refuse_replaced, checkpoint, expected)
         params = replace(checkpoint.params, read=_patient(checkpoint), check=check)
         return replace(checkpoint, params=params)
 

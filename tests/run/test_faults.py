@@ -48,6 +48,15 @@ def test_a_reading_that_fails_is_tried_three_times(
             held.checkpoints[0].params[name]
 
 
+def test_a_checkpoint_that_lies_elsewhere_on_a_workers_machine_is_read(population: Path) -> None:
+    """Of its folder there the run has noted nothing."""
+    loaded = load_population([f"{population}/member-*"], LABELS)
+    watched = unchanged.refusing_changes(loaded, {"elsewhere": "a fingerprint"})
+    name = next(iter(loaded.checkpoints[0].params))
+    for before, after in zip(loaded.checkpoints, watched.checkpoints, strict=True):
+        assert torch.equal(after.params[name], before.params[name])
+
+
 def test_a_checkpoint_replaced_during_a_run_is_named_and_what_was_measured_stays(
     tmp_path: Path, population: Path, task_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

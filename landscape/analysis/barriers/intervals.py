@@ -138,19 +138,21 @@ def bootstrap_gaps(
             continue
         at, where = seen[start : start + chunk][good], start + np.flatnonzero(good)
         apply = partial(_at_points, RULES[rule], positions=t, points=at)
-        found = Resamples(apply, block[good], weights)
-        low, high = interval(found, confidence, method)
-        error = np.sort(found.gaps, axis=0).std(0, ddof=1)
-        bias = found.errors(BIAS_STEP).mean(0)
-        corrected = np.maximum(found.estimate - bias, floor)
+        resamples = Resamples(apply, block[good], weights)
+        low, high = interval(resamples, confidence, method)
+        error = np.sort(resamples.gaps, axis=0).std(0, ddof=1)
+        bias = resamples.errors(BIAS_STEP).mean(0)
+        corrected = np.maximum(resamples.estimate - bias, floor)
         # a straight curve looks bent by its own noise: its bends count the less the larger the step
-        null = apply(_null_curves(RULES[rule], found.mean, t, at) / FAR_STEP + found.deviations)
+        null = apply(
+            _null_curves(RULES[rule], resamples.mean, t, at) / FAR_STEP + resamples.deviations
+        )
         if keep_draws:
-            true = stretched(found, corrected, low, high, confidence)
+            true = stretched(resamples, corrected, low, high, confidence)
             samples[:, :, where] = np.maximum(true, floor), null
         if method == "directional":
             low, high = np.maximum(low, floor), np.maximum(high, floor)
-        result[:, where] = found.estimate, low, high, error, bias, corrected, null.mean(0)
+        result[:, where] = resamples.estimate, low, high, error, bias, corrected, null.mean(0)
     estimate, low, high, error, bias, corrected, null_bias = result.reshape(7, *outer)
     draws, nulls = samples.reshape(2, n_resamples, *outer) if keep_draws else (None, None)
     return GapIntervals(

@@ -61,15 +61,15 @@ def pair_regression(
     orders, _ = permute_within(blocked, n_permutations, generator)
     pairs = np.triu_indices(n, 1)
     columns = np.stack([matrix[pairs] for matrix in matrices], axis=1)
-    known = np.isfinite(columns).all(1) & np.isfinite(target[pairs])
-    ends = np.sort(blocked[np.stack(pairs, axis=1)[known]], axis=1)
+    complete = np.isfinite(columns).all(1) & np.isfinite(target[pairs])
+    ends = np.sort(blocked[np.stack(pairs, axis=1)[complete]], axis=1)
     cells = ends[:, 0] * n + ends[:, 1]  # the blocks that a pair joins
-    y = _standardize(target[pairs][known, None], cells)[:, 0]
-    x = _standardize(columns[known], cells)
+    y = _standardize(target[pairs][complete, None], cells)[:, 0]
+    x = _standardize(columns[complete], cells)
     indicators = (cells[:, None] == np.unique(cells)).astype(np.float64)
     rows = pd.DataFrame({"predictor": [str(name) for name in predictors]})
     rows[["coefficient", "p_value", "r2_alone", "r2"]] = np.nan
-    rows["n_pairs"], rows["note"] = int(known.sum()), ""
+    rows["n_pairs"], rows["note"] = int(complete.sum()), ""
     varied = np.array([bool(column.any()) for column in x.T])
     spanned = basis(np.concatenate([indicators, x], axis=1)) if len(x) else indicators
     if len(x) - (spanned.shape[1] - 1) < _ROOM:
@@ -96,10 +96,10 @@ def pair_regression(
             rows.loc[j, "note"] = "the blocks leave no models to exchange"
             continue
         residuals = np.full((n, n), np.nan)
-        residuals[pairs[0][known], pairs[1][known]] = left / np.linalg.norm(left)
+        residuals[pairs[0][complete], pairs[1][complete]] = left / np.linalg.norm(left)
         residuals.T[pairs] = residuals[pairs]
-        null = _semi_partial(residuals, y, others, known, orders)
-        observed = _semi_partial(residuals, y, others, known, np.arange(n)[None])
+        null = _semi_partial(residuals, y, others, complete, orders)
+        observed = _semi_partial(residuals, y, others, complete, np.arange(n)[None])
         rows.loc[j, "p_value"] = share_at_least(null[np.isfinite(null)], observed[0])
     return rows
 
@@ -133,7 +133,7 @@ def _semi_partial(residuals: Array, y: Array, others: Array, known: Mask, orders
     freedom = len(y) - k - 1
     moments = np.column_stack([y, others])
     products = (others[:, :, None] * others[:, None]).reshape(len(y), k * k)
-    found = []
+    shares = []
     step = max(1, VALUES_AT_ONCE // len(y))
     for start in range(0, len(orders), step):
         chosen = orders[start : start + step]
@@ -160,8 +160,8 @@ def _semi_partial(residuals: Array, y: Array, others: Array, known: Mask, orders
         r2 = np.minimum(beside**2 / np.where(usable, np.maximum(xx * yy, 1e-300), 1), 1)
         t2 = r2 * left
         spread = np.where(usable, t2 + (1 - r2) * freedom, 1)
-        found.append(np.where(usable, t2 / spread, np.nan))
-    return np.concatenate(found)
+        shares.append(np.where(usable, t2 / spread, np.nan))
+    return np.concatenate(shares)
 
 
 def _standardize(columns: Array, cells: Indices) -> Array:

@@ -45,8 +45,8 @@ def correlate(
     nearness: Array, values: Array, rank: bool, confidence: float
 ) -> tuple[Array, Array, Array]:
     """Correlation and Fisher's interval; NaN for fewer than three models or without spread."""
-    known = np.isfinite(nearness)
-    x, y = nearness[known, None], values[known]
+    finite = np.isfinite(nearness)
+    x, y = nearness[finite, None], values[finite]
     n = len(x)
     r = np.full(values.shape[1], np.nan)
     varied = np.ptp(y, axis=0) > 0 if n > 2 and np.ptp(x) > 0 else np.zeros(len(r), dtype=bool)

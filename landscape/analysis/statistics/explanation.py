@@ -127,8 +127,8 @@ def explain(
     rows = []
     observed = np.full(values.shape[1], np.nan)
     null = np.full((len(orders), values.shape[1]), np.nan)
-    known = np.isfinite(values) & complete[:, None]
-    patterns, which = np.unique(known, axis=1, return_inverse=True)
+    finite = np.isfinite(values) & complete[:, None]
+    patterns, which = np.unique(finite, axis=1, return_inverse=True)
     for pattern, models in enumerate(patterns.T):
         here = np.flatnonzero(which == pattern)
         scored = values[np.ix_(models, here)]
@@ -198,13 +198,13 @@ def _regress(
         reason = f"{n} models are too few for {n_predictors} predictor{'s' * (n_predictors != 1)}"
     elif not n_target:
         reason = f"nothing of {target} is left beside the other sets"
-    own = independent(parts[target])
-    single = not reason and len(own) == 1 and target not in design.n_components
+    independent_columns = independent(parts[target])
+    single = not reason and len(independent_columns) == 1 and target not in design.n_components
     for kind, by_rank in (("pearson", False), ("spearman", True)):
         correlation = (missing,) * 3
         if single:
             correlation = partial_correlate(
-                parts[target][:, own[0]],
+                parts[target][:, independent_columns[0]],
                 values,
                 side_by_side(parts, others),
                 by_rank,
@@ -229,12 +229,12 @@ def _check(
     n_permutations: int,
 ) -> None:
     require_known("set of predictors", target, sets, where="target")
-    if taken := {BLOCKS, "full", "reduced"} & set(sets):
+    if reserved := {BLOCKS, "full", "reduced"} & set(sets):
         raise ConfigError(
             "A set of predictors has a name that the table uses.",
             where="predictors",
             expected=f"names other than {BLOCKS}, full and reduced",
-            found=min(taken),
+            found=min(reserved),
         )
     if n_permutations < 1:
         raise ConfigError("At least one permutation is needed.", found=n_permutations)

@@ -26,8 +26,8 @@ def block_codes(blocks: ArrayLike | None, n_models: int) -> Indices:
 
     if blocks is None:
         return np.zeros(n_models, dtype=np.intp)
-    given: Any = blocks
-    table = pd.DataFrame(given).reset_index(drop=True)
+    content: Any = blocks
+    table = pd.DataFrame(content).reset_index(drop=True)
     if len(table) != n_models or not len(table.columns):
         raise ConfigError(
             "The blocks do not match the models.",
@@ -66,17 +66,17 @@ def permute_within(
     return orders, False
 
 
-def restrict(orders: Indices, blocks: Indices, known: Mask) -> Indices:
+def restrict(orders: Indices, blocks: Indices, kept_models: Mask) -> Indices:
     """These orders of the known models alone, (n_orders, n_known), numbered among themselves."""
-    if known.all():
+    if kept_models.all():
         return orders
     by_block = np.argsort(blocks, kind="stable")
     sorted_orders = orders[:, by_block]
-    n_known = int(known.sum())
-    left = sorted_orders[known[sorted_orders]].reshape(len(orders), n_known)
-    number = np.cumsum(known) - 1
+    n_known = int(kept_models.sum())
+    left = sorted_orders[kept_models[sorted_orders]].reshape(len(orders), n_known)
+    number = np.cumsum(kept_models) - 1
     restricted = np.empty_like(left)
-    restricted[:, number[by_block[known[by_block]]]] = number[left]
+    restricted[:, number[by_block[kept_models[by_block]]]] = number[left]
     return restricted
 
 

@@ -103,15 +103,15 @@ def relate(
     columns: dict[str, Array] = {}
     # columns that miss the same models share their resamples and permutations
     patterns, which = np.unique(np.isfinite(values), axis=1, return_inverse=True)
-    for pattern, known in enumerate(patterns.T):
+    for pattern, scored in enumerate(patterns.T):
         here = np.flatnonzero(which == pattern)
         numbers_by_column = _relate_pattern(
-            values[np.ix_(known, here)],
-            labels[known],
+            values[np.ix_(scored, here)],
+            labels[scored],
             names,
             largest,
-            None if nearness is None else nearness[known],
-            None if block is None else block[known],
+            None if nearness is None else nearness[scored],
+            None if block is None else block[scored],
             n_resamples,
             confidence,
             generator,

@@ -21,12 +21,12 @@ _HATCHES = ("", "////", "\\\\\\\\", "....", "xxxx", "----", "++++")
 
 
 def _caption(analysis: Analysis) -> list[str]:
-    column, one = common.score_column(analysis), analysis.basins.n_basins == 1
+    column, alone = common.score_column(analysis), analysis.basins.n_basins == 1
     return [
         f"{capital(words.metric_of(analysis, column))} on {column} "
         f"({words.role_of(analysis, column)}) of {count(len(analysis.models), 'model')}, stacked "
-        f"by {'the side of a forced two-way split (one basin was found)' if one else 'basin'}.",
-        f"Above the bars: the mean {'of all models' if one else 'of each basin'} with its "
+        f"by {'the side of a forced two-way split (one basin was found)' if alone else 'basin'}.",
+        f"Above the bars: the mean {'of all models' if alone else 'of each basin'} with its "
         f"{percent(analysis.relation.confidence)} interval under resampled models.",
     ]
 
@@ -88,8 +88,8 @@ def _draw_mean(ax: Axes, analysis: Analysis, basin: int, height: float) -> None:
     if row is None:
         return
     # a side of a forced split has no row in the table: its basin is everybody
-    one = analysis.basins.n_basins == 1
-    look = common.points("0.35", "D") if one else common.basin_points(basin)
+    alone = analysis.basins.n_basins == 1
+    look = common.points("0.35", "D") if alone else common.basin_points(basin)
     mean, low, high = (row.get(f"basin_{basin}_{what}", np.nan) for what in ("mean", "low", "high"))
     color = look["color"]
     ax.plot([low, high], [height, height], color=color, linewidth=1.2, label="_interval")

@@ -53,24 +53,24 @@ def draw(analysis: Analysis) -> Figure:
     ax, column = figure.subplots(), common.score_column(analysis)
     distance = np.asarray(analysis.basins.centroid_distance, dtype=float)
     score = analysis.scores[column].to_numpy(dtype=float)
-    known = np.isfinite(distance) & np.isfinite(score)
+    finite = np.isfinite(distance) & np.isfinite(score)
     labels, noun = common.split_labels(analysis)
     ax.axvline(0.0, color="0.8", linewidth=0.6, zorder=0)
     rng = np.random.default_rng(0)
-    fit = fit_line(distance[known], score[known], analysis.relation.confidence, rng)
+    fit = fit_line(distance[finite], score[finite], analysis.relation.confidence, rng)
     if fit is not None:
         x, line, low, high = fit
         ax.fill_between(x, low, high, color="0.5", alpha=0.2, linewidth=0, zorder=1)
         ax.plot(x, line, color="0.25", linewidth=1.2, zorder=2)
     for label in np.unique(labels).tolist():
-        chosen = known & (labels == label)
+        chosen = finite & (labels == label)
         name, look = f"{noun} {label} ({(labels == label).sum()})", common.basin_points(label)
         ax.plot(distance[chosen], score[chosen], zorder=3, label=name, **look)
     few = len(analysis.models) <= _NAME_LIMIT
     ax.margins(x=0.16 if few else 0.06, y=0.1)
     if few:
-        names = [name for name, seen in zip(analysis.models, known, strict=True) if seen]
-        _name_points(ax, names, np.column_stack([distance, score])[known])
+        names = [name for name, seen in zip(analysis.models, finite, strict=True) if seen]
+        _name_points(ax, names, np.column_stack([distance, score])[finite])
     ax.set_xlabel(f"centroid distance (below 0: nearer {noun} 0)")
     ax.set_ylabel(common.score_label(analysis, column))
     ax.set_title(_correlations(analysis, column), fontsize=7)

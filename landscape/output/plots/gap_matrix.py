@@ -131,14 +131,14 @@ def tree_order(analysis: Analysis) -> np.ndarray:
 
 def _norm(gaps: np.ndarray, rule: str) -> tuple[Normalize, str]:
     """A colour scale, and what to add to its name."""
-    known = gaps[np.isfinite(gaps) & ~np.eye(len(gaps), dtype=bool)]
-    largest = float(known.max(initial=0.0))
+    off_diagonal = gaps[np.isfinite(gaps) & ~np.eye(len(gaps), dtype=bool)]
+    largest = float(off_diagonal.max(initial=0.0))
     if largest == 0.0:
         return Normalize(0.0, 1.0), ""
-    if RULES[rule].is_level and (smallest := float(known.min())) < largest:
+    if RULES[rule].is_level and (smallest := float(off_diagonal.min())) < largest:
         # a loss, not a rise: counted from zero, all of them would look alike
         return Normalize(smallest, largest), ""
-    if largest > _HEAVY_TAIL * float(np.median(known)):
+    if largest > _HEAVY_TAIL * float(np.median(off_diagonal)):
         # a logarithm would have no place for gaps of exactly zero
         return PowerNorm(0.5, 0.0, largest), ", square-root scale"
     return Normalize(0.0, largest), ""

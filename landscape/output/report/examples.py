@@ -61,8 +61,8 @@ def examples(analysis: Analysis, diagnostics: Diagnostics) -> Body:
 
 def _facts(contributions: PopulationContributions) -> tuple[tuple[str, str], ...]:
     spread, gap = contributions.concentration, float(contributions.gaps.mean())
-    known = contributions.stability[np.isfinite(contributions.stability)]
-    agree = float(np.median(known)) if len(known) else np.nan
+    correlations = contributions.stability[np.isfinite(contributions.stability)]
+    agree = float(np.median(correlations)) if len(correlations) else np.nan
     return (
         (
             "examples",

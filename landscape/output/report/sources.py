@@ -48,8 +48,8 @@ def other_sources(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Every source, its basins, and how alike these are to those of the analysis."""
     sources = diagnostics.sources
     # its own gaps, or the first source where its rule is not among them
-    own = [(s.kind, s.dataset) == (analysis.rule, analysis.dataset) for s in sources]
-    base = own.index(True) if any(own) else 0
+    is_analysed = [(s.kind, s.dataset) == (analysis.rule, analysis.dataset) for s in sources]
+    base = is_analysed.index(True) if any(is_analysed) else 0
     name = sources[base].name
     rows: list[Row] = []
     for source in sources:

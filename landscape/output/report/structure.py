@@ -103,13 +103,13 @@ def _facts(diagnostics: Diagnostics) -> tuple[tuple[str, str], ...]:
 
 
 def _coefficients(diagnostics: Diagnostics) -> Table:
-    found = diagnostics.clustering
+    clustering = diagnostics.clustering
     values = {
-        "transitivity": (found.transitivity, found.transitivity_null),
-        "clustering coefficient (Onnela)": (found.onnela_mean, found.onnela_null),
+        "transitivity": (clustering.transitivity, clustering.transitivity_null),
+        "clustering coefficient (Onnela)": (clustering.onnela_mean, clustering.onnela_null),
         "clustering coefficient (Zhang and Horvath)": (
-            found.zhang_horvath_mean,
-            found.zhang_horvath_null,
+            clustering.zhang_horvath_mean,
+            clustering.zhang_horvath_null,
         ),
     }
     rows: list[Row] = [
@@ -122,7 +122,7 @@ def _coefficients(diagnostics: Diagnostics) -> Table:
     ]
     return make_table(
         "Do gaps hang together more than when they stand at permuted pairs? Means of "
-        f"{count(found.n_draws, 'permutation')}, 95% of them in brackets.",
+        f"{count(clustering.n_draws, 'permutation')}, 95% of them in brackets.",
         rows,
     )
 

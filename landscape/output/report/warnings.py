@@ -42,9 +42,9 @@ def general_warnings(analysis: Analysis) -> list[str]:
             f"never measured{chose}. What depends on all gaps rests on the measured ones."
         )
     if results.given_gaps is not None or aggregated:
-        known = "gaps" if results.given_gaps is not None else "mean losses"
+        what = "gaps" if results.given_gaps is not None else "mean losses"
         warnings.append(
-            f"Of {analysis.dataset} only {known} are known, not losses of single examples: gaps "
+            f"Of {analysis.dataset} only {what} are known, not losses of single examples: gaps "
             "have no intervals, and nothing says which of them are noise."
         )
     if not analysis.focus:

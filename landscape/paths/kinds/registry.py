@@ -268,9 +268,9 @@ class Curve(PathKind):
     @model_validator(mode="after")
     def _for_all_only(self) -> Curve:
         ignored = sorted(self.model_fields_set & {"adaptive", "tolerance"})
-        given = [name for name in ignored if getattr(self, name) != _default(name)]
-        if not self.is_of_all_pairs and given:
-            raise ValueError(f"'{given[0]}' is of paths between all pairs")
+        named = [name for name in ignored if getattr(self, name) != _default(name)]
+        if not self.is_of_all_pairs and named:
+            raise ValueError(f"'{named[0]}' is of paths between all pairs")
         return self
 
     @property

@@ -88,7 +88,7 @@ def _read(file: h5py.File, path: Path) -> Results:
     models = list(table["name"])
     scores = {unquote(name): values for name, values in file["scores"].items()}
     measured = {name: _measured(group) for name, group in file["indicators"].items()}
-    given = file.get("checkpoints/given_gaps")
+    gaps = file.get("checkpoints/given_gaps")
     attributes = {name: _text(value) for name, value in file.attrs.items()}
     frame = {
         "path": path,
@@ -100,7 +100,7 @@ def _read(file: h5py.File, path: Path) -> Results:
         "tolerance": file["pairs/tolerance"][()],
         "positions": file["position"][()],
         "distances": file["checkpoints/distances"][()],
-        "given_gaps": None if given is None else given[()],
+        "given_gaps": None if gaps is None else gaps[()],
         "chosen": attributes["pairs"],
         "given_scores": pd.DataFrame(
             {name: values[()] for name, values in scores.items()},

@@ -83,9 +83,9 @@ def finetune(config: Config, data_root: DataRoot = None) -> None:
 
     settings = load_finetune_config(config)
     base = config.absolute().parent
-    own = base / settings.data_root if settings.data_root else None
+    configured = base / settings.data_root if settings.data_root else None
     with resumable():
-        members = train(settings, base, report=say, data=find_root(data_root or own))
+        members = train(settings, base, report=say, data=find_root(data_root or configured))
     typer.echo("\n".join(map(str, members)))
 
 

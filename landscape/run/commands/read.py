@@ -65,11 +65,14 @@ def figures(
     """Draw the figures of a store."""
     from landscape.output.plots import write_figures, write_surfaces
 
-    known = ("pdf", "png", "svg", "vtp")
+    formats_there_are = ("pdf", "png", "svg", "vtp")
     chosen = tuple(part.strip() for part in formats.split(",") if part.strip())
-    if not chosen or set(chosen) - set(known):
+    if not chosen or set(chosen) - set(formats_there_are):
         raise ConfigError(
-            "A figure format is not known.", where="--format", expected=known, found=formats
+            "A figure format is not known.",
+            where="--format",
+            expected=formats_there_are,
+            found=formats,
         )
     analysis = analysis_of(store, rule, focus)
     paths = write_figures(analysis, out, [name for name in chosen if name != "vtp"])

@@ -65,8 +65,8 @@ def make_demo(
     (out / "task.yaml").write_text(yaml.safe_dump(_TASK, sort_keys=False))
     encoder = out / "encoder"
     notes = encoder / "landscape.json"
-    wanted = {"seed": seed, "step": pretrain_steps}
-    if not notes.is_file() or json.loads(notes.read_text()) != wanted:
+    settings = {"seed": seed, "step": pretrain_steps}
+    if not notes.is_file() or json.loads(notes.read_text()) != settings:
         pretrain_encoder(encoder, pretrain_steps, seed, report)
     chosen = populations(per_rule, controls)
     train_populations(chosen, sets, encoder, out / "checkpoints", steps, report)

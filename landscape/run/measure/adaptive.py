@@ -88,13 +88,15 @@ def bounds(y: Array, error: Array, smoothness: Smoothness | None) -> tuple[Array
     by ``error`` (n_points,). Without ``smoothness`` an unknown loss is anything from 0 up. All in
     nats.
     """
-    known = np.flatnonzero(np.isfinite(y))
+    evaluated = np.flatnonzero(np.isfinite(y))
     low, high = np.zeros(len(y)), np.full(len(y), np.inf)
     if smoothness is not None:
-        low, high = _between(y[known], error[known], known, smoothness)
+        low, high = _between(y[evaluated], error[evaluated], evaluated, smoothness)
     # an exact value stays as it is, to the last bit
-    low[known] = np.where(error[known] > 0, np.maximum(y[known] - error[known], 0.0), y[known])
-    high[known] = y[known] + error[known]
+    low[evaluated] = np.where(
+        error[evaluated] > 0, np.maximum(y[evaluated] - error[evaluated], 0.0), y[evaluated]
+    )
+    high[evaluated] = y[evaluated] + error[evaluated]
     return low, high
 
 

@@ -99,8 +99,8 @@ class Measuring:
         self._measure([pair for pair in left if pair in whole], None, self._error([]))
         rest = np.array([pair for pair in left if pair not in whole], dtype=np.int64)
         if len(rest):
-            one = Task((int(rest[0, 0]),), self.plan)
-            rest = rest[tiled(rest, first(self.executor, Worker.capacity, one))]
+            task = Task((int(rest[0, 0]),), self.plan)
+            rest = rest[tiled(rest, first(self.executor, Worker.capacity, task))]
             others = [(int(i), int(j)) for i, j in rest]
             self._measure(others, self._smoothness(sorted(whole)), self._error(sorted(whole)))
 

@@ -40,9 +40,9 @@ def assign(
             certain &= (counts > 0).all(1)
         open_to = np.flatnonzero(~certain & (counts.sum(1) < most))
         # all are held against as many landmarks as there are basins, then the least certain first
-        known = np.minimum(counts[open_to].sum(1), k + 1)
-        open_to = open_to[np.lexsort((margins[open_to], known))]
-        if len(known) and known.min() > k:
+        n_measured = np.minimum(counts[open_to].sum(1), k + 1)
+        open_to = open_to[np.lexsort((margins[open_to], n_measured))]
+        if len(n_measured) and n_measured.min() > k:
             open_to = open_to[: max(_AT_ONCE, len(open_to) // 3)]
         pairs = [
             (models[i], core.models[mark])
@@ -110,12 +110,12 @@ def within_limits(measured: MeasuredGaps, core: Core, blocks: Blocks, slack: flo
     """Nats (k,): models whose median gap to a basin is larger do not look like its own."""
     inner = measured.gaps[np.ix_(core.models, core.models)].copy()
     np.fill_diagonal(inner, np.nan)
-    own = basin_medians(inner, core.labels, core.k)[np.arange(len(inner)), core.labels]
+    medians = basin_medians(inner, core.labels, core.k)[np.arange(len(inner)), core.labels]
     centers, spreads = np.diag(blocks.centers), np.diag(blocks.spreads)
     largest = np.median(centers) + _WIDER * np.median(spreads)
     limits = centers + slack * spreads
     for basin in range(core.k):
-        seen = own[core.labels == basin]
+        seen = medians[core.labels == basin]
         if not np.isnan(seen).all():
             limits[basin] = np.log(np.nanmax(seen) + TOLERANCE) + slack * spreads[basin]
     if core.k > 1:
@@ -163,12 +163,12 @@ def _counts(rows: Array, core: Core) -> Labels:
 def _next(row: Array, counts: Labels, ranked: Labels, orders: list[Labels]) -> list[int]:
     """The landmark to hold a model against next; none where all have been."""
     if len(orders) <= _FEW_BASINS and (counts == 0).any():
-        wanted = [int(np.argmin(counts))]
+        nearest = [int(np.argmin(counts))]
     else:
-        wanted = [int(basin) for basin in ranked[:2]]
-        if len(wanted) == 2 and 0 < counts[wanted[0]] > counts[wanted[1]]:
-            wanted.reverse()
-    for basin in wanted:
+        nearest = [int(basin) for basin in ranked[:2]]
+        if len(nearest) == 2 and 0 < counts[nearest[0]] > counts[nearest[1]]:
+            nearest.reverse()
+    for basin in nearest:
         for mark in orders[basin]:
             if np.isnan(row[mark]):
                 return [int(mark)]

@@ -39,15 +39,19 @@ def fit_blocks(gaps: ArrayLike, labels: ArrayLike) -> Blocks:
         pool = np.concatenate([values[block] for block in blocks]) if blocks else np.empty(0)
         # basins of one model each have no gap within: as low as the lowest between
         center = float(np.median(pool)) if len(pool) else np.log(TOLERANCE)
-        own = {block: _shrink(values[block], center) for block in blocks}
-        rest = np.concatenate([values[b] - own[b] for b in blocks]) if blocks else np.empty(0)
+        block_centers = {block: _shrink(values[block], center) for block in blocks}
+        rest = (
+            np.concatenate([values[b] - block_centers[b] for b in blocks])
+            if blocks
+            else np.empty(0)
+        )
         spread = _scale(rest) if len(rest) else 1.0
         for block in blocks:
             a, b = block
             n = len(values[block])
-            around = _scale(values[block] - own[block]) if n else spread
+            around = _scale(values[block] - block_centers[block]) if n else spread
             width = np.sqrt((n * around**2 + _PRIOR * spread**2) / (n + _PRIOR))
-            centers[a, b] = centers[b, a] = own[block]
+            centers[a, b] = centers[b, a] = block_centers[block]
             spreads[a, b] = spreads[b, a] = max(width, _LEAST_SPREAD)
     return Blocks(centers, spreads)
 
@@ -58,18 +62,18 @@ def basin_medians(gaps: ArrayLike, labels: ArrayLike, k: int) -> Array:
     medians = np.full((len(matrix), k), np.nan)
     for basin in range(k):
         block = matrix[:, basins == basin]
-        known = ~np.isnan(block).all(1)
-        medians[known, basin] = np.nanmedian(block[known], axis=1)
+        measured = ~np.isnan(block).all(1)
+        medians[measured, basin] = np.nanmedian(block[measured], axis=1)
     return medians
 
 
 def basin_means(gaps: ArrayLike, labels: ArrayLike, k: int) -> Array:
     """(n, k) mean of each model's measured gaps (n, m) to each basin, NaN where none is."""
     matrix, basins = np.asarray(gaps, dtype=np.float64), np.asarray(labels)
-    known = ~np.isnan(matrix)
+    measured = ~np.isnan(matrix)
     member = (basins[:, None] == np.arange(k)).astype(np.float64)
-    counts = known @ member
-    means = np.where(known, matrix, 0) @ member / np.maximum(counts, 1)
+    counts = measured @ member
+    means = np.where(measured, matrix, 0) @ member / np.maximum(counts, 1)
     return np.where(counts > 0, means, np.nan)
 
 
@@ -98,8 +102,8 @@ def _known(values: Array) -> Array:
 
 
 def _median(values: Array) -> float:
-    known = _known(values)
-    return float(np.median(known)) if len(known) else float("nan")
+    finite = _known(values)
+    return float(np.median(finite)) if len(finite) else float("nan")
 
 
 def _shrink(values: Array, center: float) -> float:

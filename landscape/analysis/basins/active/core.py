@@ -90,8 +90,8 @@ def stands_out(measured: MeasuredGaps, core: Core, basin: int) -> bool:
     """
     gaps = measured.gaps[np.ix_(core.models, core.models)]
     others = [other for other in range(core.k) if other != basin]
-    own = core.labels == basin
-    medians = [np.median(gaps[np.ix_(own, core.labels == other)]) for other in others]
+    member = core.labels == basin
+    medians = [np.median(gaps[np.ix_(member, core.labels == other)]) for other in others]
     near = core.labels == others[int(np.argmin(medians))]
     within = gaps[np.ix_(near, near)][np.triu_indices(int(near.sum()), 1)]
     if not len(within) or within.max() <= TOLERANCE:
@@ -139,14 +139,14 @@ def score(
 ) -> Array:
     """Log-likelihoods (n, k) of models from their gaps to the core, were they of each basin."""
     rows = rows_of(measured, core, models)
-    known = ~np.isnan(rows)
-    heights = np.log(np.where(known, rows, 0) + TOLERANCE)
+    finite = ~np.isnan(rows)
+    heights = np.log(np.where(finite, rows, 0) + TOLERANCE)
     member = (core.labels[:, None] == np.arange(core.k)).astype(np.float64)
-    weights = 1 / np.maximum(known @ member, 1) if evenly else 1.0
+    weights = 1 / np.maximum(finite @ member, 1) if evenly else 1.0
     scores = np.empty((len(heights), core.k))
     for basin, (center, spread) in enumerate(zip(blocks.centers, blocks.spreads, strict=True)):
         scale = spread[core.labels]
         deviation = (heights - center[core.labels]) / scale
         density = -(_FREEDOM + 1) / 2 * np.log1p(deviation**2 / _FREEDOM) - np.log(scale)
-        scores[:, basin] = ((np.where(known, density, 0) @ member) * weights).sum(1)
+        scores[:, basin] = ((np.where(finite, density, 0) @ member) * weights).sum(1)
     return scores

@@ -50,16 +50,16 @@ def join_basins(measured: MeasuredGaps, core: Core, labels: Labels) -> Core:
 
 def mean_gaps(gaps: Array, models: Labels, labels: Labels) -> Array:
     """(n_core, k) mean gaps to the core's other models of each basin, or to those outside."""
-    own, k = labels[models], int(labels.max()) + 1
+    basins, k = labels[models], int(labels.max()) + 1
     block = gaps[np.ix_(models, models)]
-    member = (own[:, None] == np.arange(k)).astype(np.float64)
+    member = (basins[:, None] == np.arange(k)).astype(np.float64)
     counts = member.sum(0) - member
     means = block @ member / np.maximum(counts, 1)
     for row, model in enumerate(models):
-        if counts[row, own[row]] == 0:
-            mates = gaps[model, (labels == own[row]) & (np.arange(len(labels)) != model)]
+        if counts[row, basins[row]] == 0:
+            mates = gaps[model, (labels == basins[row]) & (np.arange(len(labels)) != model)]
             finite = mates[~np.isnan(mates)]
-            means[row, own[row]] = finite.mean() if len(finite) else 0.0
+            means[row, basins[row]] = finite.mean() if len(finite) else 0.0
     return np.asarray(means)
 
 

@@ -161,8 +161,8 @@ def _widen(measured: MeasuredGaps, first: Core, setting: _Setting) -> tuple[Core
     tried: set[int] = set()
     reserve = setting.reserve
     for _ in range(_TURNS):
-        held = 0 if core.tested else setting.held
-        _assign(measured, core, setting, max(reserve, held))
+        reserved = 0 if core.tested else setting.held
+        _assign(measured, core, setting, max(reserve, reserved))
         reserve = 0
         far = find_misfits(measured, core, len(tried) + 2 * setting.misfits)
         far = np.array([model for model in far if model not in tried], dtype=np.intp)
@@ -170,7 +170,7 @@ def _widen(measured: MeasuredGaps, first: Core, setting: _Setting) -> tuple[Core
         if not core.tested and not len(far):
             members = _even_out(measured, core, setting)
             extra = _larger(measured, core, setting)
-        while len(extra) and measured.price(np.append(members, extra)) > measured.left - held:
+        while len(extra) and measured.price(np.append(members, extra)) > measured.left - reserved:
             extra = extra[:-1]
         if not len(extra):
             if core.tested:
