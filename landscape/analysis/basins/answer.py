@@ -1,0 +1,204 @@
+"""Which models share a basin: no barrier within, one between, or why there is no such division.
+
+A basin is a set of models of which no two have a barrier (Frankle et al. 2020, arXiv 1912.05671;
+Juneja et al. 2023, arXiv 2205.12411). Where having no barrier is not transitive, no partition says
+who joins whom, and the answer says that instead. Nothing here is random, and neither the order of
+the models nor a common factor of gaps and tolerance changes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from scipy.cluster.hierarchy import linkage
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import squareform
+
+from landscape.analysis.basins.noise import Noise
+from landscape.analysis.basins.spectral import by_size
+from landscape.analysis.basins.states import PairStates, boundaries, p_joined, pair_states
+from landscape.core.arrays import Array, Labels, Mask
+
+_MOST_ASIDE = 0.1  # of the models, and one in any case
+_LIKELY = 0.3  # chance of having no barrier, above which a pair counts as joined
+
+
+class Answer(StrEnum):
+    """What can be said of a population's basins."""
+
+    ONE = "one"
+    UNDECIDED = "undecided"
+    BASINS = "basins"
+    APART = "apart"
+    BRIDGED = "bridged"
+    CHAIN = "chain"
+    MIXED = "mixed"
+
+
+@dataclass(frozen=True)
+class Division:
+    """Which models share a basin.
+
+    Attributes:
+        answer: ``one``: no pair has a barrier, and that is shown of all; ``undecided``: no barrier
+            is shown, but not that there is none; ``basins``: no barrier within, one between any
+            two; ``apart``: no two models share one; ``bridged``: basins, once a few models that
+            join several are set aside; ``chain``: models linked through others though direct lines
+            have barriers; ``mixed``: some connected parts are basins, others chains.
+        n_basins: Of ``one``, ``basins``, ``apart`` and ``bridged``; else None.
+        labels: (n_models,) the basin of each model, 0 the largest, -1 where it is set aside; where
+            there are no basins, its connected part.
+        aside: Models that join several basins.
+        at_least: As many basins there are at least: between so many groups the mean gap exceeds
+            the tolerance, at 5% for all together.
+        n_connected: Connected parts of the graph of joined pairs.
+        is_basin: (n_connected,) whether each connected part is a basin, in the order of ``parts``.
+        parts: (n_models,) the connected part of each model, 0 the largest.
+        states: What is shown of each pair.
+    """
+
+    answer: Answer
+    n_basins: int | None
+    labels: Labels
+    aside: tuple[int, ...]
+    at_least: int
+    n_connected: int
+    is_basin: tuple[bool, ...]
+    parts: Labels
+    states: PairStates
+
+
+def divide(gaps: Array, noise: Noise | None, tolerance: float) -> Division:
+    """The answer for gaps (n_models, n_models) nats.
+
+    Average linkage of the bias-corrected gaps is cut at the tolerance, but only where the mean gap
+    between the two parts exceeds it at 5%, or some pair has a barrier. A pair is then taken as
+    joined where its gap, shrunk to those of its block (empirical Bayes, random effects by
+    DerSimonian and Laird 1986), is likely enough below the tolerance, or shown to be.
+
+    Args:
+        gaps: Symmetric, zero on the diagonal.
+        noise: What a sample of examples does to them.
+        tolerance: Nats below which a gap is no barrier.
+    """
+    n = len(gaps)
+    states = pair_states(gaps, noise, tolerance)
+    together = np.zeros(n, dtype=np.intp)
+    if not states.n_apart:
+        known = not states.n_undecided
+        answer = Answer.ONE if known else Answer.UNDECIDED
+        none = None if answer is Answer.UNDECIDED else 1
+        return Division(answer, none, together, (), 1, 1, (True,), together, states)
+    corrected = _corrected(gaps, noise)
+    everyone = np.arange(n)
+    groups, joined = _joined(everyone, corrected, noise, states)
+    at_least = _at_least(gaps, groups, noise, states.tolerance)
+    parts, is_basin = _parts(joined)
+    n_parts = len(is_basin)
+    if all(is_basin):
+        answer = Answer.APART if n_parts == n else Answer.BASINS
+        if n_parts == 1:
+            answer = Answer.UNDECIDED
+        n_basins = None if answer is Answer.UNDECIDED else n_parts
+        return Division(answer, n_basins, parts, (), at_least, n_parts, is_basin, parts, states)
+    for aside in _bridges(joined, corrected):
+        rest = np.delete(everyone, aside)
+        inside, clean = _parts(_joined(rest, corrected, noise, states)[1])
+        touched = [len(np.unique(inside[joined[model][rest]])) for model in aside]
+        if all(clean) and len(clean) > 1 and min(touched) > 1:
+            labels = np.full(n, -1, dtype=np.intp)
+            labels[rest] = inside
+            least = min(at_least, len(clean))
+            return Division(
+                Answer.BRIDGED, len(clean), labels, aside, least, n_parts, is_basin, parts, states
+            )
+    answer = Answer.MIXED if any(is_basin) else Answer.CHAIN
+    return Division(answer, None, parts, (), at_least, n_parts, is_basin, parts, states)
+
+
+def _corrected(gaps: Array, noise: Noise | None) -> Array:
+    return gaps if noise is None else np.asarray(squareform(noise.corrected, checks=False))
+
+
+def _joined(
+    models: Labels, corrected: Array, noise: Noise | None, states: PairStates
+) -> tuple[Labels, Mask]:
+    """Groups of some models, (n,), and which of these count as joined, (n, n)."""
+    grid = np.ix_(models, models)
+    some = corrected[grid]
+    groups = _groups(models, some, noise, states)
+    if noise is None:
+        joined = some <= states.tolerance
+    else:
+        errors = np.maximum(squareform(noise.errors, checks=False), states.tolerance / 100)[grid]
+        joined = p_joined(some, errors, groups, states.tolerance) > _LIKELY
+        joined = (joined | states.joined[grid]) & ~states.apart[grid]
+    np.fill_diagonal(joined, True)
+    return groups, joined
+
+
+def _groups(models: Labels, corrected: Array, noise: Noise | None, states: PairStates) -> Labels:
+    """Average linkage, cut from the top where the two parts are shown to be parted."""
+    n = len(models)
+    labels = np.zeros(n, dtype=np.intp)
+    if n == 1:
+        return labels
+    tree = linkage(squareform(corrected, checks=False), "average")
+    members = [[k] for k in range(n)]
+    for first, second in tree[:, :2].astype(int):
+        members.append(members[first] + members[second])
+    todo, group = [2 * n - 2], 0
+    while todo:
+        node = todo.pop()
+        if node >= n:
+            first, second = tree[node - n, :2].astype(int)
+            height = tree[node - n, 2]
+            rows, columns = models[members[first]], models[members[second]]
+            margin = 0.0 if noise is None else noise.margin_of_mean(rows, columns)
+            if height > states.tolerance and (
+                height - margin > states.tolerance or states.apart[np.ix_(rows, columns)].any()
+            ):
+                todo += [first, second]
+                continue
+        labels[members[node]] = group
+        group += 1
+    return by_size(labels)
+
+
+def _parts(joined: Mask) -> tuple[Labels, tuple[bool, ...]]:
+    """Connected parts (n,), 0 the largest, and whether all pairs of each are joined."""
+    n_parts, parts = connected_components(joined, directed=False)
+    parts = by_size(parts)
+    members = [parts == part for part in range(n_parts)]
+    return parts, tuple(bool(joined[np.ix_(rows, rows)].all()) for rows in members)
+
+
+def _bridges(joined: Mask, corrected: Array) -> Iterator[tuple[int, ...]]:
+    """Models to set aside, one more each time: those that join most pairs that are not joined."""
+    alive = np.arange(len(joined))
+    aside: list[int] = []
+    for _ in range(max(1, int(_MOST_ASIDE * len(joined)))):
+        links = joined[np.ix_(alive, alive)] & ~np.eye(len(alive), dtype=bool)
+        degrees = links.sum(1)
+        triangles = ((links.astype(np.float64) @ links) * links).sum(1)
+        open_pairs = degrees * (degrees - 1) - triangles
+        if not open_pairs.max() > 0:
+            return
+        nearness = corrected[np.ix_(alive, alive)].sum(1)
+        best = np.lexsort((nearness, -open_pairs))[0]
+        aside.append(int(alive[best]))
+        alive = np.delete(alive, best)
+        yield tuple(sorted(aside))
+
+
+def _at_least(gaps: Array, groups: Labels, noise: Noise | None, tolerance: float) -> int:
+    """The size of a set of groups with a boundary shown between any two of them."""
+    open_ = ~boundaries(gaps, groups, noise, tolerance)
+    np.fill_diagonal(open_, False)
+    sizes, alive = np.bincount(groups), np.ones(len(open_), dtype=bool)
+    while (count := (open_ & alive & alive[:, None]).sum(1)).any():
+        alive[np.lexsort((sizes, -count))[0]] = False
+    return int(alive.sum())
