@@ -178,7 +178,8 @@ def analyze(
         basins = _active_basins(results, dataset, rule, n_basins, delta, seed)
     else:
         filled = fill_unmeasured(heights, results.pairs)
-        noise = _noise(results, gaps, intervals, filled)
+        n_examples = len(results.datasets[dataset].labels)
+        noise = _noise(results, gaps, intervals, filled, n_examples)
         basins = find_basins(filled, n_basins, delta=delta, **noise, rng=rng)
         basins = replace(basins, gaps=heights)
     if tolerance > 0 and not chosen:
@@ -367,7 +368,11 @@ def _active_basins(
 
 
 def _noise(
-    results: Results, gaps: GapIntervals, intervals: GapIntervals, filled: np.ndarray
+    results: Results,
+    gaps: GapIntervals,
+    intervals: GapIntervals,
+    filled: np.ndarray,
+    n_examples: int,
 ) -> dict[str, Any]:
     """What ``find_basins`` is told of the noise; gaps that were filled in have none."""
     if intervals.draws is None or intervals.null is None:
@@ -381,7 +386,13 @@ def _noise(
     null = np.zeros_like(draws)
     draws[:, measured] = np.maximum(intervals.draws[:_DRAWS, order], 0)
     null[:, measured] = np.maximum(intervals.null[:_DRAWS, order], 0)
-    return {"noise": np.nan_to_num(gaps.standard_error), "draws": draws, "null": null}
+    return {
+        "noise": np.nan_to_num(gaps.standard_error),
+        "draws": draws,
+        "null": null,
+        "corrected": np.where(np.isnan(gaps.corrected), filled, np.maximum(gaps.corrected, 0)),
+        "n_examples": n_examples,
+    }
 
 
 def _curves(

@@ -45,6 +45,108 @@ class Agreement(StrEnum):
     OTHER = "other"
 
 
+class Answer(StrEnum):
+    """What can be said of a population's basins."""
+
+    ONE = "one"
+    UNDECIDED = "undecided"
+    BASINS = "basins"
+    APART = "apart"
+    BRIDGED = "bridged"
+    CHAIN = "chain"
+    MIXED = "mixed"
+
+
+def answer_sentence(
+    answer: Answer,
+    sizes: Sequence[int],
+    *,
+    n_apart: int,
+    n_pairs: int,
+    tolerance: float,
+    asked: float,
+    beyond_noise: bool,
+    gaps: tuple[float, float, float],
+    at_least: int,
+    aside: Sequence[str],
+    n_clean: int,
+    n_examples: int | None,
+) -> str:
+    """Which models share a basin, or why no division into basins says it.
+
+    Args:
+        answer: What can be said.
+        sizes: Of the basins, or of the connected parts where there are none.
+        n_apart: Pairs with a barrier.
+        n_pairs: All pairs.
+        tolerance: Nats, as used.
+        asked: Nats, as given.
+        beyond_noise: Whether noise is known.
+        gaps: Nats: the lowest and the median gap of pairs with a barrier, and the largest that
+            any gap could be.
+        at_least: Basins that are certain.
+        aside: Models that join several basins.
+        n_clean: How many of the parts are basins.
+        n_examples: About as many as would show that there is no barrier.
+    """
+    n_models, limit = sum(sizes) + len(aside), f"{short(tolerance)} nats"
+    lowest, median, highest = gaps
+    beyond = f"{limit} beyond noise" if beyond_noise else limit
+    lines = f"{n_apart:,} of {count(n_pairs, 'line')}"
+    have = verb(n_apart, "has", "have")
+    if answer is Answer.ONE:
+        which = (
+            "the line has no barrier"
+            if n_pairs == 1
+            else f"none of {n_pairs:,} lines has a barrier"
+        )
+        text = f"One basin: {which} above {limit}; the largest possible is {short(highest)}."
+    elif answer is Answer.UNDECIDED and not n_apart:
+        would = f"; about {n_examples:,} examples would tell" if n_examples else ""
+        text = f"No barrier was shown, but gaps up to {short(highest)} nats could be hidden{would}."
+    elif answer is Answer.UNDECIDED:
+        text = (
+            f"Barriers were shown on {lines}, but not which models share a basin; more examples "
+            "would tell."
+        )
+    elif answer is Answer.APART:
+        text = (
+            f"No two of {count(n_models, 'model')} share a basin: {lines} {have} a barrier above "
+            f"{beyond} (lowest {short(lowest)}, median {short(median)})."
+        )
+    elif answer in (Answer.BASINS, Answer.BRIDGED):
+        of = listed(sizes, 8) if len(set(sizes)) > 1 else f"{sizes[0]}{' each' * (len(sizes) > 1)}"
+        text = f"{capital(basins_in_words(len(sizes)))} of {of}"
+        if aside:
+            to = "both" if len(sizes) == 2 else "several"
+            text += f", {listed(aside, 4)} {verb(len(aside), 'is', 'are')} joined to {to}"
+        text += (
+            f": {lines} {have} a barrier above {beyond}, none within a basin; "
+            f"{'all' if at_least >= len(sizes) else f'at least {at_least}'} are certain."
+        )
+    elif answer is Answer.CHAIN and len(sizes) == 1:
+        text = (
+            f"All {count(n_models, 'model')} are linked through others, but {lines} {have} a "
+            f"barrier above {beyond}: no division into basins describes them."
+        )
+    else:
+        clean = (
+            f"{n_clean} {verb(n_clean, 'is a basin', 'are basins')}"
+            if n_clean
+            else "none is a basin"
+        )
+        text = (
+            f"The models fall into {count(len(sizes), 'part')} of {listed(sizes, 8)}, of which "
+            f"{clean}; in the others models are linked through others though direct lines have "
+            f"barriers ({lines} above {beyond})."
+        )
+    if tolerance > asked:
+        text += (
+            f" The tolerance was raised from {short(asked)} nats: most gaps are not known better."
+        )
+    return text
+
+
 def averaging_sentence(
     verdict: Averages,
     models: Sequence[str],

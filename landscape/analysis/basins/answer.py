@@ -8,9 +8,8 @@ the models nor a common factor of gaps and tolerance changes anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.cluster.hierarchy import linkage
@@ -21,21 +20,10 @@ from landscape.analysis.basins.noise import Noise
 from landscape.analysis.basins.spectral import by_size
 from landscape.analysis.basins.states import PairStates, boundaries, p_joined, pair_states
 from landscape.core.arrays import Array, Labels, Mask
+from landscape.core.sentences import Answer, answer_sentence
 
 _MOST_ASIDE = 0.1  # of the models, and one in any case
 _LIKELY = 0.3  # chance of having no barrier, above which a pair counts as joined
-
-
-class Answer(StrEnum):
-    """What can be said of a population's basins."""
-
-    ONE = "one"
-    UNDECIDED = "undecided"
-    BASINS = "basins"
-    APART = "apart"
-    BRIDGED = "bridged"
-    CHAIN = "chain"
-    MIXED = "mixed"
 
 
 @dataclass(frozen=True)
@@ -58,6 +46,8 @@ class Division:
         is_basin: (n_connected,) whether each connected part is a basin, in the order of ``parts``.
         parts: (n_models,) the connected part of each model, 0 the largest.
         states: What is shown of each pair.
+        needed: About as many examples as would show that there is no barrier; None where that is
+            not known.
     """
 
     answer: Answer
@@ -69,9 +59,12 @@ class Division:
     is_basin: tuple[bool, ...]
     parts: Labels
     states: PairStates
+    needed: int | None = None
 
 
-def divide(gaps: Array, noise: Noise | None, tolerance: float) -> Division:
+def divide(
+    gaps: Array, noise: Noise | None, tolerance: float, n_examples: int | None = None
+) -> Division:
     """The answer for gaps (n_models, n_models) nats.
 
     Average linkage of the bias-corrected gaps is cut at the tolerance, but only where the mean gap
@@ -83,9 +76,15 @@ def divide(gaps: Array, noise: Noise | None, tolerance: float) -> Division:
         gaps: Symmetric, zero on the diagonal.
         noise: What a sample of examples does to them.
         tolerance: Nats below which a gap is no barrier.
+        n_examples: That the gaps are from, to say how many would tell.
     """
-    n = len(gaps)
     states = pair_states(gaps, noise, tolerance)
+    division = _divide(gaps, noise, states)
+    return replace(division, needed=_needed(gaps, noise, states, n_examples))
+
+
+def _divide(gaps: Array, noise: Noise | None, states: PairStates) -> Division:
+    n = len(gaps)
     together = np.zeros(n, dtype=np.intp)
     if not states.n_apart:
         known = not states.n_undecided
@@ -170,8 +169,8 @@ def _groups(models: Labels, corrected: Array, noise: Noise | None, states: PairS
 
 def _parts(joined: Mask) -> tuple[Labels, tuple[bool, ...]]:
     """Connected parts (n,), 0 the largest, and whether all pairs of each are joined."""
-    n_parts, parts = connected_components(joined, directed=False)
-    parts = by_size(parts)
+    n_parts, raw = connected_components(joined, directed=False)
+    parts = by_size(raw)
     members = [parts == part for part in range(n_parts)]
     return parts, tuple(bool(joined[np.ix_(rows, rows)].all()) for rows in members)
 
@@ -202,3 +201,36 @@ def _at_least(gaps: Array, groups: Labels, noise: Noise | None, tolerance: float
     while (count := (open_ & alive & alive[:, None]).sum(1)).any():
         alive[np.lexsort((sizes, -count))[0]] = False
     return int(alive.sum())
+
+
+def _needed(
+    gaps: Array, noise: Noise | None, states: PairStates, n_examples: int | None
+) -> int | None:
+    """As errors fall with the root of the examples; one digit is as much as this is worth."""
+    if noise is None or n_examples is None or not noise.resampled:
+        return None
+    wider = float(np.max(states.highest - _corrected(gaps, noise)))
+    room = states.asked - float(np.median(noise.corrected))
+    return int(float(f"{n_examples * max(1.0, wider / room) ** 2:.0e}")) if room > 0 else None
+
+
+def in_words(division: Division, gaps: Array, models: Sequence[str]) -> str:
+    """One plain sentence; of gaps (n_models, n_models) in nats and models' names."""
+    states, upper = division.states, np.triu_indices(len(gaps), 1)
+    barriers = gaps[upper][states.apart[upper]]
+    lowest, median = (barriers.min(), np.median(barriers)) if len(barriers) else (np.nan, np.nan)
+    shown = division.parts if division.n_basins is None else division.labels
+    return answer_sentence(
+        division.answer,
+        np.bincount(shown[shown >= 0]).tolist(),
+        n_apart=states.n_apart,
+        n_pairs=len(upper[0]),
+        tolerance=states.tolerance,
+        asked=states.asked,
+        beyond_noise=states.beyond_noise,
+        gaps=(float(lowest), float(median), float(states.highest[upper].max(initial=0.0))),
+        at_least=division.at_least,
+        aside=[models[model] for model in division.aside],
+        n_clean=sum(division.is_basin),
+        n_examples=division.needed,
+    )

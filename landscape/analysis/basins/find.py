@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
+from landscape.analysis.basins.answer import Division, divide
 from landscape.analysis.basins.checks import check_gaps
 from landscape.analysis.basins.membership import Membership, find_membership
 from landscape.analysis.basins.noise import make_noise
@@ -40,6 +41,7 @@ class Basins:
         merge_tree: (n_models - 1, 4) scipy's single linkage of the gaps, heights in nats.
         gaps: (n_models, n_models) nats.
         evidence: What the number of basins rests on.
+        division: Whether no barrier within and one between is true of any division.
     """
 
     labels: Labels
@@ -53,6 +55,7 @@ class Basins:
     merge_tree: Array
     gaps: Array
     evidence: Evidence
+    division: Division
 
 
 def find_basins(
@@ -63,6 +66,8 @@ def find_basins(
     noise: ArrayLike | None = None,
     draws: ArrayLike | None = None,
     null: ArrayLike | None = None,
+    corrected: ArrayLike | None = None,
+    n_examples: int | None = None,
     tolerance: float = 0.02,
     rng: np.random.Generator | int | None = None,
 ) -> Basins:
@@ -97,6 +102,8 @@ def find_basins(
         draws: (n_draws, n_pairs) resampled gaps as ``bootstrap_gaps`` keeps them, pairs in the
             order of scipy's condensed matrices; with ``null``.
         null: (n_draws, n_pairs) gaps that example noise alone gives.
+        corrected: (n_models, n_models) gaps less their bias; the gaps when absent.
+        n_examples: That the gaps are from.
         tolerance: Nats below which a gap is no barrier; 0.02 lowers the (geometric) mean
             probability of the right label by 2%.
         rng: A generator or a seed, for the nulls and k-means; seed 0 when absent.
@@ -118,7 +125,7 @@ def find_basins(
     scale, rule = choose_delta(squareform(matrix, checks=False), delta)
     generator = np.random.default_rng(0 if rng is None else rng)
     seed = int(generator.integers(2**31))
-    sampled = make_noise(matrix, noise, draws, null, generator)
+    sampled = make_noise(matrix, noise, draws, null, corrected, generator)
     affinity = _affinity(matrix, scale)
     most = _most_basins(n, n_basins)
     embedding = embed(affinity, most, seed)
@@ -141,6 +148,7 @@ def find_basins(
         merge_tree=linkage(squareform(matrix, checks=False), method="single"),
         gaps=matrix,
         evidence=_in_words(evidence, matrix, k),
+        division=divide(matrix, sampled, tolerance, n_examples),
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial.distance import squareform
 from scipy.stats import norm
 
-from landscape.analysis.basins.checks import check_noise
+from landscape.analysis.basins.checks import check_square
 from landscape.core.arrays import Array, Labels
 from landscape.core.errors import ConfigError
 
@@ -82,7 +82,11 @@ def make_noise(
 ) -> Noise | None:
     """Noise from resampled gaps, or from standard errors as if these were normal."""
     n = len(gaps)
-    matrix = check_noise(errors, n)
+    matrix = None
+    if errors is not None:
+        matrix = np.where(np.eye(n, dtype=bool), 0.0, check_square(errors, "noise", (n, n)))
+        if not (np.isfinite(matrix).all() and (matrix >= 0).all()):
+            raise ConfigError("The noise must be finite standard errors, 0 or more.", where="noise")
     if (draws is None) != (null is None):
         raise ConfigError("Resampled gaps come with those of the null, or neither is given.")
     flat = squareform(gaps, checks=False)

@@ -27,6 +27,7 @@ class PairStates:
         highest: (n_models, n_models) nats, what each gap could be; with 5% risk for all together.
         tolerance: Nats, as used.
         asked: Nats, as given; less than ``tolerance`` where most gaps' noise exceeds it.
+        beyond_noise: Whether noise is known.
     """
 
     apart: Mask
@@ -34,6 +35,7 @@ class PairStates:
     highest: Array
     tolerance: float
     asked: float
+    beyond_noise: bool
 
     @property
     def n_apart(self) -> int:
@@ -64,7 +66,7 @@ def pair_states(gaps: Array, noise: Noise | None, tolerance: float) -> PairState
     flat = squareform(gaps, checks=False)
     if noise is None:
         apart = flat > tolerance
-        return _states(apart, ~apart, flat, tolerance, tolerance, gaps)
+        return _states(apart, ~apart, flat, tolerance, tolerance, False)
     used = tolerance
     if noise.error > tolerance:
         used = _RAISED * noise.error
@@ -77,15 +79,17 @@ def pair_states(gaps: Array, noise: Noise | None, tolerance: float) -> PairState
     error = np.maximum(noise.errors, least)
     joined, quantile = _step_down(above, error, used - noise.corrected)
     highest = noise.corrected + quantile * error
-    return _states(apart, joined & ~apart, highest, used, tolerance, gaps)
+    return _states(apart, joined & ~apart, highest, used, tolerance, True)
 
 
 def _states(
-    apart: Mask, joined: Mask, highest: Array, used: float, asked: float, gaps: Array
+    apart: Mask, joined: Mask, highest: Array, used: float, asked: float, beyond_noise: bool
 ) -> PairStates:
-    square = [np.asarray(squareform(a, checks=False), dtype=bool) for a in (apart, joined)]
-    np.fill_diagonal(square[1], True)
-    return PairStates(*square, squareform(highest, checks=False), float(used), float(asked))
+    parted, together, height = (squareform(a, checks=False) for a in (apart, joined, highest))
+    np.fill_diagonal(together, True)
+    return PairStates(
+        parted.astype(bool), together.astype(bool), height, float(used), float(asked), beyond_noise
+    )
 
 
 def _step_down(draws: Array | None, scale: Array, excess: Array) -> tuple[Mask, float]:
