@@ -186,7 +186,7 @@ def analyze(
         more = square(results.tolerance, results.pairs, len(heights))
         highest = filled + np.where(np.isnan(heights), 0, more)
         other = find_basins(highest, n_basins, delta=delta, **noise, rng=again)
-        settled = np.array_equal(other.labels, basins.labels)
+        settled = _same_answer(other, basins)
     curves = {name: _curves(name, data, results) for name, data in results.datasets.items()}
     between = [
         np.abs(np.where(results.exact, curves[name].losses, np.nan) - data.screened)
@@ -346,25 +346,29 @@ def _active_basins(
     basins = find_basins(search.completed, n_basins or search.n_basins, delta=delta, rng=seed)
     if n_basins is not None:
         return replace(basins, gaps=search.gaps)
+    groups = basins.groups
     split, distance = two_sides(
-        basins.embedding, search.labels if search.n_basins > 1 else basins.split
+        groups.embedding, search.labels if search.n_basins > 1 else groups.split
     )
-    return replace(
-        basins,
+    tolerance = groups.evidence.tolerance
+    groups = replace(
+        groups,
         labels=search.labels,
         split=split,
         centroid_distance=distance,
-        membership=find_membership(
-            search.completed, search.labels, None, basins.evidence.tolerance
-        ),
-        gaps=search.gaps,
+        membership=find_membership(search.completed, search.labels, None, tolerance),
         evidence=replace(
-            basins.evidence,
+            groups.evidence,
             verdict="groups" if search.n_basins > 1 else "no groups",
             reason=search.reason,
             why="",
         ),
     )
+    return replace(basins, gaps=search.gaps, groups=groups)
+
+
+def _same_answer(one: Basins, other: Basins) -> bool:
+    return one.answer == other.answer and np.array_equal(one.labels, other.labels)
 
 
 def _noise(

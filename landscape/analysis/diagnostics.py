@@ -46,7 +46,7 @@ class Diagnostics:
         partitions: A row a pair of sources: how alike their basins are.
         matrices: A row a pair of sources: how alike their distances are.
         agreement: One sentence: does in-domain loss find the basins that behaviour suggests?
-        explanation: Whether the basin says more about each score than other predictors.
+        explanation: Whether centroid distance says more about each score than other predictors.
         pair_explanation: Do gaps explain how differently two models score? None without a focus.
     """
 
@@ -76,7 +76,7 @@ def diagnose(analysis: Analysis, *, seed: int = 0) -> Diagnostics:
         estimate,
         low=np.maximum(gaps.low, 0) if has_intervals else None,
         high=np.maximum(gaps.high, 0) if has_intervals else None,
-        tolerance=analysis.basins.evidence.tolerance,
+        tolerance=analysis.basins.states.tolerance,
     )
     curves = analysis.curves[analysis.dataset].losses
     if results.given_gaps is None:
@@ -84,14 +84,14 @@ def diagnose(analysis: Analysis, *, seed: int = 0) -> Diagnostics:
     else:  # nothing is known of the models' own losses
         directed = np.where(np.eye(len(analysis.models)), 0, np.nan)
     sources = partition_sources(analysis, rng=seed)
-    whole = [source for source in sources if source.n_basins]
+    whole = [source for source in sources if source.n_groups]
     partitions = compare_partitions({source.name: source.labels for source in whole}, rng=rng)
     predictors = _predictors(analysis)
     challenge = analysis.scores[list(analysis.challenge_columns)]
     return Diagnostics(
         triangles=triangles,
         clustering=clustering(estimate, rng=rng),
-        climbs=directed_links(directed, tolerance=analysis.basins.evidence.tolerance),
+        climbs=directed_links(directed, tolerance=analysis.basins.states.tolerance),
         sources=sources,
         partitions=partitions,
         matrices=matrix_agreement({source.name: source.matrix for source in sources}, rng=rng),
@@ -102,7 +102,7 @@ def diagnose(analysis: Analysis, *, seed: int = 0) -> Diagnostics:
 
 
 def _predictors(analysis: Analysis) -> dict[str, Any]:
-    """Sets of predictors of a model's scores, the basin last."""
+    """Sets of predictors of a model's scores, the centroid distance last."""
     results = analysis.results
     sets: dict[str, Any] = {}
     in_domain = analysis.scores[list(analysis.in_domain_columns)]
@@ -123,7 +123,7 @@ def _predictors(analysis: Analysis) -> dict[str, Any]:
         sets["covariates"] = results.given_scores[covariates]
     # distances that are all alike have no coordinates
     sets = {name: values for name, values in sets.items() if np.shape(values)[1]}
-    return {**sets, "basin": analysis.basins.centroid_distance}
+    return {**sets, "centroid distance": analysis.basins.groups.centroid_distance}
 
 
 def _explain_pairs(analysis: Analysis, rng: np.random.Generator) -> pd.DataFrame | None:

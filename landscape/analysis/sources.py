@@ -35,7 +35,7 @@ class Source:
         name: For instance ``convexity gap on mnli_dev``.
         matrix: (n_models, n_models): nats for a gap, a share of examples for disagreement, the
             Euclidean norm of the weights' difference for weight distance.
-        n_basins: How many ``find_basins`` finds by itself; 0 where a pair is NaN.
+        n_groups: How many ``find_groups`` finds by itself; 0 where a pair is NaN.
         labels: (n_models,) these basins; (0,) where a pair is NaN.
         forced: (n_models,) as many basins as the analysis has, but 2 at least; (0,) likewise.
         kind: A barrier rule, ``disagreement`` or ``weight distance``.
@@ -45,7 +45,7 @@ class Source:
 
     name: str
     matrix: Array
-    n_basins: int
+    n_groups: int
     labels: Labels
     forced: Labels
     kind: str
@@ -97,7 +97,7 @@ def sources_sentence(analysis: Analysis, sources: Sequence[Source], table: pd.Da
     in_domain = [name for name, data in datasets.items() if data.role == "in_domain"]
     in_domain_set = analysis.dataset if analysis.dataset in in_domain else in_domain[0]
     base = next((s for s in sources if (s.kind, s.dataset) == (rule, in_domain_set)), None)
-    if base is None or not base.n_basins:
+    if base is None or not base.n_groups:
         raise ConfigError(
             "There are no basins of in-domain gaps to compare with.",
             where=f"{rule} on {in_domain_set}",
@@ -108,21 +108,21 @@ def sources_sentence(analysis: Analysis, sources: Sequence[Source], table: pd.Da
         if source.dataset in datasets
         and datasets[source.dataset].role == "challenge"
         and source.kind in (rule, "disagreement")
-        and source.n_basins
+        and source.n_groups
     ]
     grades = [_against(base, other, table) for other in others]
-    return agreement_sentence(base.name, base.n_basins, grades)
+    return agreement_sentence(base.name, base.n_groups, grades)
 
 
 def _against(
     base: Source, other: Source, table: pd.DataFrame
 ) -> tuple[Agreement, str, int, int, float, float]:
     """How another source's basins are related to the base's: see ``agreement_sentence``."""
-    source = other.name, other.n_basins
-    if base.n_basins == other.n_basins == 1:
+    source = other.name, other.n_groups
+    if base.n_groups == other.n_groups == 1:
         return Agreement.SAME, *source, 0, np.nan, np.nan
     cut = 0
-    if 1 in (base.n_basins, other.n_basins):  # one block has nothing to compare: cut both
+    if 1 in (base.n_groups, other.n_groups):  # one block has nothing to compare: cut both
         cut = int(base.forced.max()) + 1
         index = float(adjusted_rand_score(base.forced, other.forced))
         p_value = rand_p_value(base.forced, other.forced)
@@ -151,28 +151,28 @@ def _source(analysis: Analysis, kind: str, dataset: str, matrix: Array, seed: in
         word = "pair has" if missing == 1 else "pairs have"
         note = f"{missing} {word} no finite value: no basins"
         return Source(name, matrix, 0, none, none, kind, dataset, note)
-    basins, note = analysis.basins, ""
+    groups, note = analysis.basins.groups, ""
     options: dict[str, Any] = {}
     if kind not in RULES:
         options, note = {"tolerance": 0.0}, "not in nats: no tolerance"
     else:
-        options["tolerance"] = basins.evidence.tolerance
-        if basins.delta_rule == "given":
-            options["delta"] = basins.delta
+        options["tolerance"] = groups.evidence.tolerance
+        if groups.delta_rule == "given":
+            options["delta"] = groups.delta
     is_analysed = (kind, dataset) == (analysis.rule, analysis.dataset)
-    if is_analysed and basins.evidence.verdict != "asked":
-        grouped = basins
+    if is_analysed and groups.evidence.verdict != "asked":
+        grouped = groups
     else:
         if is_analysed:
             options["noise"] = analysis.gaps.standard_error
         elif not note:
             note = "without noise"
-        grouped = find_basins(matrix, rng=seed, **options)
-    k = max(2, basins.n_basins)
+        grouped = find_basins(matrix, rng=seed, **options).groups
+    k = max(2, groups.n_groups)
     forced = grouped.labels
-    if grouped.n_basins != k:
+    if grouped.n_groups != k:
         forced = cut_into(matrix, k, delta=options.get("delta", "median"), rng=seed)
-    return Source(name, matrix, grouped.n_basins, grouped.labels, forced, kind, dataset, note)
+    return Source(name, matrix, grouped.n_groups, grouped.labels, forced, kind, dataset, note)
 
 
 def _gaps(analysis: Analysis, rule: str, dataset: str) -> Array:

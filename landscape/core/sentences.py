@@ -8,9 +8,9 @@ from math import isfinite
 
 from landscape.core.wording import (
     MINUS,
-    basins_in_words,
     capital,
     count,
+    in_words,
     listed,
     number,
     percent,
@@ -116,7 +116,7 @@ def answer_sentence(
         )
     elif answer in (Answer.BASINS, Answer.BRIDGED):
         of = listed(sizes, 8) if len(set(sizes)) > 1 else f"{sizes[0]}{' each' * (len(sizes) > 1)}"
-        text = f"{capital(basins_in_words(len(sizes)))} of {of}"
+        text = f"{capital(in_words(len(sizes), 'basin'))} of {of}"
         if aside:
             to = "both" if len(sizes) == 2 else "several"
             text += f", {listed(aside, 4)} {verb(len(aside), 'is', 'are')} joined to {to}"
@@ -312,15 +312,15 @@ def _basins(n: int) -> str:
     return "one basin" if n == 1 else f"{n} basins"
 
 
-def basins_sentence(n: int, why: str, asked: bool = False) -> str:
-    """``Two basins: every gap ...``, from what ``why_basins`` says."""
+def groups_sentence(n: int, why: str, asked: bool = False) -> str:
+    """``Two groups: every gap ...``, from what ``why_groups`` says."""
     because = f": {why}" if why else ""
-    return capital(f"{basins_in_words(n)}{', as asked' if asked else ''}{because}.")
+    return capital(f"{in_words(n, 'group')}{', as asked' if asked else ''}{because}.")
 
 
-def why_basins(
+def why_groups(
     verdict: str,
-    n_basins: int,
+    n_groups: int,
     *,
     n_models: int,
     n_barriers: int,
@@ -331,7 +331,7 @@ def why_basins(
     silhouette: float,
     null_quantile: float,
 ) -> str:
-    """On what a number of basins rests, as a clause; nothing where it was only asked for.
+    """On what a number of groups rests, as a clause; nothing where it was only asked for.
 
     The verdict is ``asked``, ``one valley``, ``no groups`` or ``groups``; a quantile of NaN is one
     of which nothing was drawn.
@@ -341,10 +341,10 @@ def why_basins(
     if n_models > 2 and isfinite(null_quantile):
         against = (
             f"silhouette {short(silhouette)} against {short(null_quantile)} at the 95% quantile "
-            "of one-basin nulls"
+            "of one-group nulls"
         )
     if verdict == "asked":
-        return against if n_basins > 1 else ""
+        return against if n_groups > 1 else ""
     if verdict == "one valley":
         return f"no gap exceeds {beyond}"
     if n_models == 2:
@@ -375,14 +375,14 @@ def active_sentence(
 ) -> str:
     """What a search with few pairs found."""
     every = n_models * (n_models - 1) // 2
-    said = f"{basins_in_words(core_basins)}: {core_why}"
+    said = f"{in_words(core_basins, 'group')}: {core_why}"
     if n_core == n_models:
         return f"All {every:,} pairs were measured: {said}."
     drawn = f"{n_random} at random"
     if n_core > n_random:
         drawn += f", {n_core - n_random} more"
     parts = [
-        f"{capital(basins_in_words(n_basins))}, from {n_measured:,} of {every:,} pairs: "
+        f"{capital(in_words(n_basins, 'basin'))}, from {n_measured:,} of {every:,} pairs: "
         f"{n_core} models, all measured with each other ({drawn}), are {said}"
     ]
     if n_refused:

@@ -79,7 +79,7 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def basins_in_words(n: int) -> str:
+def in_words(n: int, noun: str) -> str:
     """``one basin``, ``two basins``; digits beyond nine."""
     digits = _SMALL[n] if n < len(_SMALL) else str(n)
-    return f"{digits} {verb(n, 'basin', 'basins')}"
+    return f"{digits} {noun}" + "s" * (n != 1)

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 def tables(analysis: Analysis) -> dict[str, pd.DataFrame]:
     """Scores, gaps, curves, relation and what other indicators gave, by name."""
     models = np.array(analysis.models)
-    basins = pd.DataFrame({"model": models, "basin": analysis.basins.labels})
-    basins["centroid_distance"] = analysis.basins.centroid_distance
+    basins, groups = analysis.basins, analysis.basins.groups
+    of_models = pd.DataFrame({"model": models, "linked_part": basins.parts})
+    if basins.n_basins is not None:
+        of_models["basin"] = basins.labels
+    of_models["group"], of_models["centroid_distance"] = groups.labels, groups.centroid_distance
     named = {
         "scores": analysis.scores.reset_index(),
-        "basins": basins,
+        "basins": of_models,
         "gaps": _gaps(analysis),
         "curves": _curves(analysis),
         "relation": analysis.relation.table,

@@ -59,7 +59,7 @@ class Division:
     is_basin: tuple[bool, ...]
     parts: Labels
     states: PairStates
-    needed: int | None = None
+    needed: int | None
 
 
 def divide(
@@ -90,7 +90,7 @@ def _divide(gaps: Array, noise: Noise | None, states: PairStates) -> Division:
         known = not states.n_undecided
         answer = Answer.ONE if known else Answer.UNDECIDED
         none = None if answer is Answer.UNDECIDED else 1
-        return Division(answer, none, together, (), 1, 1, (True,), together, states)
+        return Division(answer, none, together, (), 1, 1, (True,), together, states, None)
     corrected = _corrected(gaps, noise)
     everyone = np.arange(n)
     groups, joined = _joined(everyone, corrected, noise, states)
@@ -102,7 +102,9 @@ def _divide(gaps: Array, noise: Noise | None, states: PairStates) -> Division:
         if n_parts == 1:
             answer = Answer.UNDECIDED
         n_basins = None if answer is Answer.UNDECIDED else n_parts
-        return Division(answer, n_basins, parts, (), at_least, n_parts, is_basin, parts, states)
+        return Division(
+            answer, n_basins, parts, (), at_least, n_parts, is_basin, parts, states, None
+        )
     for aside in _bridges(joined, corrected):
         rest = np.delete(everyone, aside)
         inside, clean = _parts(_joined(rest, corrected, noise, states)[1])
@@ -112,10 +114,19 @@ def _divide(gaps: Array, noise: Noise | None, states: PairStates) -> Division:
             labels[rest] = inside
             least = min(at_least, len(clean))
             return Division(
-                Answer.BRIDGED, len(clean), labels, aside, least, n_parts, is_basin, parts, states
+                Answer.BRIDGED,
+                len(clean),
+                labels,
+                aside,
+                least,
+                n_parts,
+                is_basin,
+                parts,
+                states,
+                None,
             )
     answer = Answer.MIXED if any(is_basin) else Answer.CHAIN
-    return Division(answer, None, parts, (), at_least, n_parts, is_basin, parts, states)
+    return Division(answer, None, parts, (), at_least, n_parts, is_basin, parts, states, None)
 
 
 def _corrected(gaps: Array, noise: Noise | None) -> Array:

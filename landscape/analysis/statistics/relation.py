@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Relation:
-    """A row a group (column of scores), see ``relate``; every interval's coverage in (0, 1)."""
+    """A row a group (column of scores), see ``relate``; what its parts are, and how many."""
 
     table: pd.DataFrame
+    noun: str
     n_basins: int
     confidence: float
 
@@ -78,10 +79,10 @@ def relate(
     """
     import pandas as pd
 
-    distance = centroid_distance
+    distance, noun = centroid_distance, "basin"
     if isinstance(basins, Basins):
-        labels = basins.labels
-        distance = basins.centroid_distance if distance is None else distance
+        labels, noun = basins.shown.labels, basins.shown.noun
+        distance = basins.groups.centroid_distance if distance is None else distance
     else:
         labels = _check_labels(basins)
     values = as_numbers(scores, len(labels), "the basins")
@@ -98,7 +99,7 @@ def relate(
         raise ConfigError("At least one resample is needed.", found=n_resamples)
     block = None if blocks is None else block_codes(blocks, len(labels))
     generator = np.random.default_rng(0 if rng is None else rng)
-    names, counts = np.unique(labels, return_counts=True)
+    names, counts = np.unique(labels[labels >= 0], return_counts=True)
     largest = [int(i) for i in np.argsort(-counts, kind="stable")[:2]]
     columns: dict[str, Array] = {}
     # columns that miss the same models share their resamples and permutations
@@ -109,6 +110,7 @@ def relate(
             values[np.ix_(scored, here)],
             labels[scored],
             names,
+            noun,
             largest,
             None if nearness is None else nearness[scored],
             None if block is None else block[scored],
@@ -121,7 +123,7 @@ def relate(
     table = pd.DataFrame({"group": [str(name) for name in scores.columns], **columns})
     q = control_false_discoveries(table["p_value"].to_numpy())
     table.insert(int(np.flatnonzero(table.columns == "p_value")[0]) + 1, "q_value", q)
-    return Relation(table, len(names), float(confidence))
+    return Relation(table, noun, len(names), float(confidence))
 
 
 def control_false_discoveries(p_values: Array) -> Array:
@@ -137,6 +139,7 @@ def _relate_pattern(
     values: Array,
     labels: NDArray[Any],
     names: NDArray[Any],
+    noun: str,
     largest: list[int],
     nearness: Array | None,
     blocks: Indices | None,
@@ -166,9 +169,9 @@ def _relate_pattern(
             low, high = interval.low, interval.high
         mean = rows.mean(0) if len(rows) else missing
         numbers_by_column |= {
-            f"basin_{name}_mean": mean,
-            f"basin_{name}_low": low,
-            f"basin_{name}_high": high,
+            f"{noun}_{name}_mean": mean,
+            f"{noun}_{name}_low": low,
+            f"{noun}_{name}_high": high,
         }
     sizes = [len(rows) for rows in members]
     pair = [members[i] for i in largest if sizes[i]]

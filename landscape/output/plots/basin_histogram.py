@@ -21,19 +21,20 @@ _HATCHES = ("", "////", "\\\\\\\\", "....", "xxxx", "----", "++++")
 
 
 def _caption(analysis: Analysis) -> list[str]:
-    column, alone = common.score_column(analysis), analysis.basins.n_basins == 1
+    column, shown = common.score_column(analysis), analysis.basins.shown
+    alone = shown.n == 1
     return [
         f"{capital(words.metric_of(analysis, column))} on {column} "
         f"({words.role_of(analysis, column)}) of {count(len(analysis.models), 'model')}, stacked "
-        f"by {'the side of a forced two-way split (one basin was found)' if alone else 'basin'}.",
-        f"Above the bars: the mean {'of all models' if alone else 'of each basin'} with its "
+        f"by {'the side of a forced two-way split (models are not told apart)' if alone else shown.noun}.",
+        f"Above the bars: the mean {'of all models' if alone else f'of each {shown.noun}'} with its "
         f"{percent(analysis.relation.confidence)} interval under resampled models.",
     ]
 
 
 @figure(
     "basin_histogram",
-    title="Scores by basin",
+    title="Scores by basin or group",
     needs=lambda analysis: analysis.scores.shape[1],
     caption=_caption,
     place=40,
@@ -60,7 +61,7 @@ def draw(analysis: Analysis) -> Figure:
             label=f"{noun} {label} ({(labels == label).sum()})",
         )
         bottom = bottom + counts
-    tallest, n_basins = max(float(bottom.max()), 1.0), analysis.basins.n_basins
+    tallest, n_basins = max(float(bottom.max()), 1.0), analysis.basins.shown.n
     for basin in range(n_basins):
         _draw_mean(ax, analysis, basin, tallest * (1.1 + 0.09 * basin))
     ax.set_ylim(0, tallest * (1.16 + 0.09 * n_basins))
@@ -88,9 +89,12 @@ def _draw_mean(ax: Axes, analysis: Analysis, basin: int, height: float) -> None:
     if row is None:
         return
     # a side of a forced split has no row in the table: its basin is everybody
-    alone = analysis.basins.n_basins == 1
+    shown = analysis.basins.shown
+    alone = shown.n == 1
     look = common.points("0.35", "D") if alone else common.basin_points(basin)
-    mean, low, high = (row.get(f"basin_{basin}_{what}", np.nan) for what in ("mean", "low", "high"))
+    mean, low, high = (
+        row.get(f"{shown.noun}_{basin}_{what}", np.nan) for what in ("mean", "low", "high")
+    )
     color = look["color"]
     ax.plot([low, high], [height, height], color=color, linewidth=1.2, label="_interval")
     ax.plot([mean], [height], label="_mean", **look)

@@ -24,7 +24,7 @@ _SIDES = ((1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1))
 
 def _caption(analysis: Analysis) -> list[str]:
     column = common.score_column(analysis)
-    level, n_basins = percent(analysis.relation.confidence), analysis.basins.n_basins
+    level, n_basins = percent(analysis.relation.confidence), analysis.basins.shown.n
     sentences = [
         f"{capital(words.metric_of(analysis, column))} on {column} "
         f"({words.role_of(analysis, column)}) against centroid distance, the distance to the first "
@@ -34,9 +34,12 @@ def _caption(analysis: Analysis) -> list[str]:
         f"models; in brackets, {level} intervals by Fisher's z.",
     ]
     if n_basins == 1:
-        sentences.append("One basin was found: the two sides are those of a forced split.")
+        sentences.append("Models are not told apart: the two sides are those of a forced split.")
     elif n_basins > 2:
-        sentences.append("With more than two basins the centroids are those of the largest two.")
+        sentences.append(
+            f"With more than two {analysis.basins.shown.noun}s the centroids are those of the "
+            "largest two groups."
+        )
     return sentences
 
 
@@ -51,7 +54,7 @@ def draw(analysis: Analysis) -> Figure:
     """The focus score of every model against its centroid distance, with a least-squares line."""
     figure = common.new_figure(common.COLUMN_WIDTH, 2.7)
     ax, column = figure.subplots(), common.score_column(analysis)
-    distance = np.asarray(analysis.basins.centroid_distance, dtype=float)
+    distance = np.asarray(analysis.basins.groups.centroid_distance, dtype=float)
     score = analysis.scores[column].to_numpy(dtype=float)
     finite = np.isfinite(distance) & np.isfinite(score)
     labels, noun = common.split_labels(analysis)

@@ -56,8 +56,8 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def basin_color(basin: int) -> str:
-    """The colour that a basin has in every figure, as #rrggbb."""
-    return _BASIN_COLORS[basin % len(_BASIN_COLORS)]
+    """The colour that a basin has in every figure, as #rrggbb; grey for what is in none."""
+    return "#888888" if basin < 0 else _BASIN_COLORS[basin % len(_BASIN_COLORS)]
 
 
 def basin_marker(basin: int) -> str:
@@ -97,11 +97,13 @@ def shorten(text: str, width: int) -> str:
 def split_labels(analysis: Analysis) -> tuple[np.ndarray, str]:
     """Labels to colour models by, and what a label is called.
 
-    One basin has nothing to compare, so the forced two-way split stands in, under its own name.
+    Where all are alike there is nothing to compare, so the forced two-way split stands in, under
+    its own name.
     """
-    if analysis.basins.n_basins == 1:
-        return np.asarray(analysis.basins.split), "side"
-    return np.asarray(analysis.basins.labels), "basin"
+    shown = analysis.basins.shown
+    if shown.n == 1:
+        return np.asarray(analysis.basins.groups.split), "side"
+    return np.asarray(shown.labels), shown.noun
 
 
 def shown_columns(analysis: Analysis) -> list[str]:

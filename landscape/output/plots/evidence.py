@@ -23,10 +23,10 @@ _SHOWN = 12  # eigenvalues; the gap is looked for among fewer
 
 
 def _caption(analysis: Analysis) -> list[str]:
-    evidence = analysis.basins.evidence
+    evidence = analysis.basins.groups.evidence
     sentences = [
-        "Left: the mean silhouette of each number of basins, the one taken filled, and what "
-        "populations of one basin exceed in 5% of draws at any of them.",
+        "Left: the mean silhouette of each number of groups, the one taken filled, and what "
+        "populations of one group exceed in 5% of draws at any of them.",
         "Middle: the lowest eigenvalues of the affinity's normalised Laplacian; their largest rise "
         f"comes after {evidence.eigengap}.",
         f"Right: the {words.rule_name(analysis)} of {words.pairs_measured(analysis)}; dotted, the "
@@ -45,7 +45,7 @@ def _caption(analysis: Analysis) -> list[str]:
     return sentences
 
 
-@figure("evidence", title="How many basins", caption=_caption, place=50)
+@figure("evidence", title="How many groups", caption=_caption, place=50)
 def draw(analysis: Analysis) -> Figure:
     """Silhouettes, eigenvalues and the distribution of gaps, side by side."""
     figure = common.new_figure(common.TEXT_WIDTH, 2.6)
@@ -60,7 +60,7 @@ def draw(analysis: Analysis) -> Figure:
 
 def _draw_silhouettes(ax: Axes, analysis: Analysis) -> None:
     """The silhouette of every number of basins beside what it must exceed."""
-    evidence = analysis.basins.evidence
+    evidence = analysis.basins.groups.evidence
     k, values = np.asarray(evidence.candidates), np.asarray(evidence.silhouettes)
     ax.plot(
         k,
@@ -70,10 +70,10 @@ def _draw_silhouettes(ax: Axes, analysis: Analysis) -> None:
         linewidth=1.0,
         marker="_",
         markersize=9,
-        label="one basin, 95% of draws",
+        label="one group, 95% of draws",
     )
     ax.plot(k, values, color=_FOUND, linewidth=0.8, zorder=2, label="_line")
-    answer = k == analysis.basins.n_basins
+    answer = k == analysis.basins.groups.n_groups
     for chosen, face, label in ((~answer, "white", "found"), (answer, _FOUND, "found, taken")):
         if chosen.any():
             ax.plot(
@@ -87,13 +87,13 @@ def _draw_silhouettes(ax: Axes, analysis: Analysis) -> None:
                 label=label,
             )
     ax.axhline(0, color="0.8", linewidth=0.6, zorder=0)
-    ax.set(xlim=(k.min() - 0.5, k.max() + 0.5), xlabel="number of basins", xticks=k)
+    ax.set(xlim=(k.min() - 0.5, k.max() + 0.5), xlabel="number of groups", xticks=k)
     ax.set_ylabel("mean silhouette")
 
 
 def _draw_eigenvalues(ax: Axes, analysis: Analysis) -> None:
     """The lowest eigenvalues of the affinity's normalised Laplacian, and where they rise most."""
-    evidence = analysis.basins.evidence
+    evidence = analysis.basins.groups.evidence
     values = np.asarray(evidence.eigenvalues)[:_SHOWN]
     number, k = np.arange(1, len(values) + 1), int(evidence.eigengap)
     ax.plot(number, values, color="0.6", linewidth=0.8, zorder=1, label="_line")
@@ -109,7 +109,7 @@ def _draw_eigenvalues(ax: Axes, analysis: Analysis) -> None:
 
 def _draw_gaps(ax: Axes, analysis: Analysis) -> None:
     """How many pairs have which gap, on the scale of roots on which the mixture is fitted."""
-    evidence, mixture = analysis.basins.evidence, analysis.basins.evidence.mixture
+    evidence, mixture = analysis.basins.groups.evidence, analysis.basins.groups.evidence.mixture
     i, j = analysis.pairs[words.ranked_pairs(analysis)].T
     gaps = np.maximum(np.asarray(analysis.gaps.estimate, dtype=float)[i, j], 0)
     top = max(float(gaps.max(initial=0.0)), 2 * evidence.tolerance, 1e-6)

@@ -35,7 +35,7 @@ def _caption(analysis: Analysis) -> list[str]:
         f"({words.examples_of(analysis, analysis.dataset)}) of {words.pairs_measured(analysis)} of "
         f"{count(len(analysis.models), 'model')}, in the order of the merge tree above it: two "
         "groups merge at the smallest gap between them.",
-        "The strip of colours shows the basins.",
+        "The strip of colours shows the basins, or groups where the answer has none.",
         *words.coverage(analysis),
         *([f"{count(missing, 'pair')} not measured (hatched)."] if missing else []),
     ]
@@ -64,18 +64,20 @@ def draw(analysis: Analysis) -> Figure:
     ax.spines[:].set(color="0.6", linewidth=0.5, visible=True)
     if n <= _TEXT_LIMIT:
         _write_values(ax, gaps, image, float(np.clip(0.4 * row, 4.0, 7.0)))
-    labels = np.asarray(analysis.basins.labels)
+    shown = analysis.basins.shown
+    labels = np.asarray(shown.labels)
     edges = np.flatnonzero(np.diff(labels[order])) + 0.5
-    if len(edges) < analysis.basins.n_basins:  # each is one run
+    if len(edges) < shown.n:  # each is one run
         for edge in edges:
             ax.axhline(edge, color="0.2", linewidth=0.8)
             ax.axvline(edge, color="0.2", linewidth=0.8)
     strip = ax.inset_axes((0.0, 1.015, 1.0, _STRIP), sharex=ax)
-    colors = [common.basin_color(basin) for basin in range(analysis.basins.n_basins)]
+    first = min(0, int(labels.min()))  # -1 joins several
+    colors = [common.basin_color(basin) for basin in range(first, shown.n)]
     strip.imshow(
         labels[None, order],
         cmap=ListedColormap(colors),
-        norm=Normalize(-0.5, len(colors) - 0.5),
+        norm=Normalize(first - 0.5, shown.n - 0.5),
         aspect="auto",
         interpolation="none",
     )
@@ -85,8 +87,8 @@ def draw(analysis: Analysis) -> Figure:
     figure.colorbar(image, cax=bar).outline.set_visible(False)
     bar.set_ylabel(f"{words.rule_name(analysis)} (nats){scale}")
     handles = [
-        Patch(color=color, label=f"basin {basin} ({(labels == basin).sum()})")
-        for basin, color in enumerate(colors)
+        Patch(color=color, label=_name(shown.noun, shown.n, basin, int((labels == basin).sum())))
+        for basin, color in enumerate(colors, start=first)
     ]
     if missing := int(np.isnan(gaps).sum()) // 2:
         handles.append(Patch(label=f"not measured ({missing})", **_MISSING))
@@ -100,6 +102,12 @@ def draw(analysis: Analysis) -> Figure:
     )
     _fit(figure, ax, width)
     return figure
+
+
+def _name(noun: str, n: int, basin: int, n_models: int) -> str:
+    if n == 1:
+        return f"all models ({n_models})"
+    return f"joins several ({n_models})" if basin < 0 else f"{noun} {basin} ({n_models})"
 
 
 def _fit(figure: Figure, ax: Axes, width: float) -> None:
@@ -171,7 +179,7 @@ def _draw_tree(ax: Axes, analysis: Analysis, order: np.ndarray) -> None:
     finite = merges[np.isfinite(merges[:, 2]), 2]
     top = float(finite.max(initial=0.0)) * 1.08 or 1.0
     feet = [(float(place), 0.0) for place in np.argsort(order)]
-    basins = [{int(label)} for label in analysis.basins.labels]
+    basins = [{int(label)} for label in analysis.basins.shown.labels]
     shapes, colors = [], []
     for first, second, level, _ in merges:
         (x, low), (y, other) = feet[int(first)], feet[int(second)]

@@ -144,10 +144,11 @@ def _families(
     """
     kinds = np.asarray(analysis.kinds)
     turned = np.zeros(len(kinds), dtype=bool)
-    first, second = np.asarray(analysis.basins.labels)[analysis.pairs].T
+    shown = analysis.basins.shown
+    first, second = np.asarray(shown.labels)[analysis.pairs].T
     rows = [
-        ("same basin", _KINDS["generalising-generalising"], first == second),
-        ("different basins", _KINDS[_MIXED], first != second),
+        (f"same {shown.noun}", _KINDS["generalising-generalising"], first == second),
+        (f"different {shown.noun}s", _KINDS[_MIXED], first != second),
     ]
     if (kinds != "").any():
         score = analysis.scores[common.score_column(analysis)].to_numpy(dtype=float)

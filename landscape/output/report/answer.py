@@ -9,7 +9,7 @@ import numpy as np
 
 from landscape.analysis.averaging import will_average
 from landscape.analysis.barriers import RULES
-from landscape.core.wording import basins_in_words, count, equals, interval, listed, number, percent
+from landscape.core.wording import count, equals, in_words, interval, listed, number, percent
 from landscape.output.report.tables import interval_note
 from landscape.output.words import metric_of, ranked_pairs, relation_row, rule_name
 
@@ -21,21 +21,15 @@ if TYPE_CHECKING:
 
 def answer(analysis: Analysis) -> list[str]:
     """The findings as plain sentences."""
-    averaging = _on_averaging(analysis)
-    # of one basin, that is on the largest gap of all
-    gaps = [] if averaging and analysis.basins.n_basins == 1 else _on_gaps(analysis)
-    return [*_on_basins(analysis), *gaps, *averaging, *_on_focus(analysis)]
-
-
-def _on_basins(analysis: Analysis) -> list[str]:
-    basins, evidence = analysis.basins, analysis.basins.evidence
-    place = basins_in_words(basins.n_basins)
-    if basins.n_basins > 1:
-        sizes = np.bincount(basins.labels, minlength=basins.n_basins).tolist()
-        place += f", of {listed(sizes)} {'model' if sizes[-1] == 1 else 'models'}"
-    lie = "were put, as asked, into" if evidence.verdict == "asked" else "lie in"
-    why = f": {evidence.why}" if evidence.why else ""
-    return [f"The {count(len(analysis.models), 'model')} {lie} {place}{why}."]
+    basins, groups = analysis.basins, analysis.basins.groups
+    sentences = [basins.sentence(analysis.models)]
+    if basins.shown.noun != "basin" and groups.n_groups > 1:
+        sizes = np.bincount(groups.labels, minlength=groups.n_groups).tolist()
+        asked = ", as asked" if groups.evidence.verdict == "asked" else ""
+        why = f": {groups.evidence.why}" if groups.evidence.why else ""
+        kinds = in_words(groups.n_groups, "group")
+        sentences.append(f"Gaps part the models into {kinds}, of {listed(sizes)}{asked}{why}.")
+    return [*sentences, *_on_gaps(analysis), *_on_averaging(analysis), *_on_focus(analysis)]
 
 
 def _on_gaps(analysis: Analysis) -> list[str]:
@@ -50,22 +44,24 @@ def _on_gaps(analysis: Analysis) -> list[str]:
         f"The largest {rule} on {analysis.dataset} is {value}, between {analysis.models[i]} and "
         f"{analysis.models[j]}."
     ]
-    first, second = np.asarray(analysis.basins.labels)[analysis.pairs[ranked]].T
+    shown = analysis.basins.shown
+    first, second = np.asarray(shown.labels)[analysis.pairs[ranked]].T
     values = gaps.estimate[tuple(analysis.pairs[ranked].T)]
     within, across = values[first == second], values[first != second]
     if len(within) and len(across):
         sentences.append(
             f"The median {rule} is {number(np.median(within), 3)} nats between models of one "
-            f"basin and {number(np.median(across), 3)} nats between models of different basins."
+            f"{shown.noun} and {number(np.median(across), 3)} nats between models of different ones."
         )
     return sentences
 
 
 def _on_averaging(analysis: Analysis) -> list[str]:
     """Whether the models of each basin average, where all of its pairs are known."""
-    if not RULES[analysis.rule].is_zero_without:
+    basins, sentences = analysis.basins, list[str]()
+    if not RULES[analysis.rule].is_zero_without or basins.n_basins is None:
         return []
-    labels, n_basins, sentences = analysis.basins.labels, analysis.basins.n_basins, []
+    labels, n_basins = basins.labels, basins.n_basins
     for basin in range(n_basins):
         inside = np.flatnonzero(labels == basin)
         if len(inside) > 1 and np.isfinite(analysis.gaps.low[np.ix_(inside, inside)]).all():
@@ -84,26 +80,27 @@ def _on_focus(analysis: Analysis) -> list[str]:
     if row is None:
         return []
     level = percent(analysis.relation.confidence)
-    metric, n_basins = metric_of(analysis, analysis.focus), analysis.basins.n_basins
-    if n_basins > 1 and isfinite(row["difference"]):
-        means = [f"{number(row[f'basin_{b}_mean'], 3)} in basin {b}" for b in range(n_basins)]
+    metric, shown = metric_of(analysis, analysis.focus), analysis.basins.shown
+    noun = shown.noun
+    if shown.n > 1 and isfinite(row["difference"]):
+        means = [f"{number(row[f'{noun}_{b}_mean'], 3)} in {noun} {b}" for b in range(shown.n)]
         tested = ""
         if isfinite(row["p_value"]):
             n_tested = count(int(analysis.relation.table["q_value"].notna().sum()), "group")
             tested = (
-                f"; a permutation test of all basins gives p {equals(row['p_value'])} "
+                f"; a permutation test of all {noun}s gives p {equals(row['p_value'])} "
                 f"(q {equals(row['q_value'])} over {n_tested})"
             )
         sentences.append(
             f"The mean {metric} on {analysis.focus} is {listed(means)}; the difference between "
-            f"basins 0 and 1 is {_ranged(row, 'difference', 3, f'{level} interval ')}{tested}."
+            f"{noun}s 0 and 1 is {_ranged(row, 'difference', 3, f'{level} interval ')}{tested}."
         )
     if isfinite(row["pearson"]):
         clear = row["pearson_low"] * row["pearson_high"] > 0  # not so where an end is NaN
         how = "falls" if row["pearson"] < 0 else "rises"
         if not clear:
             how = "neither clearly rises nor falls"
-        split = " of a forced two-way split" if n_basins == 1 else ""
+        split = " of a forced two-way split" if shown.n == 1 else ""
         sentences.append(
             f"The {metric} on {analysis.focus} {how} with the centroid distance{split}: "
             f"Pearson r = {_ranged(row, 'pearson', 2, f'{level} interval ')}, Spearman \u03c1 = "
@@ -118,6 +115,11 @@ def _ranged(row: pd.Series, name: str, digits: int, what: str = "") -> str:
     return number(row[name], digits) + (f" ({what}{ends})" if ends else "")
 
 
+def _number(analysis: Analysis) -> str:
+    basins = analysis.basins
+    return "none" if basins.n_basins is None else str(basins.n_basins)
+
+
 def tiles(analysis: Analysis) -> list[tuple[str, str, str]]:
     """The findings' main numbers: name, value, note."""
     ranked, gaps = ranked_pairs(analysis), analysis.gaps
@@ -125,7 +127,7 @@ def tiles(analysis: Analysis) -> list[tuple[str, str, str]]:
     numbers = [
         ("Models", f"{len(analysis.models):,}", ""),
         ("Pairs measured", f"{len(ranked):,}", f"of {everything:,}"),
-        ("Basins", str(analysis.basins.n_basins), ""),
+        ("Basins", _number(analysis), f"answer: {analysis.basins.answer}"),
     ]
     if len(ranked):
         i, j = analysis.pairs[ranked[0]]

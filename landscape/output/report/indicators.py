@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 )
 def indicators(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Each quantity at the models, and its farthest departure between them."""
-    labels = np.asarray(analysis.basins.labels)
+    shown = analysis.basins.shown
+    labels = np.asarray(shown.labels)
     rows: list[Row] = []
     for profile in indicator_profiles(analysis.results):
         row: Row = {
@@ -32,9 +33,11 @@ def indicators(analysis: Analysis, diagnostics: Diagnostics) -> Body:
             "unit": profile.unit,
             "models": number_cell(_mean(profile.models), 3),
         }
-        if analysis.basins.n_basins > 1:
-            for basin in np.unique(labels):
-                row[f"basin {basin}"] = number_cell(_mean(profile.models[labels == basin]), 3)
+        if shown.n > 1:
+            for basin in range(shown.n):
+                row[f"{shown.noun} {basin}"] = number_cell(
+                    _mean(profile.models[labels == basin]), 3
+                )
         row["departure"] = number_cell(_mean(profile.departures), 3)
         rows.append(row)
     caption = (

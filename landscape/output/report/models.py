@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @section("models", title="Models", place=60)
 def models(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Every model."""
-    results = analysis.results
+    results, shown = analysis.results, analysis.basins.shown
     brief = [c for c in analysis.scores.columns if c in results.datasets or c == analysis.focus]
     losses = results.datasets[analysis.dataset].model_losses.mean(1, dtype=np.float64)
     heads = {c: f"{c}: {metric_of(analysis, c)}" for c in map(str, analysis.scores.columns)}
@@ -27,7 +27,7 @@ def models(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     rows: list[Row] = []
     every: list[Row] = []
     for model, name in enumerate(analysis.models):
-        label = int(analysis.basins.labels[model])
+        label = int(shown.labels[model])
         scores = {c: number_cell(analysis.scores.iloc[model][c], 3) for c in heads}
         seed, step = checkpoints.iloc[model][["seed", "step"]]
         texts = checkpoints.iloc[model][["ref", "revision", "sha256"]].fillna("").astype(str)
@@ -35,8 +35,10 @@ def models(analysis: Analysis, diagnostics: Diagnostics) -> Body:
         rows.append(
             {
                 "model": first,
-                "basin": count_cell(label),
-                "centroid distance": number_cell(analysis.basins.centroid_distance[model], 3),
+                shown.noun: count_cell(label),
+                "centroid distance": number_cell(
+                    analysis.basins.groups.centroid_distance[model], 3
+                ),
                 f"{analysis.dataset}: loss (nats)": number_cell(losses[model], 4),
                 **{heads[c]: scores[c] for c in brief},
                 "seed": count_cell(float(seed)),
@@ -48,7 +50,7 @@ def models(analysis: Analysis, diagnostics: Diagnostics) -> Body:
         every.append({"model": first, **{heads[c]: scores[c] for c in heads}})
     tables = [
         make_table(
-            "Every model: its basin, its loss and scores (accuracy and other metrics are shares "
+            f"Every model: its {shown.noun}, its loss and scores (accuracy and other metrics are shares "
             "of 1), and where it came from.",
             rows,
         )

@@ -73,7 +73,8 @@ def render_report(analysis: Analysis, diagnostics: Diagnostics) -> str:
     script = (_FOLDER / "sort.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     results = analysis.results
-    n_colors = max(analysis.basins.n_basins, int(np.max(analysis.basins.split)) + 1)
+    groups = analysis.basins.groups
+    n_colors = max(analysis.basins.shown.n, groups.n_groups, int(np.max(groups.split)) + 1)
     sections = sections_of(analysis, diagnostics)
     bodies = [body for _, body in sections]
     return environment.get_template("page.html.jinja").render(

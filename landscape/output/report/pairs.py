@@ -38,8 +38,12 @@ def pairs(analysis: Analysis, diagnostics: Diagnostics) -> Body:
         interval = interval_note(gaps.low[i, j], gaps.high[i, j], 4)
         rows.append(
             {
-                "model at t = 0": Cell(analysis.models[i], basin=int(analysis.basins.labels[i])),
-                "model at t = 1": Cell(analysis.models[j], basin=int(analysis.basins.labels[j])),
+                "model at t = 0": Cell(
+                    analysis.models[i], basin=int(analysis.basins.shown.labels[i])
+                ),
+                "model at t = 1": Cell(
+                    analysis.models[j], basin=int(analysis.basins.shown.labels[j])
+                ),
                 f"{rule} (nats)": number_cell(gaps.estimate[i, j], 4),
                 "corrected (nats)": number_cell(gaps.corrected[i, j], 4, note=interval),
                 "largest loss (nats)": number_cell(highest[pair], 4),

@@ -38,17 +38,17 @@ _TERMS = (
 )
 
 
-@section("relation", title="Basins and generalisation", place=80)
+@section("relation", title="Generalisation", place=80)
 def relation(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Every group of scores by basin."""
-    table = analysis.relation.table
-    basins = [b for b in range(len(analysis.models)) if f"basin_{b}_mean" in table.columns]
+    table, noun = analysis.relation.table, analysis.relation.noun
+    basins = range(analysis.relation.n_basins)
     significant = (table["q_value"] < _LEVEL).to_numpy()
     rows: list[Row] = [
         {
             "group": str(row["group"]),
-            **{f"mean in basin {b}": ranged_cell(row, f"basin_{b}", 3, "_mean") for b in basins},
-            "difference (basin 0 less basin 1)": ranged_cell(row, "difference", 3),
+            **{f"mean in {noun} {b}": ranged_cell(row, f"{noun}_{b}", 3, "_mean") for b in basins},
+            f"difference ({noun} 0 less {noun} 1)": ranged_cell(row, "difference", 3),
             "AUC": number_cell(row["auc"], 2),
             "Hedges g": number_cell(row["hedges_g"], 2),
             "p": p_cell(row["p_value"]),
@@ -59,13 +59,13 @@ def relation(analysis: Analysis, diagnostics: Diagnostics) -> Body:
         for (_, row), marked in zip(table.iterrows(), significant, strict=True)
     ]
     n, tested = int(significant.sum()), int(table["q_value"].notna().sum())
-    text = "No group could be compared between basins."
+    text = "No score could be compared."
     if tested:
         text = (
-            f"{n} of {count(tested, 'group')} {verb(n, 'differs', 'differ')} between basins at a "
+            f"{n} of {count(tested, 'score')} {verb(n, 'differs', 'differ')} between {noun}s at a "
             f"false discovery rate of {percent(_LEVEL)}."
         )
-    caption = f"Every score by basin, with {percent(analysis.relation.confidence)} intervals."
+    caption = f"Every score by {noun}, with {percent(analysis.relation.confidence)} intervals."
     strong = np.flatnonzero((table["group"] == analysis.focus).to_numpy()).tolist()
     return Body(
         paragraphs=(text,),
@@ -78,13 +78,14 @@ def relation(analysis: Analysis, diagnostics: Diagnostics) -> Body:
 def _warnings(analysis: Analysis) -> tuple[str, ...]:
     """What an exact permutation test gives the most extreme grouping, where that is no small p."""
     # a basin of one model is left out of the test; exchanging equal basins changes nothing
-    sizes = np.bincount(analysis.basins.labels).tolist()
+    labels, noun = analysis.basins.shown.labels, analysis.basins.shown.noun
+    sizes = np.bincount(labels[labels >= 0]).tolist()
     tested = [size for size in sizes if size > 1]
     same = prod(factorial(tested.count(size)) for size in set(tested))
     smallest = same * prod(map(factorial, tested)) / factorial(sum(tested))
     if len(sizes) == 1 or smallest <= _LEVEL:
         return ()
     return (
-        f"With basins of {listed(sizes)} models the permutation test can give no p below "
+        f"With {noun}s of {listed(sizes)} models the permutation test can give no p below "
         f"{smallest:.2g}: no difference can be significant before there are more models.",
     )

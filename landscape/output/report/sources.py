@@ -40,7 +40,7 @@ _TERMS = (
 
 @section(
     "sources",
-    title="What else could define basins",
+    title="What else tells models apart",
     needs=lambda analysis, diagnostics: len(diagnostics.sources) > 1,
     place=30,
 )
@@ -55,13 +55,13 @@ def other_sources(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     for source in sources:
         basins = _compared(diagnostics.partitions, name, source.name)
         matrices = _compared(diagnostics.matrices, name, source.name)
-        sizes = np.bincount(source.labels).tolist() if source.n_basins else []
+        sizes = np.bincount(source.labels).tolist() if source.n_groups else []
         note = f"({', '.join(map(str, sizes))})" if sizes else ""
         variation = basins.get("variation_of_information", np.nan)
         rows.append(
             {
                 "source": source.name,
-                "basins (models)": count_cell(source.n_basins or np.nan, note=note),
+                "groups (models)": count_cell(source.n_groups or np.nan, note=note),
                 "adjusted Rand index": number_cell(
                     basins.get("adjusted_rand", np.nan), 2, note=_p(basins)
                 ),
@@ -73,7 +73,7 @@ def other_sources(analysis: Analysis, diagnostics: Diagnostics) -> Body:
             }
         )
     caption = (
-        "What else tells models apart, the basins that it gives by itself, how alike these are to "
+        "What else tells models apart, the groups that it gives by itself, how alike these are to "
         f"those of the {name}, and how alike the distances are over pairs of models. "
         "Variation in nats; p by permuting models (Mantel's for distances), not adjusted for the "
         "number of rows."

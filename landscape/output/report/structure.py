@@ -155,8 +155,8 @@ def _one_way(analysis: Analysis, diagnostics: Diagnostics) -> Table:
     climbs = diagnostics.climbs
     rows: list[Row] = [
         {
-            "from": Cell(analysis.models[i], basin=int(analysis.basins.labels[i])),
-            "to": Cell(analysis.models[j], basin=int(analysis.basins.labels[j])),
+            "from": Cell(analysis.models[i], basin=int(analysis.basins.shown.labels[i])),
+            "to": Cell(analysis.models[j], basin=int(analysis.basins.shown.labels[j])),
             "climb there (nats)": number_cell(climbs.climbs[i, j], 3),
             "climb back (nats)": number_cell(climbs.climbs[j, i], 3),
         }

@@ -29,7 +29,8 @@ def demo(
             experiment = open_experiment(config)
             store, folder = experiment.store, experiment.out
             analysis = draw(store, folder, say, analysis=measure(experiment, say))
-            reason = (analysis or analysis_of(store)).basins.evidence.reason
+            shown = analysis or analysis_of(store)
+            reason = shown.basins.sentence(shown.models)
             lines.append(f"{config.stem}: {reason}\n  {folder / 'report.html'}")
     typer.echo("\n".join(lines))
 

@@ -65,7 +65,8 @@ class Members:
         """Two models of one basin and one of another."""
         analysis = self.analyze()
         basins = analysis.basins
-        labels = np.asarray(basins.labels if basins.n_basins > 1 else basins.split)
+        shown = basins.shown
+        labels = np.asarray(shown.labels if shown.n > 1 else basins.groups.split)
         gaps = np.where(np.eye(len(labels), dtype=bool), np.inf, analysis.gaps.estimate)
         within = np.where(labels[:, None] == labels[None], gaps, np.inf)
         i, j = map(int, np.unravel_index(within.argmin(), within.shape))

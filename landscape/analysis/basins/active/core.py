@@ -58,7 +58,7 @@ def decide(measured: MeasuredGaps, models: Labels, seed: int) -> Core:
     at = np.ix_(models, models)
     gaps, noise = measured.gaps[at], measured.errors[at]
     basins = find_basins(gaps, noise=noise if noise.any() else None, tolerance=TOLERANCE, rng=seed)
-    return refuse_singles(measured, Core(models, basins.labels, basins, tested=True))
+    return refuse_singles(measured, Core(models, basins.groups.labels, basins, tested=True))
 
 
 def refuse_singles(measured: MeasuredGaps, core: Core) -> Core:
