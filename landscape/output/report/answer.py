@@ -51,7 +51,7 @@ def _on_gaps(analysis: Analysis) -> list[str]:
     if len(within) and len(across):
         sentences.append(
             f"The median {rule} is {number(np.median(within), 3)} nats between models of one "
-            f"{shown.noun} and {number(np.median(across), 3)} nats between models of different ones."
+            f"{shown.noun} and {number(np.median(across), 3)} nats between others."
         )
     return sentences
 

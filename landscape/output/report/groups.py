@@ -1,4 +1,4 @@
-"""How many basins there are, why, who is in them, and how surely."""
+"""Groups of models whose gaps are alike: how many, why, who is in them, and how surely."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ VERDICTS = {
 }
 _TERMS = (
     Term(
-        "basin",
+        "group",
         "A set of models with small gaps between them: a cluster of the affinity "
-        "exp(\N{MINUS SIGN}gap\u00b2 / 2 delta\u00b2) by spectral clustering. One basin is a "
-        "possible answer: more are reported only where the gaps exceed what noise gives.",
+        "exp(\N{MINUS SIGN}gap\u00b2 / 2 delta\u00b2) by spectral clustering. Barriers may lie "
+        "within a group: only a basin has none.",
         (_JUNEJA,),
     ),
     Term(
-        "number of basins",
+        "number of groups",
         "The mean silhouette of a grouping says how much nearer models are to their own group "
-        "than to the next, from 0 (no nearer) to 1. Several basins are reported where having "
-        "no barrier parts the models into groups by itself, or where the silhouette exceeds "
-        "what populations of one basin give in 95% of draws and the gaps between groups exceed "
-        "the tolerance beyond noise.",
+        "than to the next, from 0 (no nearer) to 1. Several groups are reported where having "
+        "no barrier parts the models by itself, or where the silhouette exceeds what "
+        "populations of one group give in 95% of draws and the gaps between groups exceed the "
+        "tolerance beyond noise.",
         (Source("Rousseeuw 1987"),),
     ),
     Term(
@@ -56,10 +56,10 @@ _TERMS = (
         "always that of a two-way split.",
         (_JUNEJA,),
     ),
-    Term("separation", "The smallest median gap between the models of two basins, in nats."),
+    Term("separation", "The smallest median gap between the models of two groups, in nats."),
     Term(
         "eigengap",
-        "The number of basins after which the eigenvalues of the affinity's normalised "
+        "The number of groups after which the eigenvalues of the affinity's normalised "
         "Laplacian, in ascending order, rise most.",
         (Source("von Luxburg 2007", "0711.0189"),),
     ),
@@ -77,22 +77,22 @@ _TERMS = (
         (Source("von Luxburg 2010", "1007.1075"),),
     ),
     Term(
-        "between basins",
-        "A model lies between two basins if no barrier beyond noise parts it from the "
+        "between groups",
+        "A model lies between two groups if no barrier beyond noise parts it from the "
         "median model of either, or if it is nearest to its own in fewer than 95% of the "
         "resamples.",
     ),
 )
 
 
-@section("basins", title="Basins", place=10)
-def basins(analysis: Analysis, diagnostics: Diagnostics) -> Body:
-    """How many basins, why, and who is in them."""
+@section("groups", title="Groups by gaps", place=15)
+def groups(analysis: Analysis, diagnostics: Diagnostics) -> Body:
+    """How many groups, why, and who is in them."""
     tables = [_members(analysis), _evidence(analysis)]
-    if analysis.basins.n_basins > 1:
+    if analysis.basins.groups.n_groups > 1:
         tables.append(_membership(analysis))
     return Body(
-        (analysis.basins.evidence.reason,),
+        (analysis.basins.groups.evidence.reason,),
         _facts(analysis),
         tuple(tables),
         terms=_TERMS,
@@ -101,29 +101,20 @@ def basins(analysis: Analysis, diagnostics: Diagnostics) -> Body:
 
 
 def _warnings(analysis: Analysis) -> list[str]:
-    answer, evidence, warnings = analysis.basins, analysis.basins.evidence, []
-    if answer.n_basins == 1:
-        if evidence.verdict == "no groups":
-            beyond = " beyond noise" if isfinite(evidence.noise) else ""
-            n = evidence.n_barriers
-            warnings.append(
-                "One basin means here that no groups of models stand apart, not that the models "
-                f"share one valley: {count(n, 'gap')} {verb(n, 'exceeds', 'exceed')} "
-                f"{evidence.tolerance:g} nats{beyond}."
-            )
+    shown, groups, warnings = analysis.basins.shown, analysis.basins.groups, []
+    if shown.n == 1:
         return [
-            *warnings,
-            "One basin was found. Centroid distance still needs two centroids: it, and the two "
-            "sides in the figures, come from a split that was forced and need not mean anything.",
+            "The models are not told apart. Centroid distance still needs two centroids: it, and "
+            "the two sides in the figures, come from a split that was forced and need not mean "
+            "anything.",
         ]
-    if names := [analysis.models[k] for k in np.flatnonzero(answer.membership.between)]:
+    if names := [analysis.models[k] for k in np.flatnonzero(groups.membership.between)]:
         lie = verb(len(names), "lies", "lie")
-        warnings.append(f"{listed(names, 5)} {lie} between two basins: see the section on basins.")
-    sizes = np.bincount(answer.labels, minlength=answer.n_basins)
-    for basin in np.flatnonzero(sizes <= _TINY):
+        warnings.append(f"{listed(names, 5)} {lie} between two groups: see the section on groups.")
+    sizes = np.bincount(shown.labels[shown.labels >= 0], minlength=shown.n)
+    if small := [f"{shown.noun} {k}" for k in np.flatnonzero(sizes <= _TINY)]:
         warnings.append(
-            f"Basin {basin} holds {count(int(sizes[basin]), 'model')} only: "
-            "its mean and interval say little."
+            f"Of {listed(small, 5)}, of {_TINY} models at most, mean and interval say little."
         )
     return warnings
 
@@ -131,26 +122,26 @@ def _warnings(analysis: Analysis) -> list[str]:
 def _members(analysis: Analysis) -> Table:
     gaps, rule = np.asarray(analysis.gaps.estimate), rule_name(analysis)
     rows: list[Row] = []
-    for basin in range(analysis.basins.n_basins):
-        members = np.flatnonzero(np.asarray(analysis.basins.labels) == basin)
+    for group in range(analysis.basins.groups.n_groups):
+        members = np.flatnonzero(np.asarray(analysis.basins.groups.labels) == group)
         inside = gaps[np.ix_(members, members)][np.triu_indices(len(members), 1)]
         inside = inside[np.isfinite(inside)]
         median = np.median(inside) if inside.size else np.nan
         rows.append(
             {
-                "basin": Cell(f"basin {basin}", basin=basin),
+                "group": Cell(f"group {group}"),
                 "models": count_cell(len(members)),
                 f"median {rule} (nats)": number_cell(median, 3),
                 f"largest {rule} (nats)": number_cell(inside.max(initial=-np.inf), 3),
                 "members": ", ".join(analysis.models[model] for model in members),
             }
         )
-    return make_table("Every basin and the gaps between its own models.", rows)
+    return make_table("Every group and the gaps between its own models.", rows)
 
 
 def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     """What speaks for one number of basins or another, in a few words each."""
-    answer, evidence = analysis.basins, analysis.basins.evidence
+    answer, evidence = analysis.basins.groups, analysis.basins.groups.evidence
     # all of them count: where some were not measured, the evidence is of a completed matrix
     n_pairs = count(comb(len(analysis.models), 2), "gap")
     noisy = isfinite(evidence.noise)
@@ -167,12 +158,12 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
             if evidence.sharp
             else "no",
         ),
-        ("eigengap", f"{count(evidence.eigengap, 'basin')}"),
+        ("eigengap", f"{count(evidence.eigengap, 'group')}"),
         ("kinds of gaps", _kinds(evidence.mixture)),
         ("affinity's scale delta", f"{answer.delta:.4g} nats ({answer.delta_rule})"),
     ]
     if isfinite(evidence.p_value):
-        facts.append(("against one basin", f"p {equals(evidence.p_value)}"))
+        facts.append(("against one group", f"p {equals(evidence.p_value)}"))
     if noisy:
         error = f"median standard error of a gap {number(evidence.noise, 4)} nats"
         facts.append(("against example noise", f"p {equals(evidence.p_noise)}; {error}"))
@@ -193,10 +184,10 @@ def _kinds(mixture: Mixture | None) -> str:
 
 
 def _evidence(analysis: Analysis) -> Table:
-    evidence = analysis.basins.evidence
+    evidence = analysis.basins.groups.evidence
     columns = {
         "mean silhouette": evidence.silhouettes,
-        "one basin gives": evidence.null_quantiles,
+        "one group gives": evidence.null_quantiles,
         "smallest separation (nats)": evidence.separations,
         "noise gives (nats)": evidence.noise_quantiles,
         "stability": evidence.stabilities,
@@ -205,32 +196,33 @@ def _evidence(analysis: Analysis) -> Table:
     if not noisy:
         columns["noise gives (nats)"] = np.full(len(evidence.candidates), np.nan)
     rows: list[Row] = [
-        {"basins": str(k), **{head: number_cell(of[at], 3) for head, of in columns.items()}}
+        {"groups": str(k), **{head: number_cell(of[at], 3) for head, of in columns.items()}}
         for at, k in enumerate(evidence.candidates)
     ]
     return make_table(
-        "How well the models separate into each number of basins. Silhouette and separation must "
-        "exceed what stands beside them: what one basin gives in 95% of draws at any number of "
-        f"basins, and {'what example noise gives in 95%, plus ' if noisy else ''}"
+        "How well the models separate into each number of groups. Silhouette and separation must "
+        "exceed what stands beside them: what one group gives in 95% of draws at any number of "
+        f"groups, and {'what example noise gives in 95%, plus ' if noisy else ''}"
         f"{evidence.tolerance:g} nats.",
         rows,
-        strong=np.flatnonzero(evidence.candidates == analysis.basins.n_basins).tolist(),
+        strong=np.flatnonzero(evidence.candidates == analysis.basins.groups.n_groups).tolist(),
     )
 
 
 def _membership(analysis: Analysis) -> Table:
-    answer, membership = analysis.basins, analysis.basins.membership
+    answer = analysis.basins.groups
+    membership = answer.membership
     rows: list[Row] = []
     for model, name in enumerate(analysis.models):
         label = int(answer.labels[model])
         row: Row = {
-            "model": Cell(name, basin=label),
-            "basin": count_cell(label),
+            "model": name,
+            "group": count_cell(label),
             "probability": number_cell(membership.probability[model, label], 2),
             "second nearest": count_cell(membership.second[model]),
         }
-        for basin, value in enumerate(membership.distance[model]):
-            row[f"mean gap to basin {basin} (nats)"] = number_cell(value, 3)
+        for group, value in enumerate(membership.distance[model]):
+            row[f"mean gap to group {group} (nats)"] = number_cell(value, 3)
         rows.append(row | {"place": "between" if membership.between[model] else ""})
     noise = (
         "the share of resamples of the examples in which it is the nearest"
@@ -238,9 +230,9 @@ def _membership(analysis: Analysis) -> Table:
         else "1 where it is the nearest, for no noise is known"
     )
     return make_table(
-        f"How sure each model's basin is: its probability, {noise}, and the model's mean gap to "
-        "the other models of each basin.",
+        f"How sure each model's group is: its probability, {noise}, and the model's mean gap to "
+        "the other models of each group.",
         rows,
         strong=np.flatnonzero(membership.between).tolist(),
-        folded="How sure each model's basin is",
+        folded="How sure each model's group is",
     )

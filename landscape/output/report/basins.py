@@ -1,0 +1,99 @@
+"""Which models share a basin, or why no division into basins says it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from landscape.core.sentences import Answer
+from landscape.core.wording import count, listed
+from landscape.output.report.registry import Body, Source, Term, section
+from landscape.output.report.tables import Cell, Row, Table, count_cell, make_table, number_cell
+from landscape.output.words import rule_name
+
+if TYPE_CHECKING:
+    from landscape.analysis.analysis import Analysis
+    from landscape.analysis.diagnostics import Diagnostics
+
+_FRANKLE = Source("Frankle et al. 2020", "1912.05671")
+_JUNEJA = Source("Juneja et al. 2023", "2205.12411")
+_SAYS = {
+    Answer.ONE: "no line has a barrier",
+    Answer.UNDECIDED: "more examples are needed",
+    Answer.BASINS: "no barrier within, one between any two",
+    Answer.APART: "no two models share one",
+    Answer.BRIDGED: "basins, but for models that join several",
+    Answer.CHAIN: "linked through others, with barriers between",
+    Answer.MIXED: "some linked parts are basins, others are not",
+}
+_TERMS = (
+    Term(
+        "basin",
+        "Models of which no two have a barrier on the line between them; a barrier parts two "
+        "basins. Where having no barrier is not transitive, there are none.",
+        (_FRANKLE, _JUNEJA),
+    ),
+    Term(
+        "barrier, joined",
+        "A line has a barrier where its gap exceeds the tolerance beyond noise, and two models "
+        "are joined where it is shown not to; both with 5% risk for all pairs together. Else the "
+        "pair is undecided.",
+        (Source("Romano and Wolf 2005"),),
+    ),
+    Term(
+        "linked part",
+        "Models that are joined through others: a connected part of the graph of joined pairs. A "
+        "basin is one in which all pairs are.",
+    ),
+    Term(
+        "at least",
+        "So many groups have a mean gap above the tolerance between any two of them, at 5% for "
+        "all together.",
+    ),
+)
+
+
+@section("basins", title="Basins", place=10)
+def basins(analysis: Analysis, diagnostics: Diagnostics) -> Body:
+    """The answer and what it rests on."""
+    answer, states = analysis.basins, analysis.basins.states
+    facts = [
+        ("answer", f"{answer.answer}: {_SAYS[answer.answer]}"),
+        ("lines with a barrier", f"{states.n_apart:,}"),
+        ("joined pairs", f"{states.n_joined:,}"),
+        ("undecided pairs", f"{states.n_undecided:,}"),
+        ("tolerance", f"{states.tolerance:g} nats"),
+        ("at least", count(answer.at_least, "basin")),
+    ]
+    if answer.aside:
+        facts.append(("join several", listed([analysis.models[k] for k in answer.aside])))
+    return Body(
+        (answer.sentence(analysis.models),), tuple(facts), (_parts(analysis),), terms=_TERMS
+    )
+
+
+def _parts(analysis: Analysis) -> Table:
+    answer, rule = analysis.basins, rule_name(analysis)
+    labels = answer.parts if answer.n_basins is None else answer.labels
+    gaps = np.asarray(analysis.gaps.estimate)
+    noun = "linked part" if answer.n_basins is None else "basin"
+    rows: list[Row] = []
+    for label in range(int(labels.max()) + 1):
+        members = np.flatnonzero(labels == label)
+        at = np.ix_(members, members)
+        upper = np.triu_indices(len(members), 1)
+        inside = gaps[at][upper][np.isfinite(gaps[at][upper])]
+        row: Row = {
+            noun: Cell(f"{noun} {label}"),
+            "models": count_cell(len(members)),
+            "lines with a barrier": count_cell(int(answer.states.apart[at][upper].sum())),
+            "undecided": count_cell(
+                int((~answer.states.apart[at] & ~answer.states.joined[at])[upper].sum())
+            ),
+            f"largest {rule} (nats)": number_cell(inside.max(initial=-np.inf), 3),
+        }
+        if answer.n_basins is None:
+            row["a basin"] = "yes" if answer.is_basin[label] else "no"
+        rows.append(row | {"members": ", ".join(analysis.models[model] for model in members)})
+    return make_table(f"Every {noun}, and the lines between its own models.", rows)
