@@ -54,7 +54,9 @@ def one(kind: str, n: int, n_examples: int, repeat: int) -> dict[str, Any]:
     gaps = KINDS[kind][1](n, rng)
     true = divide(gaps, None, TOLERANCE)
     tail = TAILS[repeat % len(TAILS)]
-    drawn = simulate_losses(gaps, n_examples=n_examples, noise=NOISES[repeat % 2], tail=tail, rng=rng)
+    drawn = simulate_losses(
+        gaps, n_examples=n_examples, noise=NOISES[repeat % 2], tail=tail, rng=rng
+    )
     seen = bootstrap_gaps(drawn.losses, n_resamples=300, keep_draws=True, rng=rng)
     noise = make_noise(
         squareform(seen.estimate),

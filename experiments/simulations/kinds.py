@@ -108,7 +108,11 @@ KINDS: dict[str, tuple[str, Draw, tuple[int, ...]]] = {
         (14, 28, 56),
     ),
     "hierarchy": ("basins", hierarchy, (12, 24, 48)),
-    "apart but for one pair": ("basins", lambda n, rng: between([2] + [1] * (n - 2), rng), (3, 6, 12, 24, 48)),
+    "apart but for one pair": (
+        "basins",
+        lambda n, rng: between([2] + [1] * (n - 2), rng),
+        (3, 6, 12, 24, 48),
+    ),
     "core and singles": (
         "basins",
         lambda n, rng: between([n - n // 3] + [1] * (n // 3), rng),
