@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,8 +17,7 @@ from landscape.analysis.barriers.contributions import (
 )
 from landscape.analysis.basins import Basins, find_basins
 from landscape.analysis.basins.active import find_basins_actively, gaps_and_errors
-from landscape.analysis.basins.membership import find_membership
-from landscape.analysis.basins.spectral import two_sides
+from landscape.analysis.basins.answer import Division
 from landscape.analysis.basins.structure import fill_unmeasured
 from landscape.analysis.gaps import gap_matrix, square
 from landscape.analysis.statistics import Relation, pair_kinds, relate, score_groups
@@ -343,28 +342,9 @@ def _active_basins(
     search = find_basins_actively(
         len(results.models), answer, budget=results.config.get("pairs_budget"), rng=seed
     )
-    basins = find_basins(search.completed, n_basins or search.n_basins, delta=delta, rng=seed)
-    if n_basins is not None:
-        return replace(basins, gaps=search.gaps)
-    groups = basins.groups
-    split, distance = two_sides(
-        groups.embedding, search.labels if search.n_basins > 1 else groups.split
-    )
-    tolerance = groups.evidence.tolerance
-    groups = replace(
-        groups,
-        labels=search.labels,
-        split=split,
-        centroid_distance=distance,
-        membership=find_membership(search.completed, search.labels, None, tolerance),
-        evidence=replace(
-            groups.evidence,
-            verdict="groups" if search.n_basins > 1 else "no groups",
-            reason=search.reason,
-            why="",
-        ),
-    )
-    return replace(basins, gaps=search.gaps, groups=groups)
+    basins = find_basins(search.completed, n_basins, delta=delta, rng=seed)
+    division: dict[str, Any] = {f.name: getattr(search, f.name) for f in fields(Division)}
+    return replace(basins, **division, gaps=search.gaps)
 
 
 def _same_answer(one: Basins, other: Basins) -> bool:

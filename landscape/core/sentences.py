@@ -358,52 +358,16 @@ def why_groups(
     return against
 
 
-def active_sentence(
-    n_basins: int,
-    *,
-    n_models: int,
-    n_measured: int,
-    n_core: int,
-    n_random: int,
-    core_basins: int,
-    core_why: str,
-    n_refused: int,
-    merged: bool,
-    silhouettes: tuple[float, float] | None,
-    n_untested: int,
-    n_uncertain: int,
+def few_pairs_sentence(
+    answer: str, *, n_measured: int, n_pairs: int, doubtful: Sequence[str]
 ) -> str:
-    """What a search with few pairs found."""
-    every = n_models * (n_models - 1) // 2
-    said = f"{in_words(core_basins, 'group')}: {core_why}"
-    if n_core == n_models:
-        return f"All {every:,} pairs were measured: {said}."
-    drawn = f"{n_random} at random"
-    if n_core > n_random:
-        drawn += f", {n_core - n_random} more"
-    parts = [
-        f"{capital(in_words(n_basins, 'basin'))}, from {n_measured:,} of {every:,} pairs: "
-        f"{n_core} models, all measured with each other ({drawn}), are {said}"
-    ]
-    if n_refused:
-        parts.append(
-            f"{count(n_refused, 'model')} alone among these, no farther out than the farthest of "
-            f"{n_models} may be, {verb(n_refused, 'is', 'are')} no basin"
-        )
-    if merged:
-        parts.append("basins of these that are one to the other models were joined")
-    if silhouettes is not None:
-        inside, outside = silhouettes
-        parts.append(
-            f"that does not hold for the other models (silhouette {outside:.2f} against "
-            f"{inside:.2f})"
-        )
-    if n_untested:
-        models = count(n_untested, "model")
-        parts.append(f"{models} apart by their gaps were left untested for want of pairs")
-    elif n_uncertain:
-        parts.append(f"the basin of {count(n_uncertain, 'model')} is uncertain")
-    return "; ".join(parts) + "."
+    """The answer of a population of which few pairs were measured, and whom that leaves open."""
+    text = f"From {n_measured:,} of {n_pairs:,} pairs: {answer}" if n_measured < n_pairs else answer
+    if doubtful:
+        who = f"{count(len(doubtful), 'doubtful model')} ({listed(doubtful, 4)})"
+        join = verb(len(doubtful), "it joins", "they join")
+        text += f" Not counted: {who}, of which too few pairs were measured to say whom {join}."
+    return text
 
 
 def explanation_sentence(

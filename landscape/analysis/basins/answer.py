@@ -9,7 +9,7 @@ the models nor a common factor of gaps and tolerance changes anything.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.cluster.hierarchy import linkage
@@ -20,7 +20,7 @@ from landscape.analysis.basins.noise import Noise
 from landscape.analysis.basins.spectral import by_size
 from landscape.analysis.basins.states import PairStates, boundaries, p_joined, pair_states
 from landscape.core.arrays import Array, Labels, Mask
-from landscape.core.sentences import Answer, answer_sentence
+from landscape.core.sentences import Answer, answer_sentence, few_pairs_sentence
 
 _MOST_ASIDE = 0.1  # of the models, and one in any case
 _LIKELY = 0.3  # chance of having no barrier, above which a pair counts as joined
@@ -60,10 +60,16 @@ class Division:
     parts: Labels
     states: PairStates
     needed: int | None
+    doubtful: tuple[int, ...] = field(default=(), kw_only=True)
 
 
 def divide(
-    gaps: Array, noise: Noise | None, tolerance: float, n_examples: int | None = None
+    gaps: Array,
+    noise: Noise | None,
+    tolerance: float,
+    n_examples: int | None = None,
+    *,
+    measured: Mask | None = None,
 ) -> Division:
     """The answer for gaps (n_models, n_models) nats.
 
@@ -77,8 +83,9 @@ def divide(
         noise: What a sample of examples does to them.
         tolerance: Nats below which a gap is no barrier.
         n_examples: That the gaps are from, to say how many would tell.
+        measured: (n_models, n_models) bool; of other pairs nothing is shown. All when absent.
     """
-    states = pair_states(gaps, noise, tolerance)
+    states = pair_states(gaps, noise, tolerance, measured)
     division = _divide(gaps, noise, states)
     return replace(division, needed=_needed(gaps, noise, states, n_examples))
 
@@ -226,16 +233,16 @@ def _needed(
 
 
 def in_words(division: Division, gaps: Array, models: Sequence[str]) -> str:
-    """One plain sentence; of gaps (n_models, n_models) in nats and models' names."""
+    """One plain sentence or two; of gaps (n_models, n_models) in nats, NaN where not measured."""
     states, upper = division.states, np.triu_indices(len(gaps), 1)
     barriers = gaps[upper][states.apart[upper]]
     lowest, median = (barriers.min(), np.median(barriers)) if len(barriers) else (np.nan, np.nan)
     shown = division.parts if division.n_basins is None else division.labels
-    return answer_sentence(
+    answer = answer_sentence(
         division.answer,
         np.bincount(shown[shown >= 0]).tolist(),
         n_apart=states.n_apart,
-        n_pairs=len(upper[0]),
+        n_pairs=states.n_measured,
         tolerance=states.tolerance,
         asked=states.asked,
         beyond_noise=states.beyond_noise,
@@ -244,4 +251,10 @@ def in_words(division: Division, gaps: Array, models: Sequence[str]) -> str:
         aside=[models[model] for model in division.aside],
         n_clean=sum(division.is_basin),
         n_examples=division.needed,
+    )
+    return few_pairs_sentence(
+        answer,
+        n_measured=int(np.isfinite(gaps[upper]).sum()),
+        n_pairs=len(upper[0]),
+        doubtful=[models[model] for model in division.doubtful],
     )

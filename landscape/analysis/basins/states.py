@@ -24,6 +24,7 @@ class PairStates:
     Attributes:
         apart: (n_models, n_models) bool, the gap exceeds the tolerance beyond noise.
         joined: (n_models, n_models) bool, the gap is shown to be at most the tolerance.
+        measured: (n_models, n_models) bool, False on the diagonal; of other pairs nothing is shown.
         highest: (n_models, n_models) nats, what each gap could be; with 5% risk for all together.
         tolerance: Nats, as used.
         asked: Nats, as given; less than ``tolerance`` where most gaps' noise exceeds it.
@@ -32,10 +33,16 @@ class PairStates:
 
     apart: Mask
     joined: Mask
+    measured: Mask
     highest: Array
     tolerance: float
     asked: float
     beyond_noise: bool
+
+    @property
+    def n_measured(self) -> int:
+        """Pairs of which something is known."""
+        return int(np.triu(self.measured, 1).sum())
 
     @property
     def n_apart(self) -> int:
@@ -50,11 +57,12 @@ class PairStates:
     @property
     def n_undecided(self) -> int:
         """Pairs of which neither is shown."""
-        n = len(self.apart)
-        return n * (n - 1) // 2 - self.n_apart - self.n_joined
+        return self.n_measured - self.n_apart - self.n_joined
 
 
-def pair_states(gaps: Array, noise: Noise | None, tolerance: float) -> PairStates:
+def pair_states(
+    gaps: Array, noise: Noise | None, tolerance: float, measured: Mask | None = None
+) -> PairStates:
     """The states of all pairs.
 
     Apart: the gap less its margin exceeds the tolerance, the margin what noise alone exceeds for
@@ -64,9 +72,12 @@ def pair_states(gaps: Array, noise: Noise | None, tolerance: float) -> PairState
     have a few examples decide: a floor keeps them from setting the margin of all others.
     """
     flat = squareform(gaps, checks=False)
+    known = np.ones(len(flat), dtype=bool)
+    if measured is not None:
+        known = squareform(measured, checks=False)
     if noise is None:
-        apart = flat > tolerance
-        return _states(apart, ~apart, flat, tolerance, tolerance, False)
+        apart = known & (flat > tolerance)
+        return _states(known, apart, known & ~apart, flat, tolerance, tolerance, False)
     used = tolerance
     if noise.error > tolerance:
         used = _RAISED * noise.error
@@ -75,31 +86,37 @@ def pair_states(gaps: Array, noise: Noise | None, tolerance: float) -> PairState
     if noise.resampled:
         null, above = noise.null, noise.draws - noise.corrected
     scale = np.maximum(noise.scale if noise.resampled else noise.errors, least)
-    apart, _ = _step_down(null, scale, flat - used)
+    apart, _ = _step_down(known, null, scale, flat - used)
     error = np.maximum(noise.errors, least)
-    joined, quantile = _step_down(above, error, used - noise.corrected)
+    joined, quantile = _step_down(known, above, error, used - noise.corrected)
     highest = noise.corrected + quantile * error
-    return _states(apart, joined & ~apart, highest, used, tolerance, True)
+    return _states(known, apart, joined & ~apart, highest, used, tolerance, True)
 
 
 def _states(
-    apart: Mask, joined: Mask, highest: Array, used: float, asked: float, beyond_noise: bool
+    known: Mask,
+    apart: Mask,
+    joined: Mask,
+    highest: Array,
+    used: float,
+    asked: float,
+    beyond_noise: bool,
 ) -> PairStates:
-    parted, together, height = (squareform(a, checks=False) for a in (apart, joined, highest))
+    masks = (squareform(a, checks=False).astype(bool) for a in (apart, joined, known))
+    parted, together, measured = masks
     np.fill_diagonal(together, True)
-    return PairStates(
-        parted.astype(bool), together.astype(bool), height, float(used), float(asked), beyond_noise
-    )
+    height = squareform(np.where(known, highest, 0), checks=False)
+    return PairStates(parted, together, measured, height, float(used), float(asked), beyond_noise)
 
 
-def _step_down(draws: Array | None, scale: Array, excess: Array) -> tuple[Mask, float]:
+def _step_down(known: Mask, draws: Array | None, scale: Array, excess: Array) -> tuple[Mask, float]:
     """Of which pairs ``excess`` is larger than what ``draws`` of any pair, in units of ``scale``.
 
     Returns:
         (n_pairs,) bool, and the quantile at first, of all pairs.
     """
     ratios = None if draws is None else draws / scale
-    rejected = np.zeros(len(excess), dtype=bool)
+    rejected = ~known
     first = np.nan
     while not rejected.all():
         quantile = _quantile(ratios, rejected)
@@ -108,7 +125,7 @@ def _step_down(draws: Array | None, scale: Array, excess: Array) -> tuple[Mask, 
         if not more.any():
             break
         rejected |= more
-    return rejected, float(first)
+    return rejected & known, float(first)
 
 
 def _quantile(ratios: Array | None, rejected: Mask) -> float:
@@ -140,7 +157,9 @@ def boundaries(gaps: Array, groups: Labels, noise: Noise | None, tolerance: floa
         if noise.resampled:
             draws = np.array([means(row) for row in noise.null])
             scale = np.sqrt((draws**2).mean(0))
-        over, _ = _step_down(draws, np.maximum(scale, _LEAST * tolerance), excess)
+        over, _ = _step_down(
+            np.ones(len(excess), dtype=bool), draws, np.maximum(scale, _LEAST * tolerance), excess
+        )
     shown.flat[across] = over
     return shown | shown.T
 

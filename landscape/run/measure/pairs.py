@@ -206,7 +206,7 @@ class Measuring:
         decided = find_basins_actively(
             len(self.names), answer, budget=config.pairs_budget, rng=config.analysis.seed
         )
-        self.report(decided.reason)
+        self.report(decided.sentence(self.names))
 
 
 def pilot_of(pairs: Sequence[Pair]) -> list[Pair]:

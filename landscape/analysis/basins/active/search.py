@@ -1,61 +1,51 @@
-"""Basins of a large population from few pairs."""
+"""Which models share a basin, from few of their pairs."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import squareform
 
-from landscape.analysis.basins.active.assign import (
-    assign,
-    find_misfits,
-    joins_two,
-    place,
-    seem,
-)
-from landscape.analysis.basins.active.blocks import TOLERANCE
-from landscape.analysis.basins.active.core import (
-    Core,
-    candidate,
-    decide,
-    fit,
-    others,
-    refuse_singles,
-)
+from landscape.analysis.basins.active.fill import complete_gaps
 from landscape.analysis.basins.active.measured import Measure, MeasuredGaps
-from landscape.analysis.basins.active.number import join_basins, refute
-from landscape.analysis.basins.active.result import Active, summarize
-from landscape.core.arrays import Labels
+from landscape.analysis.basins.answer import Division, divide, in_words
+from landscape.analysis.basins.noise import Noise
+from landscape.analysis.basins.states import PairStates
+from landscape.core.arrays import Array, Labels, Mask
 from landscape.core.errors import ConfigError
 
 _ALL_MEASURED = 24  # models up to which every pair is
 _SLOPE = 1.1  # pairs beyond that: this times N log2 N
 _LEAST = 400
 _CORE_SHARE = 0.27  # of the budget
-_LARGER_SHARE = 0.5  # of the budget, for the core in which groups are doubtful
 _LEAST_CORE = 8
-_RESERVE = 0.2  # of the budget, not touched before misfits were looked for once
-_HELD = 3  # pairs for each model of the core, kept for misfits while groups are candidates
-_MISFITS = 0.25  # of the core, that join it at a time
-_MEMBERS = 3  # of each candidate group, before the complete answer is asked again
-_ROUGH = 3.0  # log-odds, 20 to 1, that are enough while groups are candidates
-_TURNS = 8
-_WRONG = 0.05  # assignments expected to be wrong in the whole population
+_ENOUGH = 3  # pairs with members of a model's own part
+_CLEAR = 2.0  # standard errors
 
 
 @dataclass(frozen=True)
-class _Setting:
-    """What stays the same all through."""
+class Active(Division):
+    """Which models share a basin, from few of their pairs.
 
-    order: Labels
-    threshold: float
-    most: int
-    misfits: int
-    largest: int
-    reserve: int
-    held: int
-    seed: int
+    Pairs that were never measured, and those of doubtful models, are neither apart nor joined.
+
+    Attributes:
+        gaps: (n_models, n_models) nats, zero on the diagonal, NaN where never measured.
+        completed: (n_models, n_models) nats, the unmeasured ones filled by what measured pairs of
+            the same parts say.
+    """
+
+    gaps: Array = field(repr=False)
+    completed: Array = field(repr=False)
+
+    def sentence(self, models: Sequence[str]) -> str:
+        """The answer in plain words, with models' names."""
+        return in_words(self, self.gaps, models)
 
 
 def default_budget(n_models: int) -> int:
@@ -71,29 +61,20 @@ def find_basins_actively(
     measure: Measure,
     *,
     budget: int | None = None,
+    tolerance: float = 0.02,
     rng: np.random.Generator | int = 0,
 ) -> Active:
-    """Find the basins of a population by asking for few of its gaps.
+    """The answer of ``find_basins`` for a population, by asking for few of its gaps.
 
-    1. A random core of models is measured completely, and ``find_basins`` says how many basins it
-       has. Only a random sample is a fair test: well-spread models alone would look like groups.
-    2. Every other model is held against landmarks of the core (farthest point first, Gonzalez
-       1985), likeliest basin first, until the log-odds of its basin leave 0.05 wrong models
-       expected in all, or ``k + 2 log2 N`` pairs are spent.
-    3. Models that lie farther from their likeliest basin than its own do, join the core, and
-       ``find_basins`` is asked again, until no basin is new. An outlier must also lie farther out
-       than the farthest of N exponential effects does in 19 of 20 populations.
-    4. Where the core is one basin but its gaps exceed the tolerance, the groups that stand out
-       most in it are candidates: the core is widened evenly, to half of the budget at most, and
-       ``find_basins`` is asked again. What it does not confirm is dropped.
-    5. Basins of the core that are one to the models outside it are joined, by the coarsest level
-       whose mean silhouette is within a standard error of the highest.
-    6. Groups that are an accident of the core are dropped: the mean silhouette of the models
-       outside it must reach 0.8 of the core's own.
-    7. Models joined to two basins alike go to the nearer centroid of the Nystrom embedding.
-
-    No number of basins is found but by ``find_basins``; how often all this gives the complete
-    answer is measured in ``experiments/simulations``.
+    1. A random core of models is measured completely, and divided into parts.
+    2. Every other model is held against one member of each part, the largest first, until it joins
+       one; then against two more of that, and one of each other part of several models, for it may
+       join two.
+    3. Models that are apart from every part join the core, for they may share a basin; until there
+       are none, or the budget is spent.
+    4. ``divide`` answers, unmeasured gaps filled by those of the same parts, for all but the
+       models that had too few pairs for that: these stay doubtful. How often it is the complete
+       answer is measured in ``experiments/simulations``.
 
     Args:
         n_models: Size of the population.
@@ -102,130 +83,207 @@ def find_basins_actively(
             answers, seed and budget give the same questions: an interrupted search is replayed
             from stored answers.
         budget: Pairs that may be measured; ``default_budget`` when absent.
-        rng: A generator or a seed.
+        tolerance: Nats below which a gap is no barrier.
+        rng: A generator or a seed: which models are the core, and who stands for a part.
 
     Raises:
         ConfigError: Fewer than two models, or a budget too small to hold every model against two
             others.
         DataError: An answer that is not one finite gap of 0 or more for each pair.
     """
-    every = n_models * (n_models - 1) // 2
-    allowed = _check(n_models, budget)
-    generator = np.random.default_rng(rng)
-    measured = MeasuredGaps(n_models, measure, allowed)
-    n_random = n_models if allowed == every else _core_size(_CORE_SHARE * allowed)
-    setting = _Setting(
-        order=generator.permutation(n_models),
-        threshold=math.log(n_models / _WRONG),
-        most=2 * math.ceil(math.log2(n_models)),
-        misfits=max(4, int(_MISFITS * n_random)),
-        largest=_core_size(_LARGER_SHARE * allowed),
-        reserve=int(_RESERVE * allowed),
-        held=_HELD * n_random,
-        seed=int(generator.integers(2**31)),
+    measured = MeasuredGaps(n_models, measure, _check(n_models, budget))
+    every = math.comb(n_models, 2)
+    order = np.random.default_rng(rng).permutation(n_models)
+    n_core = n_models if measured.left == every else _core_size(_CORE_SHARE * measured.left)
+    core = order[:n_core]
+    measured.ask_all(core)
+    evidence = _Evidence(measured, core, order, tolerance)
+    while measured.left:
+        pairs = evidence.questions()
+        if not len(pairs):
+            strangers = evidence.strangers()
+            while len(strangers) and measured.price(np.append(core, strangers)) > measured.left:
+                strangers = strangers[:-1]
+            if not len(strangers):
+                break
+            core = np.append(core, strangers)
+            measured.ask_all(core)
+        else:
+            measured.ask(pairs)
+        evidence = _Evidence(measured, core, order, tolerance)
+    return _summary(evidence)
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What the pairs so far say of every model.
+
+    ``order`` (n_models,): a model's place says whom it is held against first.
+    """
+
+    measured: MeasuredGaps
+    core: Labels
+    order: Labels
+    tolerance: float
+
+    @cached_property
+    def part(self) -> Labels:
+        """(n_core,) the part of each model of the core, 0 the largest; -1 of one that joins two."""
+        at = np.ix_(self.core, self.core)
+        gaps = self.measured.gaps[at]
+        division = divide(gaps, _noise(gaps, self.measured.errors[at]), self.tolerance)
+        return division.parts if division.n_basins is None else division.labels
+
+    @cached_property
+    def sizes(self) -> Labels:
+        """(n_parts,) models of the core."""
+        return np.bincount(self.part[self.part >= 0])
+
+    @cached_property
+    def outside(self) -> Labels:
+        """Models beside the core, in order."""
+        return self.order[~np.isin(self.order, self.core)]
+
+    @cached_property
+    def counts(self) -> Array:
+        """(n_outside, n_parts) pairs of each other model with each part."""
+        return self._sums(~np.isnan(self._block))
+
+    @cached_property
+    def excess(self) -> Array:
+        """(n_outside, n_parts) mean gap less what joined models may have, in standard errors."""
+        known = np.maximum(self.counts, 1)
+        means = self._sums(np.nan_to_num(self._block)) / known
+        errors = self.measured.errors[np.ix_(self.outside, self.core)]
+        spread = np.sqrt(self._sums(np.nan_to_num(errors) ** 2)) / known
+        # gaps of 0 come out above it, by noise, for the core's models as for others
+        limit = np.maximum(self.tolerance, self._within())
+        excess = (means - limit) / np.maximum(spread, self.tolerance / 100)
+        return np.where(self.counts > 0, excess, np.nan)
+
+    @property
+    def joins(self) -> Mask:
+        """(n_outside, n_parts) whether a model joins a part."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.excess <= 0.5)
+
+    def questions(self) -> Labels:
+        """(m, 2) the next pair of every model that is not yet held against what it should be."""
+        allowed = max(2, self.measured.left // max(1, len(self.outside)))
+        pairs = []
+        missing = self._missing()
+        for row in np.flatnonzero(missing.any(1)):
+            model = self.outside[row]
+            new = np.isnan(self.measured.gaps[model, self.core])
+            for part in np.flatnonzero(missing[row]):
+                members = self.core[new & (self.part == part)]
+                if len(members) and self.counts[row].sum() < allowed + len(self.sizes):
+                    pairs.append((model, members[int(self.order[model]) % len(members)]))
+                    break
+        return np.array(pairs, dtype=np.intp).reshape(-1, 2)
+
+    def strangers(self) -> Labels:
+        """Models that are apart from every part."""
+        alone = (self.counts > 0).all(1) & ~self.joins.any(1)
+        return np.asarray(self.outside[alone])
+
+    @property
+    def doubtful(self) -> Mask:
+        """(n_outside,) bool."""
+        joined = self.joins.sum(1)
+        return np.asarray(self._missing().any(1) | (joined != 1))
+
+    def _missing(self) -> Mask:
+        """(n_outside, n_parts) parts that a model should yet be held against, largest first."""
+        joins, counts = self.joins, self.counts
+        few = np.minimum(_ENOUGH, self.sizes)
+        with np.errstate(invalid="ignore"):
+            unclear = (counts > 0) & (np.abs(self.excess) < _CLEAR)
+        more = (joins | unclear) & (counts < few)
+        placed = joins.any(1, keepdims=True)
+        unseen = (counts == 0) & (~placed | (self.sizes > 1))
+        return np.where(more.any(1, keepdims=True), more, unseen)
+
+    @cached_property
+    def _block(self) -> Array:
+        return np.asarray(self.measured.gaps[np.ix_(self.outside, self.core)])
+
+    def _sums(self, values: Array | Mask) -> Array:
+        """(n_outside, n_parts) of (n_outside, n_core)."""
+        return values.astype(np.float64) @ (self.part[:, None] == np.arange(len(self.sizes)))
+
+    def _within(self) -> Array:
+        """(n_parts,) median gaps within the core's parts."""
+        gaps = self.measured.gaps[np.ix_(self.core, self.core)]
+        inside = [
+            gaps[np.ix_(self.part == part, self.part == part)] for part in range(len(self.sizes))
+        ]
+        return np.array([np.median(squareform(some)) if len(some) > 1 else 0 for some in inside])
+
+
+def _summary(evidence: _Evidence) -> Active:
+    measured, core = evidence.measured, evidence.core
+    n, k, n_outside = len(evidence.order), len(evidence.sizes), len(evidence.outside)
+    doubtful = np.zeros(n, dtype=bool)
+    doubtful[evidence.outside] = evidence.doubtful
+    labels = np.empty(n, dtype=np.intp)
+    labels[core] = np.where(evidence.part < 0, k + n_outside + np.arange(len(core)), evidence.part)
+    if n_outside:
+        nearest = np.where(np.isnan(evidence.excess), np.inf, evidence.excess).argmin(1)
+        alone = k + np.arange(n_outside)
+        labels[evidence.outside] = np.where(evidence.joins.any(1), nearest, alone)
+    labels = np.unique(labels, return_inverse=True)[1].astype(np.intp)
+    completed = complete_gaps(measured.gaps, labels)
+    filled = np.median(measured.errors[measured.mask])
+    errors = np.where(measured.mask | np.eye(n, dtype=bool), measured.errors, filled)
+    sure = np.flatnonzero(~doubtful)
+    at = np.ix_(sure, sure)
+    some = completed[at]
+    division = divide(
+        some, _noise(some, errors[at]), evidence.tolerance, measured=measured.mask[at]
     )
-    sample = np.sort(setting.order[:n_random])
-    measured.ask_all(sample)
-    core = decide(measured, sample, setting.seed)
-    core, apart = _widen(measured, core, setting)
-    _assign(measured, core, setting)
-    everyone = np.arange(n_models)
-    joined = join_basins(measured, core, place(measured, core, everyone)[0])
-    if joined.k < core.k:
-        core, apart = refuse_singles(measured, joined), apart[:0]
-        _assign(measured, core, setting)
-    refuted = refute(measured, core) if core.k > 1 else None
-    if refuted:
-        core, apart = replace(core, labels=np.zeros_like(core.labels)), apart[:0]
-    return summarize(
-        measured,
-        core,
-        refuted,
-        apart=apart,
-        n_random=n_random,
-        threshold=setting.threshold,
+    return Active(
+        **vars(_for_all(division, sure, n)),
+        gaps=measured.gaps,
+        completed=completed,
     )
+
+
+def _for_all(division: Division, some: Labels, n: int) -> Division:
+    """A division of some models, (n_some,), as one of n: the others are in no basin."""
+    at = np.ix_(some, some)
+
+    def spread(values: Any, otherwise: int) -> Any:
+        whole = np.full((n, n) if values.ndim == 2 else n, otherwise, values.dtype)
+        whole[at if values.ndim == 2 else some] = values
+        return whole
+
+    states: dict[str, Any] = {
+        name: spread(value, 0) if isinstance(value, np.ndarray) else value
+        for name, value in vars(division.states).items()
+    }
+    return replace(
+        division,
+        labels=spread(division.labels, -1),
+        parts=spread(division.parts, -1),
+        aside=tuple(int(some[model]) for model in division.aside),
+        doubtful=tuple(np.setdiff1d(np.arange(n), some).tolist()),
+        states=PairStates(**states),
+    )
+
+
+def _noise(gaps: Array, errors: Array) -> Noise | None:
+    """Normal and independent; None of an oracle that gives no errors."""
+    if not errors.any():
+        return None
+    flat, spread = squareform(gaps, checks=False), squareform(errors, checks=False)
+    nothing = np.empty((0, len(flat)))
+    return Noise(nothing, nothing, spread, flat, False)
 
 
 def _core_size(n_pairs: float) -> int:
     """The most models that have no more pairs; eight at least."""
     return max(_LEAST_CORE, int((1 + math.sqrt(1 + 8 * n_pairs)) / 2))
-
-
-def _widen(measured: MeasuredGaps, first: Core, setting: _Setting) -> tuple[Core, Labels]:
-    """The core with all basins found, and the models for whose test no pairs were left."""
-    core = first
-    gaps = measured.gaps[np.ix_(first.models, first.models)]
-    if first.k == 1 and len(gaps) < len(measured.gaps) and gaps.max() > TOLERANCE:
-        core = candidate(measured, first)
-    tried: set[int] = set()
-    reserve = setting.reserve
-    for _ in range(_TURNS):
-        reserved = 0 if core.tested else setting.held
-        _assign(measured, core, setting, max(reserve, reserved))
-        reserve = 0
-        far = find_misfits(measured, core, len(tried) + 2 * setting.misfits)
-        far = np.array([model for model in far if model not in tried], dtype=np.intp)
-        members, extra = core.models, far[: setting.misfits]
-        if not core.tested and not len(far):
-            members = _even_out(measured, core, setting)
-            extra = _larger(measured, core, setting)
-        while len(extra) and measured.price(np.append(members, extra)) > measured.left - reserved:
-            extra = extra[:-1]
-        if not len(extra):
-            if core.tested:
-                return core, far
-            core = first
-            continue
-        tried.update(map(int, extra))
-        wider = np.append(members, extra)
-        measured.ask_all(wider)
-        again = decide(measured, wider, setting.seed)
-        if not core.tested:
-            rejected = candidate(measured, again) if len(far) else first
-            core = again if again.k > 1 else rejected
-        elif again.k > core.k or _has_new(again, extra):
-            core = again
-        else:  # what lay apart is no basin
-            return core, far[:0]
-    return (core if core.tested else first), np.empty(0, dtype=np.intp)
-
-
-def _assign(measured: MeasuredGaps, core: Core, setting: _Setting, reserve: int = 0) -> None:
-    assign(
-        measured,
-        core,
-        threshold=setting.threshold if core.tested else _ROUGH,
-        most=core.k + (setting.most if core.tested else 3),
-        reserve=reserve,
-    )
-
-
-def _has_new(core: Core, models: Labels) -> bool:
-    """Whether a basin, one of several, consists of these models alone."""
-    new = [np.isin(core.models[core.labels == basin], models).all() for basin in range(core.k)]
-    return core.k > 1 and any(new)
-
-
-def _even_out(measured: MeasuredGaps, core: Core, setting: _Setting) -> Labels:
-    """The core without models joined to two groups, as far as it has more than its share."""
-    outside = others(measured, core)
-    blocks = fit(measured, core)
-    share = joins_two(measured, core, outside, blocks).mean() if len(outside) else 1.0
-    inside = np.flatnonzero(joins_two(measured, core, core.models, blocks))
-    return np.delete(core.models, inside[round(share * len(core.models)) :])
-
-
-def _larger(measured: MeasuredGaps, core: Core, setting: _Setting) -> Labels:
-    """Random models that bring each group to three and the core to its most, as far as they can."""
-    outside = setting.order[~np.isin(setting.order, core.models)]
-    basins = seem(measured, core, outside)
-    missing = [
-        outside[basins == basin][: max(0, _MEMBERS - size)] for basin, size in enumerate(core.sizes)
-    ]
-    few = np.concatenate(missing)
-    rest = outside[~np.isin(outside, few)]
-    return np.append(few, rest[: max(0, setting.largest - len(core.models) - len(few))])
 
 
 def _check(n_models: int, budget: int | None) -> int:
