@@ -53,7 +53,7 @@ def make_results(
     rise = hump * 4 * t * (1 - t) * np.diff(at[pairs], axis=1) ** 2
     labels = rng.integers(3, size=n_examples)
     easy = rng.gamma(2.0, 0.3, size=n_examples)
-    mean = 1 + rise[..., None] / easy.mean() + 0.01 * rng.normal(size=(len(pairs), n_points, 1))
+    mean = 1 + rise[..., None] / easy.mean() + 0.003 * rng.normal(size=(len(pairs), n_points, 1))
     ends = 1 + 0.01 * rng.normal(size=n)
     mean[:, 0, 0], mean[:, -1, 0] = ends[pairs[:, 0]], ends[pairs[:, 1]]
     datasets = {
@@ -181,7 +181,7 @@ def make_analysis(places: tuple[float, ...] = TWO, **options: Any) -> Analysis:
 def many(n: int, seed: int = 0) -> tuple[float, ...]:
     """Places of n models around 0 and 1, about two in five at 1."""
     rng = np.random.default_rng(seed)
-    return tuple((rng.random(n) < 0.4) + 0.08 * rng.normal(size=n))
+    return tuple((rng.random(n) < 0.4) + 0.04 * rng.normal(size=n))
 
 
 def _dataset(

@@ -100,12 +100,12 @@ class Page(HTMLParser):
 
 
 def two_sources(analysis: Analysis, rng: int) -> tuple[Source, Source]:
-    """The gaps themselves, and a score: sources whose basins take no time to find."""
-    basins, data = analysis.basins, analysis.dataset
+    """The gaps themselves, and a score: sources whose groups take no time to find."""
+    groups, data = analysis.basins.groups, analysis.dataset
     score = analysis.scores.iloc[:, -1].to_numpy(dtype=float)
     half = (score > np.median(score)).astype(np.intp)
     own = f"{analysis.rule.replace('_', ' ')} on {data}"
-    gaps = np.maximum(analysis.gaps.estimate, 0), basins.n_basins, basins.labels, basins.labels
+    gaps = np.maximum(analysis.gaps.estimate, 0), groups.n_groups, groups.labels, groups.labels
     apart = np.abs(score[:, None] - score), int(half.max()) + 1, half, half
     return (
         Source(own, *gaps, analysis.rule, data, ""),

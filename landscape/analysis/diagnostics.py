@@ -96,7 +96,11 @@ def diagnose(analysis: Analysis, *, seed: int = 0) -> Diagnostics:
         partitions=partitions,
         matrices=matrix_agreement({source.name: source.matrix for source in sources}, rng=rng),
         agreement=sources_sentence(analysis, sources, partitions),
-        explanation=explain(challenge, predictors, rng=rng) if challenge.shape[1] else None,
+        explanation=(
+            explain(challenge, predictors, target="centroid distance", rng=rng)
+            if challenge.shape[1]
+            else None
+        ),
         pair_explanation=_explain_pairs(analysis, rng),
     )
 

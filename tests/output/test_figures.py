@@ -120,7 +120,7 @@ def test_captions_hold_the_numbers_of_the_analysis(two: Analysis) -> None:
     text = caption(two, "loss_curves")
     for part in ("mnli_dev (200 examples)", "10 models, 45 pairs measured", f"{left} pairs with"):
         assert part in text
-    assert f"comes after {two.basins.evidence.eigengap}." in caption(two, "evidence")
+    assert f"comes after {two.basins.groups.evidence.eigengap}." in caption(two, "evidence")
 
 
 def test_captions_speak_of_training_only_where_paths_were_trained(two: Analysis) -> None:

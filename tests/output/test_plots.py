@@ -168,7 +168,7 @@ def _is_turned(order: np.ndarray, tree: np.ndarray) -> bool:
 
 def test_points_line_and_correlations_are_those_of_the_analysis(two: Analysis) -> None:
     (ax,) = drawn("centroid_distance", two)
-    x, y = two.basins.centroid_distance, two.scores[FOCUS].to_numpy()
+    x, y = two.basins.groups.centroid_distance, two.scores[FOCUS].to_numpy()
     markers = [line for line in ax.lines if line.get_marker() != "None"]
     for basin, line in enumerate(markers):
         members = two.basins.labels == basin
@@ -235,7 +235,7 @@ def test_one_basin_is_shown_as_a_forced_split() -> None:
     (mean,) = [line for line in ax.lines if line.get_label() == "_mean"]
     assert mean.get_xdata()[0] == pytest.approx(analysis.scores[FOCUS].mean())
     ax = drawn("gap_matrix", analysis)[0]
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["basin 0 (6)"]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["all models (6)"]
 
 
 def test_settings_stay() -> None:

@@ -19,13 +19,13 @@ def _by_label(ax: Axes) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("case", ["two", "one"])
 def test_silhouettes_stand_beside_what_they_must_exceed(case: str) -> None:
     analysis = analysis_of(case)
-    evidence = analysis.basins.evidence
+    evidence = analysis.basins.groups.evidence
     shown = _by_label(drawn("evidence", analysis)[0])
     null = np.column_stack([evidence.candidates, evidence.null_quantiles])
-    np.testing.assert_array_equal(shown["one basin, 95% of draws"], null)
+    np.testing.assert_array_equal(shown["one group, 95% of draws"], null)
     found = np.column_stack([evidence.candidates, evidence.silhouettes])
     np.testing.assert_array_equal(shown["_line"], found)
-    taken = evidence.candidates == analysis.basins.n_basins
+    taken = evidence.candidates == analysis.basins.groups.n_groups
     np.testing.assert_array_equal(shown["found"], found[~taken])
     assert ("found, taken" in shown) == taken.any()
     if taken.any():
@@ -35,7 +35,7 @@ def test_silhouettes_stand_beside_what_they_must_exceed(case: str) -> None:
 @pytest.mark.parametrize(("case", "n"), [("pair", 2), ("many", 12)])
 def test_eigenvalues_rise_most_after_the_eigengap(case: str, n: int) -> None:
     analysis = analysis_of(case)
-    evidence = analysis.basins.evidence
+    evidence = analysis.basins.groups.evidence
     shown = _by_label(drawn("evidence", analysis)[1])
     np.testing.assert_array_equal(shown["eigenvalues"][:, 1], evidence.eigenvalues[:n])
     np.testing.assert_array_equal(shown["eigenvalues"][:, 0], np.arange(1, n + 1))
@@ -48,7 +48,7 @@ def test_eigenvalues_rise_most_after_the_eigengap(case: str, n: int) -> None:
 @pytest.mark.parametrize("case", ["two", "pair"])
 def test_every_gap_is_in_a_bar(case: str) -> None:
     analysis = analysis_of(case)
-    evidence = analysis.basins.evidence
+    evidence = analysis.basins.groups.evidence
     ax = drawn("evidence", analysis)[2]
     heights = {str(bars.get_label()): [bar.get_height() for bar in bars] for bars in ax.containers}
     n_pairs = len(analysis.pairs)

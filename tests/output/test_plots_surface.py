@@ -82,7 +82,7 @@ def drawn(*surfaces: StoredPath) -> Figure:
 
 
 def with_surfaces(*surfaces: StoredPath) -> Analysis:
-    analysis = make_analysis((0.0, 0.02, 1.0), names=NAMES, n_basins=2)
+    analysis = make_analysis((0.0, 0.02, 1.0), names=NAMES)
     points = {path.name: path for path in surfaces}
     return replace(analysis, results=replace(analysis.results, points=points))
 

@@ -104,7 +104,7 @@ def test_first_paragraph_gives_the_numbers_of_the_analysis(two: Analysis, page: 
     text = " ".join(answer(two))
     assert text in page.text
     for part in (
-        "two basins, of 6 and 4 models",
+        "Two basins of 6 and 4: 24 of 45 lines have a barrier above .02 nats beyond noise",
         f"{gaps.estimate[i, j]:.3f} nats (95% interval {gaps.low[i, j]:.3f} to ",
         f"between {two.models[i]} and {two.models[j]}.",
         f"is {first:.3f} in basin 0 and {second:.3f} in basin 1",
@@ -118,10 +118,10 @@ def test_first_paragraph_gives_the_numbers_of_the_analysis(two: Analysis, page: 
 @pytest.mark.parametrize(
     ("case", "parts", "warning"),
     [
-        ("one", ["one basin: no gap exceeds .02", "forced two-way split"], "One basin was"),
-        ("three", ["three basins, of 4, 3 and 3", "in basin 2; the diff"], None),
+        ("one", ["One basin: none of 15 lines", "forced two-way split"], "are not told apart"),
+        ("three", ["Three basins of 4, 3 and 3", "in basin 2; the diff"], None),
         ("in-domain", ["nothing is said about"], "There is no challenge set"),
-        ("pair", ["of 1 and 1 model: the one gap"], "Basin 0 holds 1 model only"),
+        ("pair", ["No two of 2 models share a basin"], "Of group 0 and group 1, of 2 models"),
     ],
 )
 def test_sentences_fit_what_there_is(case: str, parts: list[str], warning: str | None) -> None:
@@ -145,10 +145,11 @@ def test_unmeasured_pairs_are_counted(two: Analysis) -> None:
 @pytest.mark.parametrize("sizes", [(3, 2), (2, 2, 2)])
 def test_too_few_models_for_any_small_p_are_pointed_out(sizes: tuple[int, ...]) -> None:
     places = np.repeat(np.arange(len(sizes)), sizes) + np.tile([0, 0.03, 0.05], 2)[: sum(sizes)]
-    analysis = make_analysis(tuple(places), n_basins=len(sizes))
-    assert sorted(np.bincount(analysis.basins.labels), reverse=True) == list(sizes)
+    analysis = make_analysis(tuple(places))
+    labels = analysis.basins.shown.labels
+    assert np.bincount(labels).tolist() == list(sizes)
     # nothing is farther from chance than scores that are the labels themselves
-    perfect = relate(analysis.basins, pd.DataFrame({"x": analysis.basins.labels * 1.0}))
+    perfect = relate(analysis.basins, pd.DataFrame({"x": labels * 1.0}))
     (smallest,) = perfect.table["p_value"]
     (warning,) = [text for text in page_of(analysis).warnings if "permutation test" in text]
     assert f"no p below {smallest:.2g}:" in warning
@@ -159,7 +160,7 @@ def test_tables_hold_every_model_group_and_data_set(two: Analysis, page: Page) -
     for model, name in enumerate(two.models):
         row = next(r for r in page.cells if r[0] == name and f"checkpoints/{name}" in r)
         assert row[1] == str(two.basins.labels[model])
-        assert row[2] == number(two.basins.centroid_distance[model], 3)
+        assert row[2] == number(two.basins.groups.centroid_distance[model], 3)
         loss = two.results.datasets["mnli_dev"].model_losses[model].mean(dtype=float)
         assert row[3] == f"{loss:.4f}"
         assert row[4] == f"{two.scores['mnli_dev'].iloc[model]:.3f}"
@@ -169,7 +170,7 @@ def test_tables_hold_every_model_group_and_data_set(two: Analysis, page: Page) -
         assert marked == (numbers["q_value"] < 0.05)
     significant = int((table["q_value"] < 0.05).sum())
     tested = int(table["q_value"].notna().sum())
-    assert f"{significant} of {tested} groups" in page.text
+    assert f"{significant} of {tested} scores" in page.text
     assert "accuracy" in rows["mnli_dev gives the gaps"]
     assert "200" in rows["hans holds the focus"]
 

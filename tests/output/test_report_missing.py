@@ -31,12 +31,12 @@ def test_means_alone_give_no_intervals_and_no_examples(tmp_path: Path) -> None:
     assert "nan" not in page.text.lower().split()
     assert "Of dev only mean losses are known" in page.text
     assert "examples" not in page.rows
-    assert "against example noise" not in page.facts["basins"]
+    assert "against example noise" not in page.facts["groups"]
     largest = np.nanmax(known.gaps.estimate)
     assert f"is {largest:.3f} nats, between" in page.text
     assert page.rows["pairs"][1][2:4] == [f"{largest:.4f}", "\N{EN DASH}"]
     assert page.row("datasets", "dev gives the gaps")[2] == "means only"
-    _, *evidence = page.table("basins", "basins")
+    _, *evidence = page.table("groups", "groups")
     assert all(row[4:] == ["\N{EN DASH}"] * 2 for row in evidence)
     assert "interval of a gap" not in page.said["definitions"]
     # scores that came with the losses are shown

@@ -17,7 +17,7 @@ from tests.analyses import FOCUS, THREE, make_analysis
 from tests.output.conftest import analysis_of
 from tests.pages import Page, make_diagnostics, page_of
 
-SECTIONS = ("basins", "structure", "sources", "explanation", "examples", "relation")
+SECTIONS = ("basins", "groups", "structure", "sources", "explanation", "examples", "relation")
 # model 4 stands half way between two groups, and joins both
 BRIDGE = (0.0, 0.02, 0.05, 0.08, 0.24, 0.4, 0.42, 0.45, 0.48)
 
@@ -49,9 +49,9 @@ def test_sections_stand_in_their_order(page: Page) -> None:
     assert [name for name in found if name in SECTIONS] == list(SECTIONS)
 
 
-def test_evidence_is_that_of_the_basins(two: Analysis, page: Page) -> None:
-    evidence = two.basins.evidence
-    _, *rows = page.table("basins", "basins")
+def test_evidence_is_that_of_the_groups(two: Analysis, page: Page) -> None:
+    evidence = two.basins.groups.evidence
+    _, *rows = page.table("groups", "groups")
     names = ("silhouettes", "null_quantiles", "separations", "noise_quantiles", "stabilities")
     columns = [getattr(evidence, name) for name in names]
     assert len(rows) == len(evidence.candidates)
@@ -60,22 +60,23 @@ def test_evidence_is_that_of_the_basins(two: Analysis, page: Page) -> None:
     mixture = evidence.mixture
     assert mixture is not None
     assert _parts_in(
-        page.facts["basins"],
+        page.facts["groups"],
         {
-            "eigengap": f"{evidence.eigengap} basin",
+            "eigengap": f"{evidence.eigengap} group",
             "barriers": f"{evidence.n_barriers} of 45 gaps above 0.02 nats",
-            "against one basin": p_value(evidence.p_value),
+            "against one group": p_value(evidence.p_value),
             "against example noise": f"{evidence.noise:.4f} nats",
             "kinds of gaps": f"two, {100 * mixture.share:.0f}% around {mixture.means[0]:.3f}",
         },
     )
 
 
-def test_membership_is_that_of_the_basins(bridge: Analysis) -> None:
-    basins, membership, labels = bridge.basins, bridge.basins.membership, bridge.basins.labels
+def test_membership_is_that_of_the_groups(bridge: Analysis) -> None:
+    groups = bridge.basins.groups
+    membership, labels = groups.membership, groups.labels
     page = page_of(bridge)
-    head, *rows = page.table("basins", "model")
-    assert head[4:6] == ["mean gap to basin 0 (nats)", "mean gap to basin 1 (nats)"]
+    head, *rows = page.table("groups", "model")
+    assert head[4:6] == ["mean gap to group 0 (nats)", "mean gap to group 1 (nats)"]
     assert [row[0] for row in rows] == list(bridge.models)
     for model, row in enumerate(rows):
         own = labels[model]
@@ -84,9 +85,10 @@ def test_membership_is_that_of_the_basins(bridge: Analysis) -> None:
         assert row[1:4] == [str(own), probability, str(membership.second[model])]
         assert row[4 + own] == f"{bridge.gaps.estimate[model, others].mean():.3f}"
         assert row[-1] == ("between" if model == 4 else "")
-    assert any(text.startswith("seed-04 lies between two basins") for text in page.warnings)
-    bare = replace(basins, evidence=replace(basins.evidence, noise=np.nan))
-    assert "no noise is known" in page_of(replace(bridge, basins=bare)).text
+    assert any(text.startswith("seed-04 lies between two groups") for text in page.warnings)
+    bare = replace(groups, evidence=replace(groups.evidence, noise=np.nan))
+    basins = replace(bridge.basins, groups=bare)
+    assert "no noise is known" in page_of(replace(bridge, basins=basins)).text
 
 
 def test_structure_is_that_of_the_triples(bridge: Analysis) -> None:
@@ -129,7 +131,7 @@ def test_sources_are_held_against_the_own_gaps(
     _, *rows = page.table("sources", "source")
     assert rows[0][:5] == ["convexity gap on mnli_dev", "2 (6, 4)", *["\N{EN DASH}"] * 3]
     sizes = ", ".join(map(str, np.bincount(other.labels)))
-    assert rows[1][:2] == [other.name, f"{other.n_basins} ({sizes})"]
+    assert rows[1][:2] == [other.name, f"{other.n_groups} ({sizes})"]
     assert rows[1][2].startswith(number(partition["adjusted_rand"], 2))
     assert rows[1][2].endswith(p_value(partition["p_value"]))
     assert rows[1][3] == f"{partition['variation_of_information']:.2f}"
@@ -215,12 +217,3 @@ def test_sections_without_content_are_absent(two: Analysis, diagnostics: Diagnos
     page = page_of(analysis_of("pair"))
     assert "structure" not in page.rows
     assert "intransitive triple" not in page.said["definitions"]
-
-
-def test_gaps_without_groups_are_no_single_valley() -> None:
-    analysis = make_analysis(THREE, n_basins=1)
-    evidence = replace(analysis.basins.evidence, verdict="no groups", n_barriers=33)
-    analysis = replace(analysis, basins=replace(analysis.basins, evidence=evidence))
-    (warning,) = [w for w in page_of(analysis).warnings if "valley" in w]
-    assert "33 gaps exceed 0.02 nats beyond noise." in warning
-    assert not any("valley" in text for text in page_of(analysis_of("one")).warnings)
