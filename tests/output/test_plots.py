@@ -224,6 +224,15 @@ def test_histogram_counts_each_basin_and_marks_its_mean(case: str) -> None:
         assert row[f"basin_{basin}_mean"] in means
 
 
+def test_a_model_that_joins_two_basins_is_in_none_of_them() -> None:
+    analysis = make_analysis((0, 0.01, 0.02, 0.2, 0.38, 0.39, 0.4), n_examples=400)
+    assert analysis.basins.labels.tolist() == [0, 0, 0, -1, 1, 1, 1]
+    for name in ("gap_matrix", "centroid_distance", "basin_histogram"):
+        legend = drawn(name, analysis)[0].get_legend()
+        names = {text.get_text() for text in legend.get_texts()}
+        assert names == {"basin 0 (3)", "basin 1 (3)", "joins several (1)"}
+
+
 def test_one_basin_is_shown_as_a_forced_split() -> None:
     analysis = analysis_of("one")
     assert analysis.basins.n_basins == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,15 +12,18 @@ from landscape.analysis.analysis import Analysis
 from landscape.analysis.basins.structure import structure_sentence
 from landscape.analysis.diagnostics import Diagnostics
 from landscape.analysis.statistics import explanation_sentence
+from landscape.core.sentences import Answer
 from landscape.core.wording import number, p_value
 from landscape.output.report.examples import EXAMPLES_SHOWN
-from tests.analyses import FOCUS, THREE, make_analysis
+from tests.analyses import FOCUS, make_analysis
 from tests.output.conftest import analysis_of
 from tests.pages import Page, make_diagnostics, page_of
 
 SECTIONS = ("basins", "groups", "structure", "sources", "explanation", "examples", "relation")
 # model 4 stands half way between two groups, and joins both
 BRIDGE = (0.0, 0.02, 0.05, 0.08, 0.24, 0.4, 0.42, 0.45, 0.48)
+# neighbours are joined, others not; three models far from them are a basin
+MIXED = (0.0, 0.2, 0.4, 0.6, 0.8, 2.0, 2.0, 2.0)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +51,52 @@ def _parts_in(facts: dict[str, str], parts: dict[str, str]) -> bool:
 def test_sections_stand_in_their_order(page: Page) -> None:
     found = [attrs["id"] for tag, attrs in page.tags if tag == "section" and "id" in attrs]
     assert [name for name in found if name in SECTIONS] == list(SECTIONS)
+
+
+@pytest.mark.parametrize(
+    ("places", "answer", "noun"),
+    [
+        (BRIDGE, Answer.BRIDGED, "basin"),
+        (MIXED, Answer.MIXED, "linked part"),
+        ((0.0, 1.0, 2.0), Answer.APART, "basin"),
+    ],
+)
+def test_lines_are_counted_in_every_basin_or_linked_part(
+    places: tuple[float, ...], answer: Answer, noun: str
+) -> None:
+    analysis = make_analysis(places)
+    basins, page, n = analysis.basins, page_of(analysis), len(places)
+    assert basins.answer is answer
+    assert basins.sentence(analysis.models) in page.said["basins"]
+    pairs = list(combinations(range(n), 2))
+    apart = sum(bool(basins.states.apart[pair]) for pair in pairs)
+    joined = sum(bool(basins.states.joined[pair]) for pair in pairs)
+    facts = {
+        "answer": f"{answer}: ",
+        "lines with a barrier": str(apart),
+        "joined pairs": str(joined),
+        "undecided pairs": str(len(pairs) - apart - joined),
+        "at least": f"{basins.at_least} basin",
+    }
+    if basins.aside:
+        facts["join several"] = "seed-04"
+    assert _parts_in(page.facts["basins"], facts)
+    labels = basins.parts if noun == "linked part" else basins.labels
+    head, *rows = page.table("basins", noun)
+    assert len(rows) == labels.max() + 1
+    for label, row in enumerate(rows):
+        members = np.flatnonzero(labels == label)
+        inside = list(combinations(members, 2))
+        barriers = sum(bool(basins.states.apart[pair]) for pair in inside)
+        assert row[:3] == [f"{noun} {label}", str(len(members)), str(barriers)]
+        assert row[-1] == ", ".join(analysis.models[k] for k in members)
+        if "a basin" in head:
+            assert row[head.index("a basin")] == ("no" if barriers else "yes")
+        else:
+            assert not barriers
+    # a model that joins two basins is in none, and no column is named after a negative number
+    assert "basin -1" not in page.text
+    assert not any("-1" in row for row in page.rows["models"])
 
 
 def test_evidence_is_that_of_the_groups(two: Analysis, page: Page) -> None:

@@ -58,7 +58,7 @@ def draw(analysis: Analysis) -> Figure:
             color=common.basin_color(label),
             edgecolor="white",
             hatch=_HATCHES[label % len(_HATCHES)],
-            label=f"{noun} {label} ({(labels == label).sum()})",
+            label=common.label_name(noun, label, labels),
         )
         bottom = bottom + counts
     tallest, n_basins = max(float(bottom.max()), 1.0), analysis.basins.shown.n

@@ -67,7 +67,7 @@ def draw(analysis: Analysis) -> Figure:
         ax.plot(x, line, color="0.25", linewidth=1.2, zorder=2)
     for label in np.unique(labels).tolist():
         chosen = finite & (labels == label)
-        name, look = f"{noun} {label} ({(labels == label).sum()})", common.basin_points(label)
+        name, look = common.label_name(noun, label, labels), common.basin_points(label)
         ax.plot(distance[chosen], score[chosen], zorder=3, label=name, **look)
     few = len(analysis.models) <= _NAME_LIMIT
     ax.margins(x=0.16 if few else 0.06, y=0.1)

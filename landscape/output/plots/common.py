@@ -106,6 +106,12 @@ def split_labels(analysis: Analysis) -> tuple[np.ndarray, str]:
     return np.asarray(shown.labels), shown.noun
 
 
+def label_name(noun: str, label: int, labels: np.ndarray) -> str:
+    """What a label stands for, and of how many models."""
+    what = f"{noun} {label}" if label >= 0 else "joins several"
+    return f"{what if noun else 'all models'} ({(labels == label).sum()})"
+
+
 def shown_columns(analysis: Analysis) -> list[str]:
     """The data set of the gaps and, where there is another one, the focus."""
     return list(dict.fromkeys(filter(None, (analysis.dataset, analysis.focus))))

@@ -86,8 +86,9 @@ def draw(analysis: Analysis) -> Figure:
     bar = ax.inset_axes((1.03, 0.0, 0.04, 1.0))
     figure.colorbar(image, cax=bar).outline.set_visible(False)
     bar.set_ylabel(f"{words.rule_name(analysis)} (nats){scale}")
+    noun = shown.noun if shown.n > 1 else ""
     handles = [
-        Patch(color=color, label=_name(shown.noun, shown.n, basin, int((labels == basin).sum())))
+        Patch(color=color, label=common.label_name(noun, basin, labels))
         for basin, color in enumerate(colors, start=first)
     ]
     if missing := int(np.isnan(gaps).sum()) // 2:
@@ -102,13 +103,6 @@ def draw(analysis: Analysis) -> Figure:
     )
     _fit(figure, ax, width)
     return figure
-
-
-def _name(noun: str, n: int, basin: int, n_models: int) -> str:
-    if n == 1:
-        return f"all models ({n_models})"
-    return f"joins several ({n_models})" if basin < 0 else f"{noun} {basin} ({n_models})"
-
 
 def _fit(figure: Figure, ax: Axes, width: float) -> None:
     """Make the figure as wide as asked, and as high as it then needs.

@@ -35,7 +35,7 @@ def models(analysis: Analysis, diagnostics: Diagnostics) -> Body:
         rows.append(
             {
                 "model": first,
-                shown.noun: count_cell(label),
+                shown.noun: count_cell(label if label >= 0 else np.nan),
                 "centroid distance": number_cell(
                     analysis.basins.groups.centroid_distance[model], 3
                 ),
