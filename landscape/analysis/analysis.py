@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -20,7 +21,15 @@ from landscape.analysis.basins.active import find_basins_actively, gaps_and_erro
 from landscape.analysis.basins.answer import Division
 from landscape.analysis.basins.structure import fill_unmeasured
 from landscape.analysis.gaps import gap_matrix, square
-from landscape.analysis.statistics import Relation, pair_kinds, relate, score_groups
+from landscape.analysis.statistics import (
+    Conditions,
+    Relation,
+    find_conditions,
+    pair_kinds,
+    relate,
+    score_facts,
+    score_groups,
+)
 from landscape.core.errors import ConfigError, require_known
 from landscape.records import MEASURED, Results, StoredDataset
 from landscape.records.results import largest, select
@@ -79,6 +88,7 @@ class Analysis:
             diagonal; of each pair's exact points alone. NaN for pairs that were never measured;
             intervals are NaN where losses of single examples are not known.
         scores: A row a model, a column a data set or group.
+        conditions: Which models were trained alike; None where nothing tells them apart.
         kinds: (n_pairs,) which ends the pair joins, by the focus' score.
         tolerance: Nats: on the whole grid no gap exceeds its estimate by more than this; NaN where
             points are not exact that were judged by another rule or data set.
@@ -105,6 +115,7 @@ class Analysis:
     in_domain_columns: tuple[str, ...]
     challenge_columns: tuple[str, ...]
     relation: Relation
+    conditions: Conditions | None
     kinds: np.ndarray
     tolerance: float
     difference: float
@@ -132,6 +143,7 @@ def analyze(
     n_basins: int | None = None,
     delta: float | str = "median",
     focus: str | None = None,
+    conditions: str | Mapping[str, str] = "auto",
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Analysis:
@@ -144,6 +156,7 @@ def analyze(
         n_basins: Found from the data by default.
         delta: The affinity's scale in nats, or "median".
         focus: A column of scores; the task's, or the first challenge set, by default.
+        conditions: What tells training conditions apart, see ``find_conditions``.
         n_resamples: Of the examples, for the intervals of the gaps.
         seed: Of every resampling and of k-means.
 
@@ -193,6 +206,9 @@ def analyze(
     ]
     if focus and focus not in curves and focus not in results.given_scores.columns:
         curves[focus] = _focus_curves(focus, results)
+    trained = find_conditions(results, conditions)
+    labels = None if trained is None else trained.labels
+    facts = vars(score_facts(results, seed))
     return Analysis(
         results=results,
         models=results.models,
@@ -207,7 +223,8 @@ def analyze(
         scores=scores,
         in_domain_columns=tuple(c for c in scores.columns if c not in challenge),
         challenge_columns=tuple(challenge),
-        relation=relate(basins, scores, rng=rng),
+        relation=relate(basins, scores, conditions=labels, **facts, rng=rng),
+        conditions=trained,
         kinds=pair_kinds(scores[focus].to_numpy(), results.pairs)
         if focus
         else np.full(len(results.pairs), ""),

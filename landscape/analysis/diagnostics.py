@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import squareform
 
 from landscape.analysis.analysis import Analysis
 from landscape.analysis.basins.partitions import (
@@ -29,8 +31,11 @@ from landscape.analysis.statistics import (
     explain,
     pair_regression,
     principal_coordinates,
+    score_facts,
+    split_half,
 )
 
+_TARGET = "centroid distance"
 _COMPONENTS = 2  # of distances between models, as predictors of their scores
 
 
@@ -88,6 +93,18 @@ def diagnose(analysis: Analysis, *, seed: int = 0) -> Diagnostics:
     partitions = compare_partitions({source.name: source.labels for source in whole}, rng=rng)
     predictors = _predictors(analysis)
     challenge = analysis.scores[list(analysis.challenge_columns)]
+    conditions = None if analysis.conditions is None else analysis.conditions.labels
+    explanation = None
+    if challenge.shape[1]:
+        explanation = explain(
+            challenge,
+            predictors,
+            target=_TARGET,
+            conditions=conditions,
+            reliability=_reliability(analysis, rng),
+            parents=score_facts(results, seed).parents,
+            rng=rng,
+        )
     return Diagnostics(
         triangles=triangles,
         clustering=clustering(estimate, rng=rng),
@@ -96,12 +113,8 @@ def diagnose(analysis: Analysis, *, seed: int = 0) -> Diagnostics:
         partitions=partitions,
         matrices=matrix_agreement({source.name: source.matrix for source in sources}, rng=rng),
         agreement=sources_sentence(analysis, sources, partitions),
-        explanation=(
-            explain(challenge, predictors, target="centroid distance", rng=rng)
-            if challenge.shape[1]
-            else None
-        ),
-        pair_explanation=_explain_pairs(analysis, rng),
+        explanation=explanation,
+        pair_explanation=_explain_pairs(analysis, conditions, rng),
     )
 
 
@@ -127,10 +140,40 @@ def _predictors(analysis: Analysis) -> dict[str, Any]:
         sets["covariates"] = results.given_scores[covariates]
     # distances that are all alike have no coordinates
     sets = {name: values for name, values in sets.items() if np.shape(values)[1]}
-    return {**sets, "centroid distance": analysis.basins.groups.centroid_distance}
+    return {**sets, _TARGET: analysis.basins.groups.centroid_distance}
 
 
-def _explain_pairs(analysis: Analysis, rng: np.random.Generator) -> pd.DataFrame | None:
+def _reliability(analysis: Analysis, rng: np.random.Generator) -> dict[str, float]:
+    """Of sets of predictors: of several columns the least; of weights, which have no noise, 1.
+
+    Unknown of what came with the losses, and of centroid distance.
+    """
+    results, table = analysis.results, analysis.relation.table.set_index("group")["reliability"]
+    columns = [float(table[name]) for name in analysis.in_domain_columns]
+    known = {"weight distance": 1.0}
+    for data in results.datasets.values():
+        if data.role == "in_domain" and not data.aggregated:
+            means = partial(_mean_losses, data.model_losses)
+            columns.append(split_half(means, np.arange(len(data.labels)), rng))
+    if np.isfinite(columns).any():
+        known["in-domain"] = float(np.nanmin(columns))
+    data = results.datasets[analysis.dataset]
+    if not data.aggregated:
+        known["functional similarity"] = split_half(
+            lambda half: squareform(disagreement(data.model_predictions[:, half])),
+            np.arange(len(data.labels)),
+            rng,
+        )
+    return known
+
+
+def _mean_losses(losses: np.ndarray, examples: np.ndarray) -> np.ndarray:
+    return np.asarray(losses[:, examples].mean(1, dtype=np.float64))
+
+
+def _explain_pairs(
+    analysis: Analysis, conditions: np.ndarray | None, rng: np.random.Generator
+) -> pd.DataFrame | None:
     """Differences between scores on the focus, by gap and what else tells two models apart."""
     if not analysis.focus:
         return None
@@ -143,4 +186,4 @@ def _explain_pairs(analysis: Analysis, rng: np.random.Generator) -> pd.DataFrame
     data = results.datasets[analysis.dataset]
     if not data.aggregated:
         by["disagreement"] = disagreement(data.model_predictions)
-    return pair_regression(np.abs(score[:, None] - score), by, rng=rng)
+    return pair_regression(np.abs(score[:, None] - score), by, conditions=conditions, rng=rng)

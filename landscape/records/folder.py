@@ -39,7 +39,8 @@ class Manifest:
 
     Attributes:
         config: The resolved configuration, as JSON holds it.
-        checkpoints: Of each model name, ref, sha256, labels, revision, fingerprint, seed, step.
+        checkpoints: Of each model name, ref, sha256, labels, revision, fingerprint, seed, step,
+            recipe.
         pairs: Model indices of all pairs that are to be measured; None where a rule chooses them.
         datasets: From each data set's name to the hash of its examples, in order.
         plan: The name of the compute plan that the run began with.

@@ -66,6 +66,9 @@ class AnalysisConfig(Strict):
         n_basins: Found from the data when absent.
         delta: The affinity's scale in nats, or "median" of the gaps.
         focus: The challenge group that figures and the kinds of pairs show.
+        conditions: What tells training conditions apart: checkpoints' ``recipe``, models'
+            ``names`` without the number at their end, ``auto``: the first of these that does,
+            ``none``, or conditions by patterns of names (``none-*: none``).
     """
 
     rule: str = "convexity_gap"
@@ -73,6 +76,7 @@ class AnalysisConfig(Strict):
     n_basins: int | None = Field(default=None, ge=1)
     delta: float | Literal["median"] = "median"
     focus: str | None = None
+    conditions: Literal["auto", "recipe", "names", "none"] | dict[str, str] = "auto"
     n_resamples: int = Field(default=1000, ge=100, le=1_000_000)
     seed: Seed = 0
 

@@ -32,7 +32,7 @@ def pair_regression(
     predictors: Mapping[str, ArrayLike],
     *,
     n_permutations: int = 9999,
-    blocks: ArrayLike | None = None,
+    conditions: ArrayLike | None = None,
     rng: np.random.Generator | int | None = None,
 ) -> pd.DataFrame:
     """Multiple regression on distance matrices (Legendre, Lapointe and Casgrain 1994).
@@ -41,15 +41,15 @@ def pair_regression(
     disagreement? P-values permute models, not pairs, by double semi-partialling (Dekker, Krackhardt
     and Snijders 2007): the residuals of one predictor given the others have rows and columns
     permuted together, and t of its coefficient is compared, two-sided. Pairs that are NaN in any
-    matrix are left out. With ``blocks`` models are exchanged where they agree, and all numbers are
-    about differences from the mean over the pairs that join the same two blocks.
+    matrix are left out. With ``conditions`` models are exchanged where they agree, and all numbers
+    are about differences from the mean over the pairs that join the same two conditions.
 
     All matrices are (n_models, n_models), symmetric. The table has a row a predictor:
     ``predictor``; ``coefficient``, standardised; ``p_value``; ``r2_alone`` of a regression on this
     predictor only; ``r2`` of all together; ``n_pairs``; ``note`` where numbers are NaN.
 
     Raises:
-        ConfigError: Matrices or blocks that do not match or are not symmetric.
+        ConfigError: Matrices or conditions that do not match or are not symmetric.
     """
     import pandas as pd
 
@@ -57,13 +57,13 @@ def pair_regression(
     n = len(target)
     matrices = [_check_distances(m, f"distances of {name}", n) for name, m in predictors.items()]
     generator = np.random.default_rng(0 if rng is None else rng)
-    blocked = block_codes(blocks, n)
+    blocked = block_codes(conditions, n)
     orders, _ = permute_within(blocked, n_permutations, generator)
     pairs = np.triu_indices(n, 1)
     columns = np.stack([matrix[pairs] for matrix in matrices], axis=1)
     complete = np.isfinite(columns).all(1) & np.isfinite(target[pairs])
     ends = np.sort(blocked[np.stack(pairs, axis=1)[complete]], axis=1)
-    cells = ends[:, 0] * n + ends[:, 1]  # the blocks that a pair joins
+    cells = ends[:, 0] * n + ends[:, 1]  # the conditions that a pair joins
     y = _standardize(target[pairs][complete, None], cells)[:, 0]
     x = _standardize(columns[complete], cells)
     indicators = (cells[:, None] == np.unique(cells)).astype(np.float64)
@@ -73,8 +73,8 @@ def pair_regression(
     varied = np.array([bool(column.any()) for column in x.T])
     spanned = basis(np.concatenate([indicators, x], axis=1)) if len(x) else indicators
     if len(x) - (spanned.shape[1] - 1) < _ROOM:
-        n_blocks = max(indicators.shape[1] - 1, 0)
-        rows["note"] = f"{len(x)} pairs are too few for {x.shape[1] + n_blocks} predictors"
+        n_conditions = max(indicators.shape[1] - 1, 0)
+        rows["note"] = f"{len(x)} pairs are too few for {x.shape[1] + n_conditions} predictors"
         return rows
     if not y.any():
         rows["note"] = "the response is constant"
@@ -93,7 +93,7 @@ def pair_regression(
             continue
         rows.loc[j, "coefficient"] = slopes[j]
         if len(orders) == 1:
-            rows.loc[j, "note"] = "the blocks leave no models to exchange"
+            rows.loc[j, "note"] = "the conditions leave no models to exchange"
             continue
         residuals = np.full((n, n), np.nan)
         residuals[pairs[0][complete], pairs[1][complete]] = left / np.linalg.norm(left)

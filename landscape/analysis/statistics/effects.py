@@ -2,63 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy import stats
 from scipy.special import gammaln
 
+from landscape.analysis.statistics.permutation import VALUES_AT_ONCE
 from landscape.analysis.statistics.predictors import basis
-from landscape.core.arrays import Array
+from landscape.core.arrays import Array, Indices, Mask
 
 
-def compare(first: Array, second: Array, confidence: float) -> tuple[Array, ...]:
-    """Difference with Welch's interval, AUC and Hedges g."""
-    missing = np.full(first.shape[1], np.nan)
+def compare(first: Array, second: Array) -> tuple[Array, ...]:
+    """Difference, AUC and Hedges g."""
     # about one of the scores, so that equal scores differ by exactly 0
     difference = (first - first[0]).mean(0) - (second - first[0]).mean(0)
     higher = first[:, None] > second[None]
     auc = (higher.mean((0, 1)) + (first[:, None] >= second[None]).mean((0, 1))) / 2
-    n, m = len(first), len(second)
-    spread = [
+    freedom = len(first) + len(second) - 2
+    if freedom < 2:
+        return difference, auc, np.full(first.shape[1], np.nan)
+    squares: Any = sum(
         ((rows - rows.mean(0)) ** 2).sum(0) * (np.ptp(rows, axis=0) > 0) for rows in (first, second)
-    ]
-    low = high = missing
-    if n > 1 and m > 1:
-        parts = np.stack([spread[0] / (n - 1) / n, spread[1] / (m - 1) / m])
-        error: Any = parts.sum(0)
-        weights = parts / np.where(error > 0, error, 1)
-        freedom = 1 / np.maximum(weights[0] ** 2 / (n - 1) + weights[1] ** 2 / (m - 1), 1e-300)
-        half = stats.t.ppf((1 + confidence) / 2, np.minimum(freedom, n + m - 2)) * np.sqrt(error)
-        low, high = difference - half, difference + half
-    g = missing
-    freedom_all = n + m - 2
-    if freedom_all > 1:
-        pooled = np.sqrt((spread[0] + spread[1]) / freedom_all)
-        log_factor = gammaln(freedom_all / 2) - gammaln((freedom_all - 1) / 2)
-        factor = np.exp(log_factor) / np.sqrt(freedom_all / 2)
-        g = np.where(pooled > 0, factor * difference / np.where(pooled > 0, pooled, 1), np.nan)
-    return difference, low, high, auc, g
+    )
+    pooled = np.sqrt(squares / freedom)
+    log_factor = gammaln(freedom / 2) - gammaln((freedom - 1) / 2)
+    factor = np.exp(log_factor) / np.sqrt(freedom / 2)
+    g = np.where(pooled > 0, factor * difference / np.where(pooled > 0, pooled, 1), np.nan)
+    return difference, auc, g
 
 
 def correlate(
-    nearness: Array, values: Array, rank: bool, confidence: float
+    nearness: Array,
+    values: Array,
+    blocks: Indices,
+    rank: bool,
+    confidence: float,
+    n_resamples: int,
+    rng: np.random.Generator,
 ) -> tuple[Array, Array, Array]:
-    """Correlation and Fisher's interval; NaN for fewer than three models or without spread."""
+    """Correlation with scores (n_models, n_columns), pooled within blocks, and its interval.
+
+    Values, or their ranks in their block, are taken about the block's mean. The interval is the
+    percentile bootstrap's over the models of each block, at levels that Student's t widens for few
+    models (Hesterberg 2015, arXiv 1411.5279). NaN without spread; the interval for fewer than four
+    models more than blocks are.
+    """
     finite = np.isfinite(nearness)
-    x, y = nearness[finite, None], values[finite]
-    n = len(x)
-    r = np.full(values.shape[1], np.nan)
-    varied = np.ptp(y, axis=0) > 0 if n > 2 and np.ptp(x) > 0 else np.zeros(len(r), dtype=bool)
-    if varied.any():
-        y = y[:, varied]
+    members = [np.flatnonzero(finite & (blocks == block)) for block in np.unique(blocks)]
+    members = [models for models in members if len(models) > 1]
+    freedom = sum(map(len, members)) - len(members)
+    missing = np.full(values.shape[1], np.nan)
+    if freedom < 2:
+        return missing, missing, missing
+    x, y = _scaled(nearness[:, None], finite), _scaled(values, finite)
+    r = _pooled(x, y, [models[None] for models in members], rank)[0]
+    if freedom < 3:
+        return r, missing, missing
+    rows = [
+        models[rng.integers(len(models), size=(n_resamples, len(models)))] for models in members
+    ]
+    step = max(1, VALUES_AT_ONCE // values.size)
+    draws = np.concatenate(
+        [
+            _pooled(x, y, [drawn[start : start + step] for drawn in rows], rank)
+            for start in range(0, n_resamples, step)
+        ]
+    )
+    wide = np.sqrt(1 + 1 / freedom) * stats.t.ppf((1 + confidence) / 2, freedom)
+    ends = np.full((2, values.shape[1]), np.nan)
+    some = np.isfinite(r)
+    # a resample without spread shows no relation
+    draws = np.nan_to_num(draws[:, some])
+    ends[:, some] = np.quantile(draws, stats.norm.cdf([-wide, wide]), axis=0)
+    return r, ends[0], ends[1]
+
+
+def _scaled(values: Array, models: Mask) -> Array:
+    """Of size 1, so that the squares of tiny spreads do not vanish."""
+    moved: Array = values - values[models][0]
+    return moved / np.maximum(np.abs(moved[models]).max(0), 1e-300)
+
+
+def _pooled(x: Array, y: Array, rows: Sequence[Indices], rank: bool) -> Array:
+    """(n_draws, n_columns) for the models (n_draws, n) of each block."""
+    xx, yy, xy = 0.0, 0.0, 0.0
+    for drawn in rows:
+        parts = [values[drawn] for values in (x, y)]
         if rank:
-            x, y = stats.rankdata(x, axis=0), stats.rankdata(y, axis=0)
-        x, y = x - x.mean(0), y - y.mean(0)
-        # scaled first, so that the squares of tiny spreads do not vanish
-        x, y = x / np.abs(x).max(0), y / np.abs(y).max(0)
-        r[varied] = np.clip((x * y).sum(0) / np.sqrt((x**2).sum(0) * (y**2).sum(0)), -1, 1)
-    return r, *_fisher(r, n, rank, confidence)
+            parts = [stats.rankdata(part, axis=1) for part in parts]
+        # about one of the values, so that equal ones leave exactly 0
+        parts = [part - part[:, :1] for part in parts]
+        first, second = (part - part.mean(1, keepdims=True) for part in parts)
+        xx, yy, xy = (
+            xx + (first**2).sum(1),
+            yy + (second**2).sum(1),
+            xy + (first * second).sum(1),
+        )
+    size: Any = np.sqrt(xx * yy)
+    r: Array = np.clip(np.where(size > 0, xy / np.where(size > 0, size, 1), np.nan), -1, 1)
+    return r
 
 
 def partial_correlate(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from landscape.analysis.statistics.effects import partial_correlate
+from landscape.analysis.statistics.hierarchy import group_q_values
 from landscape.analysis.statistics.permutation import (
     block_codes,
     permute_within,
@@ -19,7 +20,7 @@ from landscape.analysis.statistics.permutation import (
     step_down,
 )
 from landscape.analysis.statistics.predictors import (
-    BLOCKS,
+    CONDITIONS,
     Design,
     PredictorSet,
     basis,
@@ -34,7 +35,6 @@ from landscape.analysis.statistics.regression import (
     explained,
     freedman_lane,
 )
-from landscape.analysis.statistics.relation import control_false_discoveries
 from landscape.analysis.statistics.scores import as_numbers
 from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError, require_known
@@ -50,8 +50,9 @@ _ROOM = 3  # models that there must be beyond the predictors
 class Explanation:
     """What sets of predictors explain of each column of scores: ``explain`` describes the table.
 
-    ``sets`` has the blocks first; ``n_permutations`` counts the order of the models as it is, and
-    ``exact`` says whether these are all orders there are.
+    ``sets`` has the conditions first; ``n_permutations`` counts the order of the models as it is,
+    and ``exact`` says whether these are all orders there are. ``reliability`` is that of the sets,
+    where it is known.
     """
 
     table: pd.DataFrame
@@ -59,6 +60,7 @@ class Explanation:
     target: str
     n_permutations: int
     exact: bool
+    reliability: Mapping[str, float] = field(default_factory=dict)
 
 
 def explain(
@@ -66,7 +68,9 @@ def explain(
     predictors: Mapping[str, Any],
     *,
     target: str = "basin",
-    blocks: ArrayLike | None = None,
+    conditions: ArrayLike | None = None,
+    reliability: Mapping[str, float] | None = None,
+    parents: Mapping[str, str] | None = None,
     n_permutations: int = 9999,
     rng: np.random.Generator | int | None = None,
 ) -> Explanation:
@@ -77,7 +81,7 @@ def explain(
     There are no more predictors than a third of the models, but at least one a set: a set that does
     not get all its columns gives its leading principal components. All this is decided anew by the
     training models of every fold. A model without a score, or without one of the predictors, is
-    left out of that row. With ``blocks`` their means are a further set, which is never cut.
+    left out of that row. With ``conditions`` their means are a further set, which is never cut.
 
     The table has a row a column of ``scores``:
 
@@ -87,9 +91,9 @@ def explain(
       cross-validated: 1 - squared errors on models left out / those of the training models' mean.
     - ``gain``, ``cv_gain``: of the full over the reduced model.
     - ``p_value``: of the gain in-sample, permutation test of Freedman and Lane (1983) with the
-      partial F as statistic, exchanging models of one block only. ``p_adjusted``: Westfall and
+      partial F as statistic, exchanging models of one condition only. ``p_adjusted``: Westfall and
       Young's (1993) step-down maximum over the rows; the chance of any false finding is
-      controlled. ``q_value``: Benjamini and Hochberg (1995).
+      controlled. ``q_value``: over the hierarchy of groups, see ``statistics.hierarchy``.
     - ``partial_pearson``, ``partial_spearman``, ``_low``, ``_high``: correlation of a target of
       one dimension with the score given the other sets, Fisher's 95% interval with a model less
       for every control, for Spearman with the variance of Bonett and Wright (2000).
@@ -102,13 +106,15 @@ def explain(
             data frame have units of their own and are standardised before principal components;
             those of an array are coordinates in one space, and are not.
         target: The set whose gain is asked for.
-        blocks: (n_models,) or (n_models, n_columns) values of what structures the population
-            (hyperparameters, pretraining seed, trainer): models are exchanged where they agree.
+        conditions: (n_models,) or (n_models, n_columns) values of what structures the population
+            (training data, hyperparameters, trainer): models are exchanged where they agree.
+        reliability: By set, how well it is measured, in [0, 1]; of sets not named nothing is known.
+        parents: By column, that which it lies directly within; ``a`` of ``a: b`` when absent.
         n_permutations: Random ones at most; all there are where they are no more.
         rng: A generator or a seed, for permutations and folds; seed 0 when absent.
 
     Raises:
-        ConfigError: Scores, predictors or blocks that do not match or are no numbers, no such
+        ConfigError: Scores, predictors or conditions that do not match or are no numbers, no such
             target, or n_permutations out of range.
     """
     import pandas as pd
@@ -117,10 +123,10 @@ def explain(
     values = as_numbers(scores, n, "themselves")
     sets = {chosen.name: chosen for chosen in read_sets(predictors, scores)}
     _check(sets, target, n_permutations)
-    blocked = block_codes(blocks, n)
-    if blocks is not None:
+    blocked = block_codes(conditions, n)
+    if conditions is not None:
         indicators = (blocked[:, None] == np.unique(blocked)).astype(np.float64)
-        sets = {BLOCKS: PredictorSet(BLOCKS, indicators, own_units=True), **sets}
+        sets = {CONDITIONS: PredictorSet(CONDITIONS, indicators, own_units=True), **sets}
     generator = np.random.default_rng(0 if rng is None else rng)
     orders, exact = permute_within(blocked, n_permutations, generator)
     complete = np.all([np.isfinite(chosen.values).all(1) for chosen in sets.values()], axis=0)
@@ -136,7 +142,7 @@ def explain(
         numbers, reason, reduced, added = _regress(design, target, scored, generator)
         within = restrict(orders, blocked, models)
         if not reason and (within == within[0]).all():
-            reason = "the blocks leave no models to exchange"
+            reason = "the conditions leave no models to exchange"
         if not reason:
             observed[here], null[:, here] = freedman_lane(reduced, added, scored, within)
         table = pd.DataFrame(numbers, index=here)
@@ -158,13 +164,14 @@ def explain(
     tests = {
         "p_value": p_values,
         "p_adjusted": adjusted,
-        "q_value": control_false_discoveries(p_values),
+        "q_value": group_q_values([str(name) for name in scores.columns], p_values, parents),
     }
     place = [*table.columns].index("partial_pearson")
     for i, (name, column) in enumerate(tests.items()):
         table.insert(place + i, name, column)
     table.insert(0, "group", [str(name) for name in scores.columns])
-    return Explanation(table, tuple(sets), target, len(orders), exact)
+    measured = {name: value for name, value in (reliability or {}).items() if np.isfinite(value)}
+    return Explanation(table, tuple(sets), target, len(orders), exact, measured)
 
 
 def _regress(
@@ -229,11 +236,11 @@ def _check(
     n_permutations: int,
 ) -> None:
     require_known("set of predictors", target, sets, where="target")
-    if reserved := {BLOCKS, "full", "reduced"} & set(sets):
+    if reserved := {CONDITIONS, "full", "reduced"} & set(sets):
         raise ConfigError(
             "A set of predictors has a name that the table uses.",
             where="predictors",
-            expected=f"names other than {BLOCKS}, full and reduced",
+            expected=f"names other than {CONDITIONS}, full and reduced",
             found=min(reserved),
         )
     if n_permutations < 1:

@@ -17,7 +17,7 @@ TIE = 1e-10  # statistics in [0, 1] that differ by less are equal but for roundi
 
 
 def block_codes(blocks: ArrayLike | None, n_models: int) -> Indices:
-    """Numbers (n_models,) from 0 of what agrees in every column of the blocks; one if absent.
+    """Numbers (n_models,) from 0 of what agrees in every column of conditions; one if absent.
 
     Raises:
         ConfigError: Another number of models.
@@ -30,8 +30,8 @@ def block_codes(blocks: ArrayLike | None, n_models: int) -> Indices:
     table = pd.DataFrame(content).reset_index(drop=True)
     if len(table) != n_models or not len(table.columns):
         raise ConfigError(
-            "The blocks do not match the models.",
-            where="blocks",
+            "The conditions do not match the models.",
+            where="conditions",
             expected=f"({n_models},) or ({n_models}, n_columns)",
             found=f"{np.shape(blocks)}",
         )

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from landscape.core.arrays import Array, Mask
 from landscape.core.errors import ConfigError
 
-BLOCKS = "blocks"  # the set of indicators of the blocks
+CONDITIONS = "conditions"  # the set of indicators of the training conditions
 _DEPENDENT = 1e-7  # a column of length 1 this close to the span of others says nothing new
 
 
@@ -170,11 +170,11 @@ def side_by_side(parts: Mapping[str, Array], names: Sequence[str]) -> Array:
 
 
 def make_design(sets: Mapping[str, PredictorSet], models: Mask) -> tuple[Design, list[str]]:
-    """The sets cut to a third of the models (n_models,) in all, blocks never, and that in words."""
+    """The sets cut to a third of the models (n_models,) in all, but conditions; that in words."""
     n = int(models.sum())
     if not n:
         return Design(sets, models, {}), []
-    ranks = {name: rank(chosen, models) for name, chosen in sets.items() if name != BLOCKS}
+    ranks = {name: rank(chosen, models) for name, chosen in sets.items() if name != CONDITIONS}
     counts = dict(zip(ranks, share_out([*ranks.values()], n // 3), strict=True))
     notes = []
     if n < len(models):

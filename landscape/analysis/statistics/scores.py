@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from landscape.core.arrays import Array
+from landscape.core.arrays import Array, Mask
 from landscape.core.errors import ConfigError, DataError
 from landscape.tasks.groups import group_rows
 
@@ -46,7 +47,7 @@ def score_groups(
             found=f"{guesses.shape} and {truth.shape}",
         )
     rows = group_rows(groups, len(truth), name)
-    score = _accuracy if metric == "accuracy" else _matthews
+    score = METRICS[metric]
     return pd.DataFrame({column: score(guesses[:, r], truth[r]) for column, r in rows.items()})
 
 
@@ -92,6 +93,22 @@ def _matthews(predictions: NDArray[Any], labels: NDArray[Any]) -> Any:
         return np.full(len(predictions), np.nan)
     spread = np.sqrt(spread_true * (n**2 - (guessed**2).sum(1)))
     return (right * n - guessed @ true) / np.where(spread > 0, spread, np.inf)
+
+
+METRICS = {"accuracy": _accuracy, "matthews": _matthews}
+"""From predictions (n_models, n_examples) and labels (n_examples,) to scores (n_models,)."""
+
+
+def nested_in(rows: Mapping[str, Mask]) -> dict[str, str]:
+    """Of each column whose examples lie within another's, the smallest such column.
+
+    ``rows`` are by column (n_examples,), as ``group_rows`` gives them.
+    """
+    names, masks = list(rows), np.array([*rows.values()], dtype=np.float64)
+    sizes, shared = masks.sum(1), masks @ masks.T
+    within = (shared == sizes[:, None]) & (sizes > sizes[:, None])
+    nearest = np.where(within, sizes, np.inf).argmin(1)
+    return {names[i]: names[nearest[i]] for i in np.flatnonzero(within.any(1))}
 
 
 def as_numbers(scores: pd.DataFrame, n_models: int, what: str) -> Array:

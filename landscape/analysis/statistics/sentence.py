@@ -7,19 +7,23 @@ from math import isfinite
 from scipy import stats
 
 from landscape.analysis.statistics.explanation import Explanation
+from landscape.analysis.statistics.predictors import CONDITIONS
 from landscape.core import sentences
 from landscape.core.errors import require_known
 from landscape.core.sentences import Gain
 
 _LEVEL = 0.05
+_RELIABLE = 0.9  # a control measured worse leaves to the target what it should explain
 _MANY = 30  # models; with fewer, a cross-validated R2 is a rough number
 
 
 def explanation_sentence(explanation: Explanation, group: str) -> str:
     """Whether the target says more about a group's scores than the other sets, and how surely.
 
-    It says more where its q-value is at most .05 and it predicts models left out better. What is
-    not found is not said to be absent: how much a population of this size would show is added.
+    It says more where its q-value is at most .05 and it predicts models left out better. That is
+    withheld where one of the other sets has a reliability below .9: what noise takes from a control
+    passes for what the target adds (Westfall and Yarkoni 2016, PLOS ONE 11(3)). What is not found
+    is not said to be absent: how much a population of this size would show is added.
 
     Raises:
         ConfigError: No such group.
@@ -34,6 +38,11 @@ def explanation_sentence(explanation: Explanation, group: str) -> str:
         gain, note = Gain.UNKNOWN, note.rsplit("; ", 1)[-1]
     elif q_value <= _LEVEL:
         gain = Gain.MORE if row["cv_gain"] > 0 else Gain.NO_HELP
+    others = [other for other in explanation.sets if other != explanation.target]
+    noisy = {name: value for name, value in explanation.reliability.items() if name in others}
+    worst = min(noisy, key=lambda name: noisy[name], default="")
+    if gain in (Gain.MORE, Gain.NO_HELP) and worst and noisy[worst] < _RELIABLE:
+        gain = Gain.WITHHELD
     n, m = int(row["n_models"]), int(row["n_target"])
     left = n - m - int(row["n_controls"]) - 1
     # what reaches the level: the F of these degrees of freedom
@@ -43,7 +52,7 @@ def explanation_sentence(explanation: Explanation, group: str) -> str:
         gain,
         group,
         explanation.target,
-        [other for other in explanation.sets if other != explanation.target],
+        others,
         with_it=float(row["full_cv_r2"]),
         without=float(row["reduced_cv_r2"]),
         p_value=p_value,
@@ -61,4 +70,6 @@ def explanation_sentence(explanation: Explanation, group: str) -> str:
         if gain is not Gain.UNKNOWN
         else "",
         note=note,
+        worst=(worst, noisy.get(worst, 1.0)),
+        unknown=[name for name in others if name not in noisy and name != CONDITIONS],
     )

@@ -28,7 +28,7 @@ def _caption(analysis: Analysis) -> list[str]:
         f"({words.role_of(analysis, column)}) of {count(len(analysis.models), 'model')}, stacked "
         f"by {'the side of a forced two-way split' if alone else shown.noun}.",
         f"Above the bars: the mean of {'all models' if alone else f'each {shown.noun}'} with its "
-        f"{percent(analysis.relation.confidence)} interval under resampled models.",
+        f"{percent(analysis.relation.confidence)} interval, which covers for few models too.",
     ]
 
 

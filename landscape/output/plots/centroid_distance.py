@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from landscape.core.wording import capital, count, percent
+from landscape.core.wording import capital, count, listed, percent
 from landscape.output import words
 from landscape.output.plots import common
 from landscape.output.plots.registry import figure
@@ -31,11 +31,14 @@ def _caption(analysis: Analysis) -> list[str]:
         "centroid less that to the second in the spectral embedding; "
         f"{count(len(analysis.models), 'model')}.",
         f"The line is least squares, its band the {level} percentile interval under resampled "
-        f"models; in brackets, {level} intervals by Fisher's z.",
+        f"models; in brackets, {level} bootstrap intervals over models.",
     ]
     if n_basins == 1:
         sentences.append("Models are not told apart: the two sides are those of a forced split.")
-    elif n_basins > 2:
+    if analysis.conditions is not None:
+        by = listed(analysis.conditions.names, 6)
+        sentences.append(f"Within conditions: pooled over training conditions ({by}).")
+    if n_basins > 2:
         sentences.append(
             f"With more than two {analysis.basins.shown.noun}s the centroids are those of the "
             "largest two groups."
@@ -118,13 +121,15 @@ def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def _correlations(analysis: Analysis, column: str) -> str:
     """Both correlations with their intervals, and how many models they rest on."""
     row, parts = words.relation_row(analysis, column), []
-    for name, symbol in (("pearson", "Pearson $r$"), ("spearman", r"Spearman $\rho$")):
+    for name, symbol in (("spearman", r"Spearman $\rho$"), ("pearson", "Pearson $r$")):
         if row is None or not np.isfinite(row[name]):
             parts.append(f"{symbol} undefined")
         else:
             low, high = row[f"{name}_low"], row[f"{name}_high"]
             parts.append(f"{symbol} = {row[name]:.2f} [{low:.2f}, {high:.2f}]")
     n = int(analysis.scores[column].notna().sum())
+    if row is not None and np.isfinite(row["spearman_within"]):
+        parts[0] += f"; {row['spearman_within']:.2f} within conditions"
     return f"{parts[0]}\n{parts[1]},  n = {n}".replace("-", "\N{MINUS SIGN}")
 
 

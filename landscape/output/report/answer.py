@@ -9,6 +9,7 @@ import numpy as np
 
 from landscape.analysis.averaging import will_average
 from landscape.analysis.barriers import RULES
+from landscape.core.sentences import relation_sentence, within_sentence
 from landscape.core.wording import count, equals, in_words, interval, listed, number, percent
 from landscape.output.report.tables import interval_note
 from landscape.output.words import metric_of, ranked_pairs, relation_row, rule_name
@@ -91,22 +92,42 @@ def _on_focus(analysis: Analysis) -> list[str]:
                 f"; a permutation test of all {noun}s gives p {equals(row['p_value'])} "
                 f"(q {equals(row['q_value'])} over {n_tested})"
             )
+            if isfinite(row["p_within"]):
+                tested += f", within training conditions p {equals(row['p_within'])}"
+            elif analysis.conditions is not None:
+                tested += f", but within training conditions {noun}s do not differ"
         sentences.append(
             f"The mean {metric} on {analysis.focus} is {listed(means)}; the difference between "
             f"{noun}s 0 and 1 is {_ranged(row, 'difference', 3, f'{level} interval ')}{tested}."
         )
-    if isfinite(row["pearson"]):
-        clear = row["pearson_low"] * row["pearson_high"] > 0  # not so where an end is NaN
-        how = "falls" if row["pearson"] < 0 else "rises"
-        if not clear:
-            how = "neither clearly rises nor falls"
-        split = " of a forced two-way split" if shown.n == 1 else ""
-        sentences.append(
-            f"The {metric} on {analysis.focus} {how} with the centroid distance{split}: "
-            f"Pearson r = {_ranged(row, 'pearson', 2, f'{level} interval ')}, Spearman \u03c1 = "
-            f"{_ranged(row, 'spearman', 2)}."
+    return [*_on_distance(analysis, row), *sentences]
+
+
+def _on_distance(analysis: Analysis, row: pd.Series) -> list[str]:
+    """The relation to centroid distance, and what training conditions have to do with it."""
+    if not isfinite(row["spearman"]):
+        return []
+    score = f"{metric_of(analysis, analysis.focus)} on {analysis.focus}"
+    level, conditions = analysis.relation.confidence, analysis.conditions
+    everywhere, within = (
+        (float(row[name]), float(row[f"{name}_low"]), float(row[f"{name}_high"]))
+        for name in ("spearman", "spearman_within")
+    )
+    forced = analysis.basins.shown.n == 1
+    if conditions is None:
+        return [relation_sentence(score, everywhere, float(row["pearson"]), level, forced)]
+    return [
+        within_sentence(
+            score,
+            everywhere,
+            within,
+            level,
+            forced,
+            n_models=len(analysis.models),
+            conditions=conditions.names,
+            by_names=conditions.source == "names",
         )
-    return sentences
+    ]
 
 
 def _ranged(row: pd.Series, name: str, digits: int, what: str = "") -> str:
@@ -135,8 +156,11 @@ def tiles(analysis: Analysis) -> list[tuple[str, str, str]]:
         largest = f"{number(gaps.estimate[i, j], 3)} nats"
         numbers.append((f"Largest {rule_name(analysis)}", largest, ends))
     row = relation_row(analysis, analysis.focus) if analysis.focus else None
-    if row is not None and isfinite(row["pearson"]):
-        ends = interval_note(row["pearson_low"], row["pearson_high"], 2)
-        r = f"r = {number(row['pearson'], 2)}"
-        numbers.append(("Centroid distance and focus score", r, ends))
+    if row is not None and isfinite(row["spearman"]):
+        ends = interval_note(row["spearman_low"], row["spearman_high"], 2)
+        if isfinite(row["spearman_within"]):
+            within = f"within conditions {number(row['spearman_within'], 2)}"
+            ends = f"{ends}; {within}" if ends else within
+        rho = f"\u03c1 = {number(row['spearman'], 2)}"
+        numbers.append(("Centroid distance and focus score", rho, ends))
     return numbers

@@ -34,9 +34,9 @@ _TERMS = (
     ),
     Term(
         "partial correlation",
-        "The correlation of a predictor with a score after what the other predictors say of either "
-        "is taken away.",
-        (Source("Fisher 1924"),),
+        "The correlation of a predictor's ranks with a score's after what the other predictors say "
+        "of either is taken away.",
+        (Source("Bonett and Wright 2000"),),
     ),
 )
 
@@ -71,7 +71,7 @@ def _scores(analysis: Analysis, explained: Explanation) -> Table:
             "gain, in-sample": number_cell(row["gain"], 2),
             "p": p_cell(row["p_value"]),
             "q": p_cell(row["q_value"]),
-            f"partial r of {target}": ranged_cell(row, "partial_pearson", 2),
+            f"partial \u03c1 of {target}": ranged_cell(row, "partial_spearman", 2),
             "note": str(row["note"]),
         }
         for _, row in table.iterrows()
@@ -82,7 +82,7 @@ def _scores(analysis: Analysis, explained: Explanation) -> Table:
         "cross-validated (below 0 the mean of the other models predicts better) of each set alone, "
         f"of all but {target}, and of all. The gain of {target} is cross-validated and in-sample; "
         f"p is of the second, of {count(explained.n_permutations, 'permutation')} ({drawn}); the "
-        "partial correlation is given the other sets, with 95% intervals.",
+        "partial rank correlation is given the other sets, with 95% intervals.",
         rows,
         strong=np.flatnonzero((table["group"] == analysis.focus).to_numpy()).tolist(),
         folded=f"Explanations of all {len(rows)} scores",

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from landscape.core.sentences import conditions_sentence
 from landscape.core.wording import count, listed, percent, verb
-from landscape.output.report.registry import Body, Term, section
+from landscape.output.report.registry import Body, Source, Term, section
 from landscape.output.report.tables import Row, make_table, number_cell, p_cell, ranged_cell
 
 if TYPE_CHECKING:
@@ -26,14 +27,33 @@ _TERMS = (
     ),
     Term(
         "intervals over models",
-        "Of a basin's mean, percentile bootstrap over its models; of a difference, Welch's; of "
-        "a correlation, by Fisher's z. They say what other seeds might have given.",
+        "They say what other seeds might have given. Those of means and their differences hold "
+        "whatever the distribution of the scores in their range, also where some models behave in "
+        "a way that these few do not show: hence so wide. Those of correlations are a bootstrap's "
+        "over models.",
+        (
+            Source("Learned-Miller and Thomas 2020", "1905.06208"),
+            Source("Hesterberg 2015", "1411.5279"),
+        ),
+    ),
+    Term(
+        "within conditions",
+        "Correlations of ranks within each training condition, pooled, and the p of a test that "
+        "exchanges models of one condition only. A relation that is gone there tells conditions "
+        "apart, and says nothing about models that were trained alike.",
+    ),
+    Term(
+        "reliability",
+        "Split-half over examples, stepped up to all (Spearman and Brown): how alike other "
+        "examples would order the models. Far below 1, a weak relation may be a strong one that "
+        "noise hides.",
     ),
     Term(
         "p and q",
         "The p of a permutation test of scores over all basins of two or more models, and "
-        "that p after Benjamini and Hochberg's control of the false discovery rate over all "
-        "groups.",
+        "that p after control of the false discovery rate over the hierarchy of groups: a family "
+        "of groups is tested only where something was found in it as a whole.",
+        (Source("Bogomolov, Peterson, Benjamini and Sabatti 2021", "1705.07529"),),
     ),
 )
 
@@ -42,7 +62,7 @@ _TERMS = (
 def relation(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Every group of scores by basin."""
     table, noun = analysis.relation.table, analysis.relation.noun
-    basins = range(analysis.relation.n_basins)
+    basins, conditions = range(analysis.relation.n_basins), analysis.conditions
     significant = (table["q_value"] < _LEVEL).to_numpy()
     rows: list[Row] = [
         {
@@ -53,8 +73,15 @@ def relation(analysis: Analysis, diagnostics: Diagnostics) -> Body:
             "Hedges g": number_cell(row["hedges_g"], 2),
             "p": p_cell(row["p_value"]),
             "q": p_cell(row["q_value"], note="significant" if marked else ""),
-            "Pearson r with centroid distance": ranged_cell(row, "pearson", 2),
+            **({"p within conditions": p_cell(row["p_within"])} if conditions else {}),
             "Spearman \u03c1 with centroid distance": ranged_cell(row, "spearman", 2),
+            **(
+                {"\u03c1 within conditions": ranged_cell(row, "spearman_within", 2)}
+                if conditions
+                else {}
+            ),
+            "Pearson r": ranged_cell(row, "pearson", 2),
+            "reliability": number_cell(row["reliability"], 2),
         }
         for (_, row), marked in zip(table.iterrows(), significant, strict=True)
     ]
@@ -76,6 +103,13 @@ def relation(analysis: Analysis, diagnostics: Diagnostics) -> Body:
 
 
 def _warnings(analysis: Analysis) -> tuple[str, ...]:
+    conditions, warnings = analysis.conditions, list[str]()
+    if conditions is not None and conditions.source == "names":
+        warnings.append(conditions_sentence(conditions.names))
+    return (*warnings, *_on_size(analysis))
+
+
+def _on_size(analysis: Analysis) -> tuple[str, ...]:
     """What an exact permutation test gives the most extreme grouping, where that is no small p."""
     # a basin of one model is left out of the test; exchanging equal basins changes nothing
     labels, noun = analysis.basins.shown.labels, analysis.basins.shown.noun

@@ -14,7 +14,12 @@ import pandas as pd
 from landscape.core.errors import StoreError
 from landscape.records.results import DatasetFrame, Measured, Results, StoredPath
 from landscape.records.store.content_hash import ATTRIBUTE, check_sizes, content_sha256
-from landscape.records.store.write import CHECKPOINT_NUMBERS, CHECKPOINT_TEXT, ENCODING_VERSION
+from landscape.records.store.write import (
+    CHECKPOINT_NUMBERS,
+    CHECKPOINT_TEXT,
+    ENCODING_VERSION,
+    RECIPE,
+)
 from landscape.records.table import LOSS, assemble
 
 _BROKEN = (OSError, KeyError, ValueError, RuntimeError, TypeError, IndexError, AttributeError)
@@ -85,6 +90,8 @@ def _json(dataset: h5py.Dataset) -> Any:
 def _read(file: h5py.File, path: Path) -> Results:
     table = {name: _values(file["checkpoints"][name]) for name in CHECKPOINT_TEXT}
     table |= {name: file["checkpoints"][name][()] for name in CHECKPOINT_NUMBERS}
+    if RECIPE in file["checkpoints"]:
+        table[RECIPE] = _values(file["checkpoints"][RECIPE])
     models = list(table["name"])
     scores = {unquote(name): values for name, values in file["scores"].items()}
     measured = {name: _measured(group) for name, group in file["indicators"].items()}

@@ -20,6 +20,7 @@ from landscape.records.writing import writing
 ENCODING_VERSION = "1.0.0"
 CHECKPOINT_TEXT = ("name", "ref", "sha256", "labels", "revision", "fingerprint")
 CHECKPOINT_NUMBERS = ("seed", "step")
+RECIPE = "recipe"
 _CHUNK = 2**18  # bytes, about
 _LIBVER = ("v110", "v110")  # its indices of chunks take a tenth of the room
 
@@ -65,6 +66,8 @@ def _write(file: h5py.File, results: Results, finished: bool) -> None:
     table = file.create_group("checkpoints")
     for column in CHECKPOINT_TEXT:
         _array(table, column, results.checkpoints[column].to_numpy(dtype=str), model)
+    if RECIPE in results.checkpoints:
+        _array(table, RECIPE, results.checkpoints[RECIPE].to_numpy(dtype=str), model)
     for column in CHECKPOINT_NUMBERS:
         _array(table, column, results.checkpoints[column].to_numpy(np.float64), model)
     other = _scale(table, "other_model", np.array(results.models))
