@@ -76,36 +76,41 @@ def f_given_blocks(scores, labels, blocks):
 def test_p_values_within_blocks_by_brute_force(labels):
     labels, blocks = np.array(labels), np.array(["x", "x", "x", "x", "y", "y", "y", "x"])
     scores = np.random.default_rng(3).normal(size=(8, 2)) + 3 * (blocks == "x")[:, None]
-    table = relate(labels, pd.DataFrame(scores), blocks=blocks).table
+    table = relate(labels, pd.DataFrame(scores), conditions=blocks).table
     codes = (blocks == "y").astype(int)
     relabelled = {tuple(labels[list(p)]) for p in all_orders(codes)}
-    for column, p_value in zip(scores.T, table["p_value"], strict=True):
+    for column, p_value in zip(scores.T, table["p_within"], strict=True):
         observed = f_given_blocks(column, labels, codes)
         null = [f_given_blocks(column, np.array(r), codes) for r in relabelled]
         assert p_value == pytest.approx(np.mean(np.array(null) >= observed - 1e-9))
     plain = relate(labels, pd.DataFrame(scores)).table
-    effects = ["difference", "auc", "hedges_g"]
-    pd.testing.assert_frame_equal(plain[effects], table[effects])
+    alike = ["difference", "auc", "hedges_g", "p_value", "q_value"]
+    pd.testing.assert_frame_equal(plain[alike], table[alike])
+    assert plain["p_within"].isna().all()
 
 
 def test_one_block_is_no_block():
     rng = np.random.default_rng(0)
     labels, scores = np.arange(9) % 2, pd.DataFrame(rng.normal(size=(9, 4)))
     scores.loc[2, 3] = np.nan
-    alone, together = (relate(labels, scores, blocks=b) for b in (None, np.ones(9)))
-    np.testing.assert_allclose(alone.table["p_value"], together.table["p_value"])
+    table = relate(
+        labels, scores, conditions=np.ones(9), centroid_distance=rng.normal(size=9)
+    ).table
+    for name in ("p", "spearman", "pearson"):
+        whole = table["p_value" if name == "p" else name]
+        np.testing.assert_allclose(whole, table[f"{name}_within"])
 
 
 def test_what_goes_with_the_blocks_is_not_the_basins():
     blocks = np.repeat([0, 1], 8)
     labels = np.array([0] * 7 + [1] + [1] * 7 + [0])
     scores = pd.DataFrame({"g": blocks + np.tile([0.0, 0.01, -0.01, 0.02], 4)})
-    free, within = (relate(labels, scores, blocks=b).table.iloc[0] for b in (None, blocks))
-    assert free["p_value"] < 0.02
-    assert within["p_value"] > 0.1
+    row = relate(labels, scores, conditions=blocks).table.iloc[0]
+    assert row["p_value"] < 0.02
+    assert row["p_within"] > 0.1
     # every block in one basin: nothing can be exchanged
-    row = relate(blocks, scores, blocks=blocks).table.iloc[0]
-    assert np.isnan([row["p_value"], row["q_value"]]).all()
+    row = relate(blocks, scores, conditions=blocks).table.iloc[0]
+    assert np.isnan(row["p_within"])
     assert row["difference"] == pytest.approx(-1)
 
 
@@ -113,14 +118,14 @@ def test_p_values_are_uniform_without_an_effect():
     rng = np.random.default_rng(24)
     blocks, labels = np.arange(24) % 4, rng.integers(2, size=24)
     scores = pd.DataFrame(rng.normal(size=(24, 300)) + 2 * rng.normal(size=4)[blocks][:, None])
-    p_values = relate(labels, scores, blocks=blocks, n_resamples=499).table["p_value"]
+    p_values = relate(labels, scores, conditions=blocks, n_resamples=499).table["p_within"]
     assert stats.kstest(p_values, "uniform").pvalue > 0.001
 
 
 def test_blocks_of_other_models_are_refused():
     labels, scores = np.arange(12) % 2, pd.DataFrame(np.zeros((12, 6)))
-    with pytest.raises(ConfigError, match="blocks do not match the models"):
-        relate(labels, scores, blocks=np.zeros(3))
+    with pytest.raises(ConfigError, match="conditions do not match the models"):
+        relate(labels, scores, conditions=np.zeros(3))
 
 
 @pytest.mark.parametrize("with_blocks", [False, True])
@@ -133,9 +138,10 @@ def test_a_basin_of_one_scored_model_never_has_a_p_value(with_blocks):
         values[:, 2][np.flatnonzero(labels == 1)[1:]] = np.nan
         values[:, 3][np.flatnonzero(labels == 0)[0]] = np.nan
         blocks = np.zeros(len(labels)) if with_blocks else None
-        table = relate(labels, pd.DataFrame(values), blocks=blocks, n_resamples=99).table
+        table = relate(labels, pd.DataFrame(values), conditions=blocks, n_resamples=99).table
+        p_values = table["p_within" if with_blocks else "p_value"]
         compared = np.argsort(-np.array(sizes), kind="stable")[:2]
-        for column, p_value in zip(values.T, table["p_value"], strict=True):
+        for column, p_value in zip(values.T, p_values, strict=True):
             scored = [np.isfinite(column[labels == basin]).sum() for basin in compared]
             assert np.isnan(p_value) == (min(scored) < 2)
 
@@ -180,6 +186,5 @@ def test_ties_count_whatever_the_rounding(whole, scale, offset):
     whole, labels = np.array(whole), np.arange(len(whole)) % 2
     scores = pd.DataFrame({"g": whole * scale + offset})
     expected = exact_p(whole, labels)
-    for blocks in (None, np.zeros(len(whole))):
-        found = relate(labels, scores, blocks=blocks, n_resamples=99_999).table["p_value"][0]
-        assert found == pytest.approx(expected)
+    table = relate(labels, scores, conditions=np.zeros(len(whole)), n_resamples=99_999).table
+    assert table[["p_value", "p_within"]].iloc[0].tolist() == pytest.approx([expected] * 2)

@@ -89,7 +89,7 @@ def test_blocks_by_brute_force():
     blocks = np.array([0, 1, 0, 1, 0, 1, 0])
     apart = (blocks[:, None] != blocks) * 3.0
     response, predictors["gap"] = response + apart, predictors["gap"] + apart
-    table = pair_regression(response, predictors, blocks=blocks)
+    table = pair_regression(response, predictors, conditions=blocks)
     expected = [semi_partialling(response, predictors, name, blocks) for name in predictors]
     np.testing.assert_allclose(table["p_value"], expected)
 
@@ -117,7 +117,7 @@ def test_too_little_to_regress():
     assert table["note"].tolist() == ["3 pairs are too few for 3 predictors"] * 3
     response, predictors = matrices(6)
     assert pair_regression(np.ones((6, 6)), predictors)["note"][0] == "the response is constant"
-    alone = pair_regression(response, {"gap": predictors["gap"]}, blocks=[0, 1, 2, 3, 4, 5])
+    alone = pair_regression(response, {"gap": predictors["gap"]}, conditions=[0, 1, 2, 3, 4, 5])
     assert alone["note"][0] == "15 pairs are too few for 15 predictors"
 
 
@@ -149,7 +149,7 @@ def test_principal_coordinates_of_few_or_equal_models():
     [
         ({"predictors": {"gap": np.zeros((3, 3))}}, r"of gap.*\n  expected: shape \(5, 5\)"),
         ({"response": np.arange(25.0).reshape(5, 5)}, "where: models 0 and 1"),
-        ({"blocks": [1]}, "blocks do not match"),
+        ({"conditions": [1]}, "conditions do not match"),
     ],
 )
 def test_bad_matrices_are_refused(change, text):

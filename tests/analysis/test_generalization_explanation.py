@@ -146,7 +146,7 @@ def f_statistic(values, reduced, full):
 def test_freedman_and_lane_by_brute_force(blocks):
     scores, predictors = population(7, 3, effect=1, seed=4)
     predictors = {name: predictors[name] for name in ("sharpness", "basin")}
-    explanation = explain(scores, predictors, blocks=blocks)
+    explanation = explain(scores, predictors, conditions=blocks)
     codes = np.zeros(7) if blocks is None else np.array(blocks) == "x"
     reduced = np.column_stack([np.ones(7), codes, predictors["sharpness"]])
     full = np.column_stack([reduced, predictors["basin"]])
@@ -174,8 +174,8 @@ def test_freedman_and_lane_by_brute_force(blocks):
         assert table["p_adjusted"][remaining.pop(0)] == pytest.approx(largest)
     if blocks is not None:
         means = LinearRegression().fit(codes[:, None], scores["g0"])
-        assert table["blocks_r2"][0] == pytest.approx(means.score(codes[:, None], scores["g0"]))
-        assert explanation.sets == ("blocks", "sharpness", "basin")
+        assert table["conditions_r2"][0] == pytest.approx(means.score(codes[:, None], scores["g0"]))
+        assert explanation.sets == ("conditions", "sharpness", "basin")
         assert table["n_controls"].tolist() == [2, 2, 2]
 
 
@@ -309,7 +309,7 @@ NAMED = pd.DataFrame({"x": np.arange(14.0)}, index=list("abcdefghijklmn"))
         ({"predictors": {"basin": pd.Series(["a"] * 14)}}, "'basin' are no numbers"),
         ({"predictors": {"basin": np.zeros(14), "full": np.zeros(14)}}, "found: full"),
         ({"scores": NAMED, "predictors": {"basin": NAMED[::-1]}}, "another order"),
-        ({"blocks": [0, 1]}, "blocks do not match"),
+        ({"conditions": [0, 1]}, "conditions do not match"),
     ],
 )
 def test_bad_explanations_are_refused(change, text):

@@ -59,7 +59,7 @@ def test_what_is_not_shown_is_not_denied(n, m):
 def test_too_few_permutations_or_models():
     rng = np.random.default_rng(0)
     scores = pd.DataFrame({"g": rng.normal(size=4)})
-    few = explain(scores, {"basin": rng.normal(size=4)}, blocks=[0, 0, 1, 1])
+    few = explain(scores, {"basin": rng.normal(size=4)}, conditions=[0, 0, 1, 1])
     text = explanation_sentence(few, "g")
     assert "cannot be told: 4 models are too few for 2 predictors" in text
     five = explain(pd.DataFrame({"g": [1.0, 2, 4, 3, 5]}), {"basin": [0, 1, 0, 1, 0.5]}, rng=0)

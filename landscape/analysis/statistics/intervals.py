@@ -73,7 +73,7 @@ def _variance(rows: Array) -> Array:
 
 def _bounds(rows: Array, ranges: Sequence[Range], rng: np.random.Generator) -> tuple[Array, Array]:
     """Draws (n_draws, n_columns) of a lower and of an upper bound of the mean."""
-    low, high = np.array(ranges).T
+    low, high = np.nan_to_num(np.array(ranges).T, posinf=0, neginf=0)  # unused, if not finite
     weights = rng.dirichlet(np.ones(len(rows) + 1), _DRAWS)
     seen, unseen = weights[:, :-1] @ rows, weights[:, -1:]
     return seen + unseen * low, seen + unseen * high
