@@ -104,6 +104,7 @@ def draw(analysis: Analysis) -> Figure:
     _fit(figure, ax, width)
     return figure
 
+
 def _fit(figure: Figure, ax: Axes, width: float) -> None:
     """Make the figure as wide as asked, and as high as it then needs.
 

@@ -1,4 +1,4 @@
-"""What the number of basins rests on: nulls, noise, bridges, membership, kinds of gaps."""
+"""What the number of groups rests on: nulls, noise, bridges, membership, kinds of gaps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from landscape.analysis.simulation import block_gaps, bridge_gaps, chain_gaps, s
 
 
 def analyzed(gaps, seed=0, n_basins=None, **options):
-    """Basins of what a sample of examples shows of true gaps."""
+    """Groups of what a sample of examples shows of true gaps."""
     drawn = simulate_losses(gaps, **{"n_examples": 256, "noise": 0.25, "rng": seed, **options})
     found = bootstrap_gaps(drawn.losses, n_resamples=200, keep_draws=True, rng=seed)
     return find_basins(
@@ -33,7 +33,7 @@ def analyzed(gaps, seed=0, n_basins=None, **options):
         draws=found.draws,
         null=found.null,
         rng=seed,
-    )
+    ).groups
 
 
 def test_the_continuum_has_the_spread_of_the_gaps():
@@ -107,50 +107,52 @@ def test_noise_that_could_join_groups_leaves_nothing_sharp():
     assert sharp_groups(gaps, 0.02, np.full_like(gaps, 0.29)) is None  # no barrier is certain
 
 
-def test_a_bridge_is_named_and_does_not_join_the_basins():
+def test_a_bridge_is_named_and_does_not_join_the_groups():
     gaps = bridge_gaps((8, 7), between=0.4)
     labels = np.array([0] * 8 + [1] * 7 + [0])
     assert n_bridges(gaps <= 0.02, labels) == 1
     np.testing.assert_array_equal(bridged_groups(gaps, labels, 0.02), labels)
-    basins = analyzed(gaps)
-    assert basins.n_basins == 2
-    assert basins.membership.between.tolist() == [False] * 15 + [True]
-    assert basins.membership.second[-1] == 1 - basins.labels[-1]
-    # with the bridge in either basin
-    assert adjusted_rand_score(basins.labels[:15], labels[:15]) == 1
+    groups = analyzed(gaps)
+    assert groups.n_groups == 2
+    assert groups.membership.between.tolist() == [False] * 15 + [True]
+    assert groups.membership.second[-1] == 1 - groups.labels[-1]
+    # with the bridge in either group
+    assert adjusted_rand_score(groups.labels[:15], labels[:15]) == 1
 
 
 @pytest.mark.parametrize("n", [6, 10, 20])
-def test_a_chain_is_no_basins(n):
+def test_a_chain_has_no_groups(n):
     gaps = chain_gaps(n, reach=max(1, n / 5), slope=1 / n)
     halves = np.arange(n) // (n // 2)
     assert n_bridges(gaps <= 0.02, halves) > max(1, n // 10)
-    assert find_basins(gaps).evidence.verdict == "no groups"
+    assert find_basins(gaps).groups.evidence.verdict == "no groups"
 
 
 def test_sure_members_and_unsure_ones():
     gaps, _ = block_gaps((6, 5), between=0.4, rng=0)
     gaps[0, 6:] = gaps[6:, 0] = 0.21
     gaps[0, 1:6] = gaps[1:6, 0] = 0.19
-    basins = analyzed(gaps, n_basins=2, noise=0.5)
-    own = basins.membership.probability[np.arange(11), basins.labels]
+    groups = analyzed(gaps, n_basins=2, noise=0.5)
+    own = groups.membership.probability[np.arange(11), groups.labels]
     assert own[0] < 0.95
-    assert basins.membership.between.tolist() == [True] + [False] * 10
+    assert groups.membership.between.tolist() == [True] + [False] * 10
     assert (own[1:] > 0.99).all()
-    np.testing.assert_allclose(basins.membership.probability.sum(1), 1)
-    others = np.setdiff1d(np.flatnonzero(basins.labels == basins.labels[1]), [1])
-    expected = basins.gaps[1, others].mean()
-    assert basins.membership.distance[1, basins.labels[1]] == pytest.approx(expected)
-    one = find_basins(gaps, 1).membership
+    np.testing.assert_allclose(groups.membership.probability.sum(1), 1)
+    others = np.setdiff1d(np.flatnonzero(groups.labels == groups.labels[1]), [1])
+    near = groups.membership.distance[1]
+    assert near[groups.labels[1]] == pytest.approx(gaps[1, others].mean(), abs=0.1)
+    exact = find_basins(gaps, 2).groups
+    assert exact.membership.distance[1, exact.labels[1]] == pytest.approx(gaps[1, others].mean())
+    one = find_basins(gaps, 1).groups.membership
     assert (one.probability == 1).all()
     assert (one.second == -1).all()
 
 
 def test_noise_alone_is_one_valley():
     for seed in range(2):
-        basins = analyzed(np.zeros((9, 9)), seed=seed, noise=0.5, shared=0.9)
-        assert basins.n_basins == 1
-        assert basins.evidence.verdict == "one valley"
+        groups = analyzed(np.zeros((9, 9)), seed=seed, noise=0.5, shared=0.9)
+        assert groups.n_groups == 1
+        assert groups.evidence.verdict == "one valley"
 
 
 def test_the_noise_says_how_much_a_largest_gap_is_worth():
@@ -160,7 +162,7 @@ def test_the_noise_says_how_much_a_largest_gap_is_worth():
     assert strong.n_barriers == 25
     assert strong.stabilities[0] == pytest.approx(1)
     assert strong.noise_quantiles[0] > 0
-    plain = find_basins(gaps).evidence
+    plain = find_basins(gaps).groups.evidence
     assert np.isnan(plain.p_noise)
     assert np.isnan(plain.stabilities).all()
     assert (plain.noise_quantiles == 0).all()
