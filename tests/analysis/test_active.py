@@ -6,18 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.linalg import eigh
-from scipy.spatial.distance import pdist, squareform
-from sklearn.metrics import adjusted_rand_score, silhouette_samples
+from scipy.spatial.distance import squareform
+from sklearn.metrics import adjusted_rand_score
 
 from landscape.analysis.basins import find_basins
 from landscape.analysis.basins.active import default_budget, find_basins_actively
-from landscape.analysis.basins.active.blocks import complete_gaps
-from landscape.analysis.basins.active.core import Core, refuse_singles
-from landscape.analysis.basins.active.landmarks import nystrom_embedding
-from landscape.analysis.basins.active.measured import MeasuredGaps
-from landscape.analysis.basins.active.number import join_basins, silhouettes
-from landscape.analysis.simulation import block_gaps, bridge_gaps, cloud_gaps, effect_gaps
+from landscape.analysis.basins.active.fill import complete_gaps
+from landscape.analysis.basins.answer import divide
+from landscape.analysis.simulation import block_gaps, bridge_gaps, chain_gaps
 from landscape.core.errors import ConfigError, DataError
 
 
@@ -44,39 +40,40 @@ def shuffled(gaps, labels, seed):
     return gaps[np.ix_(order, order)], labels[order]
 
 
-def blocks(sizes, seed=0, **kwargs):
-    gaps, labels = block_gaps(
-        sizes, **{"between": 0.5, "within": 0.01, "spread": 0.3} | kwargs, rng=0
-    )
+def blocks(sizes, seed=0):
+    """Basins: .005 nats within, log-normal about .5 between."""
+    gaps, labels = block_gaps(sizes, between=0.5, within=0.004, spread=0.2, rng=0)
     return shuffled(gaps, labels, seed)
 
 
+def n_pairs(n):
+    return n * (n - 1) // 2
+
+
 POPULATIONS = {
-    "four, uneven": lambda: blocks((40, 30, 20, 10)),
-    "small basin": lambda: blocks((88, 12)),
-    "outlier": lambda: blocks((99, 1), within=0.005, spread=0.2),
-    "heavy tails": lambda: blocks((50, 50), spread=1.0),
-    "bridges": lambda: shuffled(
-        bridge_gaps((57, 38), between=0.5, bridges=5), np.repeat([0, 1, 0], [57, 38, 5]), 1
-    ),
-    "flat": lambda: (np.zeros((100, 100)), np.zeros(100, dtype=int)),
-    "continuum": lambda: (cloud_gaps(100, mean=0.3, n_dims=1, rng=0), np.zeros(100, dtype=int)),
+    "four, uneven": ("basins", lambda: blocks((40, 30, 20, 10))),
+    "small basin": ("basins", lambda: blocks((88, 12))),
+    "outlier": ("basins", lambda: blocks((99, 1))),
+    "one": ("one", lambda: blocks((100,))),
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", POPULATIONS)
-def test_few_pairs_give_the_basins(name):
-    gaps, labels = POPULATIONS[name]()
+def test_few_pairs_give_the_complete_answer(name):
+    answer, population = POPULATIONS[name]
+    gaps, labels = population()
     oracle = Oracle(gaps)
     active = find_basins_actively(100, oracle)
+    complete = divide(gaps, None, 0.02)  # without the groups, which take long
+    assert active.answer == complete.answer == answer
+    assert active.n_basins == complete.n_basins
+    assert (active.labels == complete.labels).all()
     assert adjusted_rand_score(active.labels, labels) == 1
-    if name in ("four, uneven", "small basin"):  # as good as the truth for the others, and slow
-        assert (active.labels == find_basins(gaps).labels).all()
-    assert active.n_measured == len(oracle.asked) <= 0.15 * 4950
+    assert active.doubtful == ()
+    assert len(oracle.asked) <= 0.15 * 4950
     assert len(oracle.rounds) < 40  # in rounds, so that a machine can work on many at a time
-    assert active.share == active.n_measured / 4950
-    assert f"{active.n_measured} of 4,950 pairs" in active.reason
+    names = [f"m{k}" for k in range(100)]
+    assert active.sentence(names).startswith(f"From {len(oracle.asked)} of 4,950 pairs: ")
 
 
 def test_what_was_measured_is_told_from_what_was_filled_in():
@@ -93,81 +90,89 @@ def test_what_was_measured_is_told_from_what_was_filled_in():
     assert (active.completed[expected] == gaps[expected]).all()
     same = labels[:, None] == labels
     assert active.completed[same & off].max() < active.completed[~same].min()
-    at = np.ix_(active.core, active.core)
-    assert (expected | ~off)[at].all()
-    assert (active.basins.labels == find_basins(gaps[at]).labels).all()
-    assert not active.uncertain.any()
+    # only of measured pairs is anything shown
+    assert (active.states.apart == (expected & ~same)).all()
+    assert ((active.states.joined & off) == (expected & same)).all()
+    assert active.states.n_measured == len(oracle.asked)
+
+
+def test_models_that_could_not_be_told_are_named_and_left_out():
+    gaps, _ = blocks((1,) * 60)
+    oracle = Oracle(gaps)
+    active = find_basins_actively(60, oracle)
+    assert active.answer == "apart"
+    sure = np.setdiff1d(np.arange(60), active.doubtful)
+    assert active.n_basins == len(sure) < 60
+    assert (active.labels[list(active.doubtful)] == -1).all()
+    asked = {tuple(pair) for pair in oracle.asked}
+    assert all((i, j) in asked for i in sure for j in sure if i < j)
+    said = active.sentence([f"m{k}" for k in range(60)])
+    assert f"No two of {len(sure)} models share a basin" in said
+    assert f"{len(active.doubtful)} doubtful models (m" in said
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (2, 1), (12, 12), (23, 1)])
 def test_small_populations_are_measured_completely(sizes):
     gaps, _ = blocks(sizes, seed=1)
     n = len(gaps)
-    active = find_basins_actively(n, Oracle(gaps))
-    assert (active.labels == find_basins(gaps).labels).all()
-    assert active.n_measured == n * (n - 1) // 2
-    assert active.share == 1
+    active, complete = find_basins_actively(n, Oracle(gaps)), find_basins(gaps)
     assert (active.gaps == gaps).all()
     assert (active.completed == gaps).all()
-    assert (active.core == np.arange(n)).all()
-    assert not active.uncertain.any()
+    assert active.answer == complete.answer
+    assert (active.labels == complete.labels).all()
+    names = [f"m{k}" for k in range(n)]
+    assert active.sentence(names) == complete.sentence(names)
 
 
-@settings(max_examples=3, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(25, 32), st.data())
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(25, 40), st.data())
 def test_no_population_exceeds_its_budget(seed, n, data):
     rng = np.random.default_rng(seed)
-    gaps = squareform(rng.lognormal(-2, data.draw(st.floats(0, 2)), n * (n - 1) // 2))
-    budget = data.draw(st.integers(28 + 2 * (n - 8), n * (n - 1) // 2))
-    oracle = Oracle(gaps)
+    gaps = squareform(rng.lognormal(-4, data.draw(st.floats(0, 2)), n_pairs(n)))
+    errors = np.full_like(gaps, data.draw(st.sampled_from([0.0, 0.01])))
+    budget = data.draw(st.integers(28 + 2 * (n - 8), n_pairs(n)))
+    oracle = Oracle(gaps, errors)
     active = find_basins_actively(n, oracle, budget=budget, rng=seed)
-    assert len(oracle.asked) == active.n_measured <= budget
+    assert len(oracle.asked) == np.isfinite(active.gaps[np.triu_indices(n, 1)]).sum() <= budget
     assert len(set(oracle.asked)) == len(oracle.asked)
     assert all(0 <= i < j < n for i, j in oracle.asked)
-    assert active.labels.max() + 1 == active.n_basins
-    counts = np.bincount(active.labels)
-    assert (np.diff(counts) <= 0).all()
     assert np.isfinite(active.completed).all()
     assert np.allclose(active.completed, active.completed.T)
     assert (active.completed >= 0).all()
+    again = Oracle(gaps, errors)
+    find_basins_actively(n, again, budget=budget, rng=seed)
+    assert again.rounds == oracle.rounds
 
 
 def test_budgets_grow_as_n_log_n():
     assert [default_budget(n) for n in (2, 10, 24, 28, 48)] == [1, 45, 276, 378, 400]
     for n in (100, 1000, 10_000):
-        assert default_budget(n) == int(1.1 * n * math.log2(n)) <= 0.15 * n * (n - 1) / 2
+        assert default_budget(n) == int(1.1 * n * math.log2(n)) <= 0.15 * n_pairs(n)
 
 
-def test_chance_groups_of_the_core_are_refuted_by_the_others(monkeypatch):
-    gaps = effect_gaps(60, mean=0.3, effects="exponential", spread=0.2, rng=0)
-
-    def forced(matrix, n_basins=None, **kwargs):
-        return find_basins(matrix, 2, **{k: v for k, v in kwargs.items() if k != "noise"})
-
-    monkeypatch.setattr("landscape.analysis.basins.active.core.find_basins", forced)
-    active = find_basins_actively(60, Oracle(gaps))
-    assert active.basins.n_basins == 2
-    assert active.n_basins == 1
-    assert not active.labels.any()
-
-
-def test_models_joined_to_two_basins_are_uncertain():
-    gaps, labels = shuffled(
-        bridge_gaps((57, 38), between=0.5, bridges=5), np.repeat([0, 1, 2], [57, 38, 5]), 1
-    )
+def test_a_model_that_joins_two_basins_is_set_aside():
+    labels = np.repeat([0, 1, 2], [57, 42, 1])
+    gaps, labels = shuffled(bridge_gaps((57, 42), between=0.5, bridges=1), labels, 1)
     active = find_basins_actively(100, Oracle(gaps))
-    assert (active.uncertain == (labels == 2)).all()
-    assert (active.labels[labels == 2] == 0).all()  # the larger
-    assert "5 models" in active.reason
+    assert (active.answer, active.n_basins) == ("bridged", 2)
+    assert active.aside == tuple(np.flatnonzero(labels == 2))
+    rest = labels < 2
+    assert adjusted_rand_score(active.labels[rest], labels[rest]) == 1
 
 
-def test_noise_is_told_to_the_complete_answer():
+def test_a_dense_chain_is_no_basin():
+    gaps = chain_gaps(60, reach=12, slope=0.02)
+    active = find_basins_actively(60, Oracle(gaps))
+    assert active.answer in ("chain", "mixed")
+    assert active.n_basins is None
+
+
+def test_noise_is_no_barrier():
     rng = np.random.default_rng(0)
-    gaps = np.abs(squareform(rng.normal(0, 0.05, 60 * 59 // 2)))
-    errors = np.full_like(gaps, 0.05)
-    active = find_basins_actively(60, Oracle(gaps, errors))
-    assert active.n_basins == 1
-    assert active.basins.evidence.noise == pytest.approx(0.05)
+    gaps = np.abs(squareform(rng.normal(0, 0.05, n_pairs(60))))
+    active = find_basins_actively(60, Oracle(gaps, np.full_like(gaps, 0.05)))
+    assert active.answer == "undecided"
+    assert not active.states.apart.any()
 
 
 @pytest.mark.parametrize(
@@ -189,64 +194,14 @@ def test_questions_that_cannot_be_asked():
     assert "found: 211" in str(caught.value)
 
 
-def test_nystrom_from_all_models_is_the_spectral_embedding():
-    gaps = blocks((9, 6, 5))[0]
-    affinity = np.exp(-0.5 * (gaps / 0.4) ** 2)
-    # of the walk D^-1 S: S v = lambda D v
-    exact = eigh(affinity, np.diag(affinity.sum(1)))[1][:, ::-1]
-    found = nystrom_embedding(gaps, np.arange(20), delta=0.4, weights=np.ones(20), n_components=3)
-    assert found[:, 0] == pytest.approx(np.ones(20))
-    for component in (1, 2):
-        ratio = found[:, component] / exact[:, component]
-        assert ratio == pytest.approx(np.full(20, ratio[0]))
-    assert (found**2).mean(0) == pytest.approx(np.ones(3))
-
-
-def test_filled_gaps_are_additive():
-    rng = np.random.default_rng(0)
-    far = rng.uniform(0.1, 0.2, 12)
-    gaps = far[:, None] + far
-    np.fill_diagonal(gaps, 0)
+def test_filled_gaps_are_those_of_the_parts():
+    gaps, labels = blocks((6, 6, 1))
+    gaps = np.where(np.eye(13, dtype=bool), 0, np.where(labels[:, None] == labels, 0.01, 0.4))
     holes = gaps.copy()
-    holes[3, 7] = holes[7, 3] = np.nan
-    found = complete_gaps(holes, np.zeros(12, dtype=int))
-    assert found[3, 7] == pytest.approx(gaps[3, 7], abs=0.05)
+    first, second = (np.flatnonzero(labels == basin) for basin in (0, 1))
+    for i, j in ((first[0], first[1]), (first[0], second[0])):
+        holes[i, j] = holes[j, i] = np.nan
+    assert complete_gaps(holes, labels) == pytest.approx(gaps)
     bridge = bridge_gaps((5, 5), between=0.5)
     bridge[10, 7:10] = bridge[7:10, 10] = np.nan
-    found = complete_gaps(bridge, np.repeat([0, 1, 0], [5, 5, 1]))
-    assert not found[10].any()
-
-
-def test_basins_that_only_few_models_show_are_joined():
-    # a tight basin and a wide one, of three pieces that few models tell apart
-    rng = np.random.default_rng(0)
-    places = np.concatenate([rng.normal(0, 0.01, 40), rng.uniform(1.0, 1.6, 20)])
-    gaps = squareform(pdist(places[:, None], "sqeuclidean"))
-    labels = np.digitize(places, [0.5, 1.2, 1.4])
-    models = np.array([*range(10), *range(40, 52)])
-    measured = MeasuredGaps(60, Oracle(gaps), 1770)
-    measured.ask_all(range(60))
-    core = Core(models, labels[models], None, tested=True)
-    joined = join_basins(measured, core, labels)
-    assert adjusted_rand_score(joined.labels, models >= 40) == 1
-    assert joined.n_joined == 2
-
-
-def test_a_single_model_must_lie_farther_out_than_the_farthest_of_many():
-    gaps, labels = blocks((19, 1), within=0.05, spread=0.1)
-    labels = (labels == 1).astype(int)
-    for apart, kept in ((0.5, True), (0.1, False)):
-        some = np.where((labels[:, None] != labels), apart, gaps)
-        measured = MeasuredGaps(60, Oracle(np.pad(some, (0, 40))), 190)
-        measured.ask_all(range(20))
-        core = Core(np.arange(20), labels, None, tested=True)
-        found = refuse_singles(measured, core)
-        assert (found.k == 2) is kept
-        assert found.n_refused == (not kept)
-
-
-def test_silhouettes_are_scikit_learns():
-    gaps, labels = blocks((7, 5, 4))
-    own = np.where(np.eye(16, dtype=bool), np.nan, gaps)
-    expected = silhouette_samples(gaps, labels, metric="precomputed")
-    assert silhouettes(own, labels, labels) == pytest.approx(expected)
+    assert not complete_gaps(bridge, np.repeat([0, 1, 0], [5, 5, 1]))[10].any()
