@@ -21,6 +21,7 @@ from landscape.analysis.basins.active import find_basins_actively, gaps_and_erro
 from landscape.analysis.basins.answer import Division
 from landscape.analysis.basins.structure import fill_unmeasured
 from landscape.analysis.gaps import gap_matrix, square
+from landscape.analysis.judgements import OF_PAIRS, Judgement, as_matrices, judge, noise_of
 from landscape.analysis.statistics import (
     Conditions,
     Relation,
@@ -31,6 +32,7 @@ from landscape.analysis.statistics import (
     score_groups,
 )
 from landscape.core.errors import ConfigError, require_known
+from landscape.core.sentences import Criterion
 from landscape.records import MEASURED, Results, StoredDataset
 from landscape.records.results import largest, select
 from landscape.tasks.groups import group_rows
@@ -72,8 +74,6 @@ class Curves:
 
 
 _ALONG_THE_PATH = ("losses", "low", "high", "accuracy")
-_OF_PAIRS = ("estimate", "low", "high", "standard_error", "bias", "corrected", "null_bias")
-_DRAWS = 400  # resamples that the number of basins is held against
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,21 @@ class Analysis:
     left_out: tuple[str, ...] = ()
 
     @cached_property
+    def judgements(self) -> tuple[Judgement, ...]:
+        """The answer by loss and, where they are known, by calibrated loss and by accuracy."""
+        basins = self.basins
+        filled = fill_unmeasured(basins.gaps, self.pairs)
+        n_examples = len(self.results.datasets[self.dataset].labels)
+        first = Judgement(Criterion.LOSS, filled, basins.noise, basins, n_examples)
+        if self.results.chosen == "active":  # by the loss
+            return (first,)
+        others = [
+            judge(self.results, criterion, self.dataset, self.rule, basins.states.asked, seed=0)
+            for criterion in (Criterion.CALIBRATED, Criterion.ACCURACY)
+        ]
+        return (first, *(judgement for judgement in others if judgement is not None))
+
+    @cached_property
     def contributions(self) -> PopulationContributions | None:
         """Which examples make the gaps.
 
@@ -144,6 +159,7 @@ def analyze(
     delta: float | str = "median",
     focus: str | None = None,
     conditions: str | Mapping[str, str] = "auto",
+    tolerance: float = 0.02,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Analysis:
@@ -157,6 +173,7 @@ def analyze(
         delta: The affinity's scale in nats, or "median".
         focus: A column of scores; the task's, or the first challenge set, by default.
         conditions: What tells training conditions apart, see ``find_conditions``.
+        tolerance: Nats below which a gap is no barrier.
         n_resamples: Of the examples, for the intervals of the gaps.
         seed: Of every resampling and of k-means.
 
@@ -179,22 +196,25 @@ def analyze(
         require_known("focus", focus, scores.columns)
     rng = np.random.default_rng(seed)
     intervals = _intervals(results, dataset, rule, n_resamples, rng)
-    gaps = _matrices(intervals, results.pairs, len(results.models))
+    gaps = as_matrices(intervals, results.pairs, len(results.models))
     # a signed rule is negative where there is no barrier: no distance is less than none
     heights = np.maximum(gaps.estimate, 0)
-    tolerance = _tolerance(results, rule, dataset, in_domain[0])
+    reached = _tolerance(results, rule, dataset, in_domain[0])
     again = copy.deepcopy(rng)
-    settled = tolerance == 0
+    settled = reached == 0
     chosen = results.config.get("pairs") == "active"
     if chosen:
-        basins = _active_basins(results, dataset, rule, n_basins, delta, seed)
+        basins = _active_basins(results, dataset, rule, n_basins, delta, tolerance, seed)
     else:
         filled = fill_unmeasured(heights, results.pairs)
-        n_examples = len(results.datasets[dataset].labels)
-        noise = _noise(results, gaps, intervals, filled, n_examples)
+        noise = noise_of(results, gaps, intervals, filled) | {
+            "n_examples": len(results.datasets[dataset].labels),
+            "measured": ~np.isnan(heights) & ~np.eye(len(heights), dtype=bool),
+            "tolerance": tolerance,
+        }
         basins = find_basins(filled, n_basins, delta=delta, **noise, rng=rng)
         basins = replace(basins, gaps=heights)
-    if tolerance > 0 and not chosen:
+    if reached > 0 and not chosen:
         more = square(results.tolerance, results.pairs, len(heights))
         highest = filled + np.where(np.isnan(heights), 0, more)
         other = find_basins(highest, n_basins, delta=delta, **noise, rng=again)
@@ -228,7 +248,7 @@ def analyze(
         kinds=pair_kinds(scores[focus].to_numpy(), results.pairs)
         if focus
         else np.full(len(results.pairs), ""),
-        tolerance=tolerance,
+        tolerance=reached,
         difference=results.largest_difference,
         mean_difference=largest(*between),
         settled=settled,
@@ -332,12 +352,18 @@ def _intervals(
     if not data.aggregated:
         return intervals
     unknown = np.full_like(intervals.estimate, np.nan)
-    nothing: dict[str, Any] = dict.fromkeys(_OF_PAIRS[1:], unknown)
+    nothing: dict[str, Any] = dict.fromkeys(OF_PAIRS[1:], unknown)
     return replace(intervals, **nothing)
 
 
 def _active_basins(
-    results: Results, dataset: str, rule: str, n_basins: int | None, delta: float | str, seed: int
+    results: Results,
+    dataset: str,
+    rule: str,
+    n_basins: int | None,
+    delta: float | str,
+    tolerance: float,
+    seed: int,
 ) -> Basins:
     """The basins that the run decided on, found again from the pairs that it measured."""
     row = {tuple(pair): place for place, pair in enumerate(results.pairs.tolist())}
@@ -357,43 +383,19 @@ def _active_basins(
         return gaps_and_errors(losses[measured], rule, results.positions, results.exact[measured])
 
     search = find_basins_actively(
-        len(results.models), answer, budget=results.config.get("pairs_budget"), rng=seed
+        len(results.models),
+        answer,
+        budget=results.config.get("pairs_budget"),
+        tolerance=tolerance,
+        rng=seed,
     )
-    basins = find_basins(search.completed, n_basins, delta=delta, rng=seed)
+    basins = find_basins(search.completed, n_basins, delta=delta, tolerance=tolerance, rng=seed)
     division: dict[str, Any] = {f.name: getattr(search, f.name) for f in fields(Division)}
     return replace(basins, **division, gaps=search.gaps)
 
 
 def _same_answer(one: Basins, other: Basins) -> bool:
     return one.answer == other.answer and np.array_equal(one.labels, other.labels)
-
-
-def _noise(
-    results: Results,
-    gaps: GapIntervals,
-    intervals: GapIntervals,
-    filled: np.ndarray,
-    n_examples: int,
-) -> dict[str, Any]:
-    """What ``find_basins`` is told of the noise; gaps that were filled in have none."""
-    if intervals.draws is None or intervals.null is None:
-        return {}
-    n = len(results.models)
-    upper = np.triu_indices(n, 1)
-    place = square(np.arange(len(results.pairs), dtype=float), results.pairs, n)[upper]
-    measured = ~np.isnan(place)
-    order = place[measured].astype(np.intp)
-    draws = np.tile(filled[upper], (min(_DRAWS, len(intervals.draws)), 1))
-    null = np.zeros_like(draws)
-    draws[:, measured] = np.maximum(intervals.draws[:_DRAWS, order], 0)
-    null[:, measured] = np.maximum(intervals.null[:_DRAWS, order], 0)
-    return {
-        "noise": np.nan_to_num(gaps.standard_error),
-        "draws": draws,
-        "null": null,
-        "corrected": np.where(np.isnan(gaps.corrected), filled, np.maximum(gaps.corrected, 0)),
-        "n_examples": n_examples,
-    }
 
 
 def _curves(
@@ -420,11 +422,3 @@ def _focus_curves(focus: str, results: Results) -> Curves:
         if rows is not None:
             return _curves(focus, data, results, np.flatnonzero(rows))
     raise ConfigError("The focus is not a group of any data set.", found=focus)
-
-
-def _matrices(intervals: GapIntervals, pairs: np.ndarray, n: int) -> GapIntervals:
-    """What is one number a pair as matrices (n, n)."""
-    matrices: dict[str, Any] = {
-        name: square(getattr(intervals, name), pairs, n) for name in _OF_PAIRS
-    }
-    return replace(intervals, **matrices, draws=None, null=None)

@@ -58,10 +58,19 @@ class Answer(StrEnum):
     MIXED = "mixed"
 
 
+class Criterion(StrEnum):
+    """What a barrier is a barrier of."""
+
+    LOSS = "loss"
+    CALIBRATED = "calibrated loss"
+    ACCURACY = "accuracy"
+
+
 def answer_sentence(
     answer: Answer,
     sizes: Sequence[int],
     *,
+    criterion: Criterion,
     n_apart: int,
     n_pairs: int,
     tolerance: float,
@@ -78,6 +87,7 @@ def answer_sentence(
     Args:
         answer: What can be said.
         sizes: Of the basins, or of the connected parts where there are none.
+        criterion: What the gaps are of: nats of loss, or shares of examples of accuracy.
         n_apart: Pairs with a barrier.
         n_pairs: All pairs.
         tolerance: Nats, as used.
@@ -90,7 +100,12 @@ def answer_sentence(
         n_clean: How many of the parts are basins.
         n_examples: About as many as would show that there is no barrier.
     """
-    n_models, limit = sum(sizes) + len(aside), f"{short(tolerance)} nats"
+
+    def size(value: float) -> str:
+        return f"{short(value)} nats" if of_loss else f"{100 * value:.2g} points"
+
+    of_loss = criterion is not Criterion.ACCURACY
+    n_models, limit = sum(sizes) + len(aside), size(tolerance)
     lowest, median, highest = gaps
     beyond = f"{limit} beyond noise" if beyond_noise else limit
     lines = f"{n_apart:,} of {count(n_pairs, 'line')}"
@@ -101,10 +116,10 @@ def answer_sentence(
             if n_pairs == 1
             else f"none of {n_pairs:,} lines has a barrier"
         )
-        text = f"One basin: {which} above {limit}; the largest possible is {short(highest)}."
+        text = f"One basin: {which} above {limit}; the largest possible is {size(highest)}."
     elif answer is Answer.UNDECIDED and not n_apart:
         would = f"; about {n_examples:,} examples would tell" if n_examples else ""
-        text = f"No barrier was shown, but gaps up to {short(highest)} nats could be hidden{would}."
+        text = f"No barrier was shown, but gaps up to {size(highest)} could be hidden{would}."
     elif answer is Answer.UNDECIDED:
         text = (
             f"Barriers were shown on {lines}, but not which models share a basin; more examples "
@@ -113,7 +128,7 @@ def answer_sentence(
     elif answer is Answer.APART:
         text = (
             f"No two of {count(n_models, 'model')} share a basin: {lines} {have} a barrier above "
-            f"{beyond} (lowest {short(lowest)}, median {short(median)})."
+            f"{beyond} (lowest {size(lowest)}, median {size(median)})."
         )
     elif answer in (Answer.BASINS, Answer.BRIDGED):
         of = listed(sizes, 8) if len(set(sizes)) > 1 else f"{sizes[0]}{' each' * (len(sizes) > 1)}"
@@ -142,10 +157,41 @@ def answer_sentence(
             f"barriers ({lines} above {beyond})."
         )
     if tolerance > asked:
-        text += (
-            f" The tolerance was raised from {short(asked)} nats: most gaps are not known better."
-        )
+        text += f" The tolerance was raised from {size(asked)}: most gaps are not known better."
     return text
+
+
+def criteria_sentences(
+    criteria: Sequence[tuple[Criterion, Answer, int | None]], sentences: Sequence[str], same: bool
+) -> list[str]:
+    """The answers by several criteria, where they differ in one sentence first.
+
+    Args:
+        criteria: Each with its answer and the number of its basins; the loss is the first.
+        sentences: Each answer in full.
+        same: Whether all divide the models alike.
+    """
+    others = [criterion for criterion, _, _ in criteria[1:]]
+    if same:
+        return [sentences[0], *([f"The same comes out by {listed(others)}."] if others else [])]
+    short_answers = [f"by {name} {_in_short(answer, n)}" for name, answer, n in criteria]
+    first = capital("; ".join(short_answers)) + "."
+    named = zip(criteria, sentences, strict=True)
+    return [first, *(f"{capital(name)}: {_lower(text)}" for (name, _, _), text in named)]
+
+
+def _in_short(answer: Answer, n_basins: int | None) -> str:
+    return {
+        Answer.ONE: "all models share one basin",
+        Answer.UNDECIDED: "it is undecided",
+        Answer.APART: "no two models share a basin",
+        Answer.CHAIN: "models are linked, but in no basins",
+        Answer.MIXED: "some models share basins, others are linked without",
+    }.get(answer, f"there are {in_words(n_basins or 0, 'basin')}")
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def averaging_sentence(

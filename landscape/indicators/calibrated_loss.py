@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from landscape.indicators.registry import Indicator, Quantity, Reading, indicator
+from landscape.indicators.registry import Indicator, Quantity, Reading, Role, indicator
 
 _WIDEST = 6.0  # of the logarithm of a temperature
 
@@ -28,6 +28,7 @@ class CalibratedLoss(Indicator):
     text = "cross-entropy of each example, its logits divided by a temperature fitted on others"
     source = "arXiv:1706.04599"
 
+    on: tuple[Role, ...] = ("in_domain",)
     seed: int = 0
 
     def measure(self, reading: Reading) -> dict[str, Quantity]:

@@ -13,6 +13,7 @@ from landscape.core.errors import ConfigError, require_known
 from landscape.core.schema import Strict, validate
 
 Place = Literal["models", "pairs", "paths"]
+Role = Literal["in_domain", "challenge"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Indicator(Strict):
 
     Attributes:
         at: Of what: the models, the points of all pairs' paths, those of the other paths.
+        on: Data sets of which role.
     """
 
     name: ClassVar[str]
@@ -63,6 +65,7 @@ class Indicator(Strict):
     source: ClassVar[str] = ""
 
     at: tuple[Place, ...] = ("models", "pairs", "paths")
+    on: tuple[Role, ...] = ("in_domain", "challenge")
 
     def measure(self, reading: Reading) -> dict[str, Quantity]:
         """Its quantities by name, from the outputs on one data set."""

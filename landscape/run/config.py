@@ -12,6 +12,7 @@ from pydantic import Field, SerializeAsAny, field_serializer, field_validator
 from landscape.core.registry import load_plugins
 from landscape.core.schema import Device, Name, PathText, Seed, Strict, read_yaml, validate
 from landscape.indicators import Indicator, read_indicator
+from landscape.indicators.calibrated_loss import CalibratedLoss
 from landscape.paths.kinds import Curve, PathKind, read_path
 from landscape.paths.kinds.curves import LineConfig
 
@@ -66,6 +67,7 @@ class AnalysisConfig(Strict):
         n_basins: Found from the data when absent.
         delta: The affinity's scale in nats, or "median" of the gaps.
         focus: The challenge group that figures and the kinds of pairs show.
+        tolerance: Nats (shares of examples of accuracy) below which a gap is no barrier.
         conditions: What tells training conditions apart: checkpoints' ``recipe``, models'
             ``names`` without the number at their end, ``auto``: the first of these that does,
             ``none``, or conditions by patterns of names (``none-*: none``).
@@ -76,6 +78,7 @@ class AnalysisConfig(Strict):
     n_basins: int | None = Field(default=None, ge=1)
     delta: float | Literal["median"] = "median"
     focus: str | None = None
+    tolerance: float = Field(default=0.02, ge=0)
     conditions: Literal["auto", "recipe", "names", "none"] | dict[str, str] = "auto"
     n_resamples: int = Field(default=1000, ge=100, le=1_000_000)
     seed: Seed = 0
@@ -108,7 +111,7 @@ class ExperimentConfig(Strict):
         pairs_budget: At most so many, of ``active``; about 1.1 n log2 n when absent.
         paths: Exactly one between all pairs, the straight line when absent; the others, curves
             between two models and surfaces through some, are measured after it.
-        indicators: What is measured beside the losses.
+        indicators: What is measured beside the losses; the calibrated loss when absent.
         out: The folder for store, figures and report; ``runs/NAME`` when absent.
     """
 
@@ -124,7 +127,7 @@ class ExperimentConfig(Strict):
     pairs: Literal["all", "active"] = "all"
     pairs_budget: int | None = Field(default=None, gt=0)
     paths: tuple[SerializeAsAny[PathKind], ...] = (LineConfig(between="all"),)
-    indicators: tuple[SerializeAsAny[Indicator], ...] = ()
+    indicators: tuple[SerializeAsAny[Indicator], ...] = (CalibratedLoss(),)
     evaluate: EvaluateConfig = EvaluateConfig()
     analysis: AnalysisConfig = AnalysisConfig()
     out: PathText | None = None

@@ -165,7 +165,7 @@ def test_a_format_further_off_than_thought_is_noticed(error: float) -> None:
         tolerance=0.001,
         formats=("fp32", "bf16"),
         error=error,
-        quantities=partial(quantities_of, labels={"dev": np.zeros(2, int)}),
+        quantities=partial(quantities_of, examples=[("in_domain", DEV)]),
     )
     assert len(asked) == len(set(asked))  # nothing is evaluated twice in one format
     points, losses = pair.points["loss"], pair.quantities["loss"]

@@ -20,7 +20,7 @@ from landscape.analysis.basins.noise import Noise
 from landscape.analysis.basins.spectral import by_size
 from landscape.analysis.basins.states import PairStates, boundaries, p_joined, pair_states
 from landscape.core.arrays import Array, Labels, Mask
-from landscape.core.sentences import Answer, answer_sentence, few_pairs_sentence
+from landscape.core.sentences import Answer, Criterion, answer_sentence, few_pairs_sentence
 
 _MOST_ASIDE = 0.1  # of the models, and one in any case
 _LIKELY = 0.3  # chance of having no barrier, above which a pair counts as joined
@@ -232,8 +232,13 @@ def _needed(
     return int(float(f"{n_examples * max(1.0, wider / room) ** 2:.0e}")) if room > 0 else None
 
 
-def in_words(division: Division, gaps: Array, models: Sequence[str]) -> str:
-    """One plain sentence or two; of gaps (n_models, n_models) in nats, NaN where not measured."""
+def in_words(
+    division: Division,
+    gaps: Array,
+    models: Sequence[str],
+    criterion: Criterion = Criterion.LOSS,
+) -> str:
+    """One plain sentence or two; of gaps (n_models, n_models), NaN where not measured."""
     states, upper = division.states, np.triu_indices(len(gaps), 1)
     barriers = gaps[upper][states.apart[upper]]
     lowest, median = (barriers.min(), np.median(barriers)) if len(barriers) else (np.nan, np.nan)
@@ -241,6 +246,7 @@ def in_words(division: Division, gaps: Array, models: Sequence[str]) -> str:
     answer = answer_sentence(
         division.answer,
         np.bincount(shown[shown >= 0]).tolist(),
+        criterion=criterion,
         n_apart=states.n_apart,
         n_pairs=states.n_measured,
         tolerance=states.tolerance,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -14,8 +14,8 @@ from scipy.spatial.distance import squareform
 from landscape.analysis.basins.answer import Division, divide, in_words
 from landscape.analysis.basins.checks import check_gaps
 from landscape.analysis.basins.groups import Groups, find_groups
-from landscape.analysis.basins.noise import make_noise
-from landscape.core.arrays import Array, Labels
+from landscape.analysis.basins.noise import Noise, make_noise
+from landscape.core.arrays import Array, Labels, Mask
 from landscape.core.errors import ConfigError
 from landscape.core.sentences import Answer
 
@@ -46,11 +46,13 @@ class Basins(Division):
         gaps: (n_models, n_models) nats.
         merge_tree: (n_models - 1, 4) scipy's single linkage of the gaps, heights in nats.
         groups: The clustering of the gaps, whatever the answer.
+        noise: What a sample of examples does to the gaps; None where that is not known.
     """
 
     gaps: Array
     merge_tree: Array
     groups: Groups
+    noise: Noise | None = field(repr=False)
 
     @property
     def shown(self) -> Shown:
@@ -77,6 +79,7 @@ def find_basins(
     null: ArrayLike | None = None,
     corrected: ArrayLike | None = None,
     n_examples: int | None = None,
+    measured: Mask | None = None,
     tolerance: float = 0.02,
     rng: np.random.Generator | int | None = None,
 ) -> Basins:
@@ -94,6 +97,8 @@ def find_basins(
         null: (n_draws, n_pairs) gaps that example noise alone gives.
         corrected: (n_models, n_models) gaps less their bias; the gaps when absent.
         n_examples: That the gaps are from.
+        measured: (n_models, n_models) bool; other gaps were filled, and show nothing. All when
+            absent.
         tolerance: Nats below which a gap is no barrier; 0.02 lowers the (geometric) mean
             probability of the right label by 2%.
         rng: A generator or a seed, for the groups' nulls and k-means; seed 0 when absent. The
@@ -115,7 +120,7 @@ def find_basins(
         )
     generator = np.random.default_rng(0 if rng is None else rng)
     sampled = make_noise(matrix, noise, draws, null, corrected, generator)
-    division = divide(matrix, sampled, tolerance, n_examples)
+    division = divide(matrix, sampled, tolerance, n_examples, measured=measured)
     return Basins(
         **vars(division),
         gaps=matrix,
@@ -123,6 +128,7 @@ def find_basins(
         groups=find_groups(
             matrix, sampled, tolerance, n_groups=n_basins, delta=delta, rng=generator
         ),
+        noise=sampled,
     )
 
 

@@ -16,6 +16,7 @@ from landscape.records import FORMATS, Record, RunFolder
 
 if TYPE_CHECKING:
     from landscape.evaluation.engine import Precision
+    from landscape.tasks import Examples
 
 Outputs = dict[str, Evaluation]
 Quantities = dict[str, dict[str, Quantity]]
@@ -38,10 +39,10 @@ class Measurement:
 def quantities_of(
     outputs: Outputs,
     precision: Precision,
-    labels: Mapping[str, np.ndarray],
+    examples: Sequence[tuple[str, Examples]],
     indicators: Sequence[Indicator] = (),
 ) -> Quantities:
-    """The losses and all else that is measured of outputs.
+    """The losses and all else that is measured of outputs, on data sets of some role each.
 
     With the losses come each point's ``format`` and, of each data set, what is known of the fast
     format: the mean loss in it (``screened``) and the largest ``difference`` of an example's loss
@@ -49,10 +50,11 @@ def quantities_of(
     """
     quantities: Quantities = {
         indicator.name: {
-            f"{name}/{key}": quantity
-            for name, out in outputs.items()
+            f"{data.name}/{key}": quantity
+            for role, data in examples
+            if role in indicator.on and (out := outputs[data.name])
             for key, quantity in indicator.measure(
-                Reading(name, labels[name], out.logits, out.losses, out.predictions)
+                Reading(data.name, data.labels, out.logits, out.losses, out.predictions)
             ).items()
         }
         for indicator in (Loss(), *indicators)

@@ -204,7 +204,11 @@ class Measuring:
             return gaps_and_errors(losses, config.analysis.rule, positions, exact)
 
         decided = find_basins_actively(
-            len(self.names), answer, budget=config.pairs_budget, rng=config.analysis.seed
+            len(self.names),
+            answer,
+            budget=config.pairs_budget,
+            tolerance=config.analysis.tolerance,
+            rng=config.analysis.seed,
         )
         self.report(decided.sentence(self.names))
 

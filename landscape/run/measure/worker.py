@@ -176,10 +176,9 @@ class Worker:
         return self._measurement(outputs, points, plan.exact, "paths"), self._as_computed()
 
     def _quantities(self, outputs: Outputs, precision: Precision, at: Place) -> Quantities:
-        labels = {data.name: data.labels for _, data in self._setup.experiment.examples}
         indicators = self._setup.experiment.config.indicators
         chosen = [indicator for indicator in indicators if at in indicator.at]
-        return quantities_of(outputs, precision, labels, chosen)
+        return quantities_of(outputs, precision, self._setup.experiment.examples, chosen)
 
     def _measurement(
         self, outputs: Outputs, points: Sequence[int], precision: Precision, at: Place
