@@ -76,7 +76,8 @@ def judge(
     matrices = as_matrices(intervals, results.pairs, len(results.models))
     filled = fill_unmeasured(np.maximum(matrices.estimate, 0), results.pairs)
     n_examples = values.shape[-1]
-    noise = make_noise(filled, *noise_of(results, matrices, intervals, filled).values(), rng)
+    options = noise_of(results, matrices, intervals, filled)
+    noise = make_noise(filled, **options, rng=rng)
     measured = ~np.isnan(matrices.estimate) & ~np.eye(len(filled), dtype=bool)
     division = divide(filled, noise, tolerance, n_examples, measured=measured)
     return Judgement(criterion, filled, noise, division, n_examples)
@@ -93,14 +94,13 @@ def criterion_values(results: Results, criterion: Criterion, dataset: str) -> Ar
     if criterion is Criterion.LOSS:
         return data.losses
     if criterion is Criterion.ACCURACY:
-        wrong = (data.predictions != data.labels).astype(np.float32)
-        return np.where(np.isnan(data.losses), np.nan, wrong)
+        return np.where(np.isnan(data.losses), np.nan, data.predictions != data.labels)
     table = results.indicators.get("calibrated_loss")
     if table is None or f"{dataset}/losses" not in table.arrays:
         return None
     n_models, rows = len(results.models), table.arrays[f"{dataset}/losses"]
-    values = np.full(data.losses.shape, np.nan, np.float32)
-    of_model = np.full((n_models, values.shape[-1]), np.nan, np.float32)
+    values = np.full(data.losses.shape, np.nan)
+    of_model = np.full((n_models, len(data.labels)), np.nan)
     is_model = table.path < n_models
     of_model[table.path[is_model]] = rows[is_model]
     values[:, 0], values[:, -1] = of_model[results.pairs[:, 0]], of_model[results.pairs[:, 1]]

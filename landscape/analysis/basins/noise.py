@@ -74,7 +74,7 @@ def _numbers(n_pairs: int) -> Labels:
 
 def make_noise(
     gaps: Array,
-    errors: ArrayLike | None,
+    noise: ArrayLike | None,
     draws: ArrayLike | None,
     null: ArrayLike | None,
     corrected: ArrayLike | None,
@@ -83,8 +83,8 @@ def make_noise(
     """Noise from resampled gaps, or from standard errors as if these were normal."""
     n = len(gaps)
     matrix = None
-    if errors is not None:
-        matrix = np.where(np.eye(n, dtype=bool), 0.0, check_square(errors, "noise", (n, n)))
+    if noise is not None:
+        matrix = np.where(np.eye(n, dtype=bool), 0.0, check_square(noise, "noise", (n, n)))
         if not (np.isfinite(matrix).all() and (matrix >= 0).all()):
             raise ConfigError("The noise must be finite standard errors, 0 or more.", where="noise")
     if (draws is None) != (null is None):

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landscape.core.sentences import Answer
-from landscape.core.wording import count, listed
+from landscape.analysis.judgements import LEVELS
+from landscape.core.sentences import Answer, Criterion
+from landscape.core.wording import DASH, count, listed, short
 from landscape.output.report.registry import Body, Source, Term, section
 from landscape.output.report.tables import Cell, Row, Table, count_cell, make_table, number_cell
 from landscape.output.words import rule_name
 
 if TYPE_CHECKING:
     from landscape.analysis.analysis import Analysis
+    from landscape.analysis.basins.answer import Division
     from landscape.analysis.diagnostics import Diagnostics
 
 _FRANKLE = Source("Frankle et al. 2020", "1912.05671")
@@ -42,6 +44,13 @@ _TERMS = (
         (Source("Romano and Wolf 2005"),),
     ),
     Term(
+        "calibrated loss",
+        "The loss with each point's logits divided by one temperature, fitted by likelihood on the "
+        "other half of the examples. Averaged weights often give short logits: a barrier that is "
+        "gone here was one of confidence.",
+        (Source("Guo et al. 2017", "1706.04599"), Source("Jordan et al. 2023", "2211.08403")),
+    ),
+    Term(
         "linked part",
         "Models that are joined through others: a connected part of the graph of joined pairs. A "
         "basin is one in which all pairs are.",
@@ -68,9 +77,60 @@ def basins(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     ]
     if answer.aside:
         facts.append(("join several", listed([analysis.models[k] for k in answer.aside])))
-    return Body(
-        (answer.sentence(analysis.models),), tuple(facts), (_parts(analysis),), terms=_TERMS
+    tables = (_by_criterion(analysis), _by_tolerance(analysis), _parts(analysis))
+    return Body((answer.sentence(analysis.models),), tuple(facts), tables, terms=_TERMS)
+
+
+def _by_criterion(analysis: Analysis) -> Table:
+    rows: list[Row] = []
+    for judgement in analysis.judgements:
+        states = judgement.division.states
+        gaps = judgement.gaps[np.triu(states.measured, 1)]
+        rows.append(
+            {
+                "barrier in": Cell(judgement.criterion),
+                "answer": judgement.division.answer,
+                "basins": _number(judgement.division),
+                "lines with a barrier": count_cell(states.n_apart),
+                "joined": count_cell(states.n_joined),
+                "undecided": count_cell(states.n_undecided),
+                "median gap": number_cell(np.median(gaps), 3),
+                "largest gap": number_cell(gaps.max(), 3),
+            }
+        )
+    known = [judgement.criterion for judgement in analysis.judgements]
+    missing = [criterion for criterion in Criterion if criterion not in known]
+    without = f" Not known of this store: {listed(missing)}." if missing else ""
+    return make_table(
+        "The answer by what the barrier is in: the loss (nats); the calibrated loss, of which "
+        "confidence has no part (nats); and accuracy (shares of the examples), tolerances "
+        f"alike.{without}",
+        rows,
     )
+
+
+def _by_tolerance(analysis: Analysis) -> Table:
+    rows: list[Row] = []
+    for judgement in analysis.judgements:
+        row: Row = {"barrier in": Cell(judgement.criterion)}
+        for tolerance in LEVELS:
+            division = judgement.at(tolerance)
+            text = division.answer.value
+            if division.n_basins is not None and division.n_basins > 1:
+                text += f", {division.n_basins}"
+            elif division.answer in (Answer.CHAIN, Answer.MIXED):
+                text += f", {count(division.n_connected, 'part')}"
+            row[f"above {short(tolerance)}"] = text
+        rows.append(row)
+    return make_table(
+        "The answer at several tolerances, in nats or shares of the examples; basins at a low one "
+        "are part of those at a higher one where both divide the models.",
+        rows,
+    )
+
+
+def _number(division: Division) -> str:
+    return DASH if division.n_basins is None else str(division.n_basins)
 
 
 def _parts(analysis: Analysis) -> Table:
