@@ -105,16 +105,18 @@ def _on_focus(analysis: Analysis) -> list[str]:
         if isfinite(row["p_value"]):
             n_tested = count(int(analysis.relation.table["q_value"].notna().sum()), "group")
             tested = (
-                f"; a permutation test of all {noun}s gives p {equals(row['p_value'])} "
+                f"; that all {noun}s are alike has p {equals(row['p_value'])} "
                 f"(q {equals(row['q_value'])} over {n_tested})"
             )
             if isfinite(row["p_within"]):
                 tested += f", within training conditions p {equals(row['p_within'])}"
             elif analysis.conditions is not None:
                 tested += f", but within training conditions {noun}s do not differ"
+        ends = interval(row["difference_low"], row["difference_high"], 3)
+        held = f" ({level} interval {ends}, however scores are distributed)" if ends else ""
         sentences.append(
             f"The mean {metric} on {analysis.focus} is {listed(means)}; the difference between "
-            f"{noun}s 0 and 1 is {_ranged(row, 'difference', 3, f'{level} interval ')}{tested}."
+            f"{noun}s 0 and 1 is {number(row['difference'], 3)}{held}{tested}."
         )
     return [*_on_distance(analysis, row), *sentences]
 
@@ -144,12 +146,6 @@ def _on_distance(analysis: Analysis, row: pd.Series) -> list[str]:
             by_names=conditions.source == "names",
         )
     ]
-
-
-def _ranged(row: pd.Series, name: str, digits: int, what: str = "") -> str:
-    """``0.12 (95% interval 0.10 to 0.14)`` from a row of the relation table."""
-    ends = interval(row[f"{name}_low"], row[f"{name}_high"], digits)
-    return number(row[name], digits) + (f" ({what}{ends})" if ends else "")
 
 
 def _number(analysis: Analysis) -> str:
