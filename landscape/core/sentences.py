@@ -319,33 +319,33 @@ def structure_sentence(
 
 
 def agreement_sentence(
-    base: str, n_basins: int, others: Sequence[tuple[Agreement, str, int, int, float, float]]
+    base: str, n_groups: int, others: Sequence[tuple[Agreement, str, int, int, float, float]]
 ) -> str:
-    """Does in-domain loss find the basins that challenge-set behavior suggests?
+    """Does in-domain loss find the groups that challenge-set behavior suggests?
 
     Yes: all are the same; no: none is related.
 
-    Each other source goes with the base as its agreement says, has a name and so many basins; into
+    Each other source goes with the base as its agreement says, has a name and so many groups; into
     how many both were cut to compare them (or 0), the adjusted Rand index and its p-value follow.
     """
     if not others:
-        return "No challenge set can say whether in-domain loss finds the basins of behavior."
-    parts = "; ".join(_agreement(n_basins, *other) for other in others)
-    who = f"in-domain loss ({base}) finds {_basins(n_basins)}; {parts}."
+        return "No challenge set can say whether in-domain loss finds the groups of behavior."
+    parts = "; ".join(_agreement(n_groups, *other) for other in others)
+    who = f"in-domain loss ({base}) finds {_groups(n_groups)}; {parts}."
     grades = {other[0] for other in others}
-    if n_basins == 1 and grades == {Agreement.SAME}:
-        return f"There are no basins to be found: {who}"
+    if n_groups == 1 and grades == {Agreement.SAME}:
+        return f"There are no groups to compare: {who}"
     answers = {frozenset({Agreement.SAME}): "Yes", frozenset({Agreement.OTHER}): "No"}
     return f"{answers.get(frozenset(grades), 'In part')}: {who}"
 
 
 def _agreement(
-    n_base: int, grade: Agreement, name: str, n_basins: int, cut: int, index: float, p_value: float
+    n_base: int, grade: Agreement, name: str, n_groups: int, cut: int, index: float, p_value: float
 ) -> str:
     if grade is Agreement.SAME:
         return f"{name} finds {'one, too' if n_base == 1 else 'the same'}"
     numbers = f"(adjusted Rand index {index:.2f}, p = {p_value:.2g})"
-    finds = f"{name} finds {_basins(n_basins)}"
+    finds = f"{name} finds {_groups(n_groups)}"
     related = grade is Agreement.RELATED
     if cut:
         agree = "agree" if related else "agree no more than by chance"
@@ -355,8 +355,8 @@ def _agreement(
     return f"{finds} that agree no more than by chance {numbers}"
 
 
-def _basins(n: int) -> str:
-    return "one basin" if n == 1 else f"{n} basins"
+def _groups(n: int) -> str:
+    return "one group" if n == 1 else f"{n} groups"
 
 
 def groups_sentence(n: int, why: str, asked: bool = False) -> str:

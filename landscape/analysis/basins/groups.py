@@ -13,6 +13,7 @@ from landscape.analysis.basins.membership import Membership, find_membership
 from landscape.analysis.basins.noise import Noise
 from landscape.analysis.basins.number import Evidence, decide
 from landscape.analysis.basins.spectral import choose_delta, cluster, embed, two_sides
+from landscape.analysis.basins.states import PairStates
 from landscape.core.arrays import Array, Labels
 from landscape.core.sentences import groups_sentence, why_groups
 
@@ -52,7 +53,7 @@ class Groups:
 def find_groups(
     gaps: Array,
     noise: Noise | None,
-    tolerance: float,
+    states: PairStates,
     *,
     n_groups: int | None = None,
     delta: float | str = "median",
@@ -63,12 +64,11 @@ def find_groups(
     Labels come from spectral clustering of exp(-gap^2 / 2 delta^2) (Juneja et al. 2023, arXiv
     2205.12411, with delta = 1). Where ``n_groups`` is not given:
 
-    1. One group if no gap exceeds ``tolerance`` beyond noise, by the margin that example noise
-       alone exceeds for any pair of the population in 5% of its draws.
+    1. One group if no pair is apart (see ``pair_states``).
     2. If having no barrier is an equivalence relation (every gap between groups exceeds the
        tolerance beyond noise, none within does and all within are smaller), these are the groups.
     3. Else candidates are k = 2 to min(8, n_models // 2) groups, and 2 for three models. The
-       median gap between any two of a candidate's groups must exceed ``tolerance`` by what
+       median gap between any two of a candidate's groups must exceed the tolerance by what
        clusters of noise alone show, and its mean silhouette (Rousseeuw 1987) what nulls of one
        group give (``basins.null``), at one level for all k such that 5% of a null's draws exceed
        any (Westfall and Young 1993). Of those that pass, the fewest groups are taken whose
@@ -85,7 +85,7 @@ def find_groups(
     most = _most_groups(n, n_groups)
     embedding = embed(affinity, most, seed)
     candidates = {k: cluster(embedding[:, :k], k, seed) for k in range(2, most + 1)}
-    evidence, labels = decide(gaps, noise, tolerance, candidates, affinity, n_groups, rng)
+    evidence, labels = decide(gaps, noise, states, candidates, affinity, n_groups, rng)
     k = int(labels.max()) + 1 if n_groups is None else n_groups
     if k > most:
         embedding = embed(affinity, k, seed)
@@ -96,7 +96,7 @@ def find_groups(
         n_groups=k,
         split=split,
         centroid_distance=distance,
-        membership=find_membership(gaps, labels, noise, tolerance),
+        membership=find_membership(gaps, labels, noise, states.tolerance),
         embedding=embedding,
         delta=scale,
         delta_rule=rule,

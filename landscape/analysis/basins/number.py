@@ -20,6 +20,7 @@ from landscape.analysis.basins.null import (
 )
 from landscape.analysis.basins.silhouette import fewest, mean_separation, separation, silhouettes
 from landscape.analysis.basins.spectral import by_size
+from landscape.analysis.basins.states import PairStates
 from landscape.core.arrays import Array, Labels, Mask
 
 Verdict = Literal["asked", "one valley", "no groups", "groups"]
@@ -84,16 +85,16 @@ class Evidence:
 def decide(
     gaps: Array,
     noise: Noise | None,
-    tolerance: float,
+    states: PairStates,
     labels: dict[int, Labels],
     affinity: Array,
     asked: int | None,
     rng: np.random.Generator,
 ) -> tuple[Evidence, Labels]:
     """The evidence, and the labels (n_models,)."""
+    tolerance, barrier = states.tolerance, states.apart
     n, candidates = len(gaps), np.array([*labels], dtype=np.intp)
     margin = np.zeros_like(gaps) if noise is None else noise.margin
-    barrier = gaps - margin > tolerance
     parts = sharp_groups(gaps, tolerance, margin)
     for groups in labels.values():
         if parts is None:

@@ -34,7 +34,7 @@ def _caption(analysis: Analysis) -> list[str]:
         f"models; in brackets, {level} bootstrap intervals over models.",
     ]
     if n_basins == 1:
-        sentences.append("Models are not told apart: the two sides are those of a forced split.")
+        sentences.append("The models form no groups: the two sides are those of a forced split.")
     if analysis.conditions is not None:
         by = listed(analysis.conditions.names, 6)
         sentences.append(f"Within conditions: pooled over training conditions ({by}).")

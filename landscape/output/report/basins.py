@@ -77,8 +77,10 @@ def basins(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     ]
     if answer.aside:
         facts.append(("join several", listed([analysis.models[k] for k in answer.aside])))
-    tables = (_by_criterion(analysis), _by_tolerance(analysis), _parts(analysis))
-    return Body((answer.sentence(analysis.models),), tuple(facts), tables, terms=_TERMS)
+    tables = [_by_criterion(analysis), _by_tolerance(analysis)]
+    if answer.answer is not Answer.APART:
+        tables.append(_parts(analysis))
+    return Body((answer.sentence(analysis.models),), tuple(facts), tuple(tables), terms=_TERMS)
 
 
 def _by_criterion(analysis: Analysis) -> Table:

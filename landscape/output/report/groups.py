@@ -104,7 +104,7 @@ def _warnings(analysis: Analysis) -> list[str]:
     shown, groups, warnings = analysis.basins.shown, analysis.basins.groups, []
     if shown.n == 1:
         return [
-            "The models are not told apart. Centroid distance still needs two centroids: it, and "
+            "The models form no groups. Centroid distance still needs two centroids: it, and "
             "the two sides in the figures, come from a split that was forced and need not mean "
             "anything.",
         ]

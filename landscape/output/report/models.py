@@ -24,6 +24,7 @@ def models(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     losses = results.datasets[analysis.dataset].model_losses.mean(1, dtype=np.float64)
     heads = {c: f"{c}: {metric_of(analysis, c)}" for c in map(str, analysis.scores.columns)}
     checkpoints = results.checkpoints.reindex(columns=["ref", "revision", "sha256", "seed", "step"])
+    several = shown.n > 1
     rows: list[Row] = []
     every: list[Row] = []
     for model, name in enumerate(analysis.models):
@@ -35,7 +36,7 @@ def models(analysis: Analysis, diagnostics: Diagnostics) -> Body:
         rows.append(
             {
                 "model": first,
-                shown.noun: count_cell(label if label >= 0 else np.nan),
+                **({shown.noun: count_cell(label if label >= 0 else np.nan)} if several else {}),
                 "centroid distance": number_cell(
                     analysis.basins.groups.centroid_distance[model], 3
                 ),
@@ -50,7 +51,7 @@ def models(analysis: Analysis, diagnostics: Diagnostics) -> Body:
         every.append({"model": first, **{heads[c]: scores[c] for c in heads}})
     tables = [
         make_table(
-            f"Every model: its {shown.noun}, its loss and scores (accuracy and other metrics are "
+            f"Every model: {f'its {shown.noun}, ' if several else ''}its loss and scores (accuracy and other metrics are "
             "shares of 1), and where it came from.",
             rows,
         )
