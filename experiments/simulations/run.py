@@ -1,4 +1,4 @@
-"""Run simulations: ``python experiments/simulations/run.py coverage false_positives power active``.
+"""Run simulations: ``python experiments/simulations/run.py coverage few power``, or other ones.
 
 Each writes its results into the folder of results, and goes on there where it was stopped.
 """
@@ -9,7 +9,7 @@ import argparse
 from importlib import import_module
 from pathlib import Path
 
-NAMES = ("coverage", "false_positives", "power", "active")
+NAMES = ("coverage", "few", "false_positives", "power", "active")
 
 
 def main() -> None:

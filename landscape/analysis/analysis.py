@@ -20,6 +20,7 @@ from landscape.analysis.basins import Basins, find_basins
 from landscape.analysis.basins.active import find_basins_actively, gaps_and_errors
 from landscape.analysis.basins.answer import Division
 from landscape.analysis.basins.structure import fill_unmeasured
+from landscape.analysis.by_rule import RuleGaps, gaps_by_rule
 from landscape.analysis.gaps import gap_matrix, square
 from landscape.analysis.judgements import OF_PAIRS, Judgement, as_matrices, judge, noise_of
 from landscape.analysis.statistics import (
@@ -148,6 +149,13 @@ class Analysis:
         if not RULES[self.rule].linear or self.results.datasets[self.dataset].aggregated:
             return None
         return population_contributions(self.results, self.dataset, self.rule)
+
+    @cached_property
+    def by_rule(self) -> tuple[RuleGaps, ...]:
+        """The gaps by this rule and by others, beside one another."""
+        states = self.basins.states
+        states_there_are = states if states.beyond_noise else None
+        return gaps_by_rule(self.results, self.dataset, self.rule, states=states_there_are)
 
 
 def analyze(

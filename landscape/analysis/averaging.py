@@ -34,6 +34,7 @@ class Averaging:
         tolerance: Nats up to which a gap is no obstacle.
         n_above: How many intervals lie above the tolerance; a loss that is not finite does.
         n_possible: How many reach above it.
+        n_points: Of the grid: a spike between two of its points is not seen.
         unknown: Points were left out that this rule or data set may need.
         verdict: ``yes`` where no interval reaches above the tolerance; ``no`` where one lies above
             it, or a loss is not finite; else ``unclear``.
@@ -52,6 +53,7 @@ class Averaging:
     n_above: int
     n_possible: int
     unknown: bool
+    n_points: int
     verdict: Averages
 
     @property
@@ -107,6 +109,7 @@ def will_average(
         n_above=int(clear.sum()),
         n_possible=int((~small).sum()),
         unknown=bool(np.isnan(highest[~failed]).any()),
+        n_points=len(analysis.positions),
         verdict=verdict,
     )
 

@@ -33,11 +33,16 @@ def gap_matrix(results: Results, curves: Array, rule: str) -> Array:
     return square(gaps, results.pairs, len(results.models))
 
 
+def gap_dataset(results: Results) -> str:
+    """The data set whose losses make the gaps: the experiment's, or the first in-domain one."""
+    in_domain = [name for name, data in results.datasets.items() if data.role == "in_domain"]
+    return str(results.config.get("analysis", {}).get("dataset") or in_domain[0])
+
+
 def largest_gap(results: Results) -> tuple[int, int]:
     """The two models with the largest gap, by the rule and data set of the experiment."""
     options = results.config.get("analysis", {})
-    in_domain = [name for name, data in results.datasets.items() if data.role == "in_domain"]
-    data = results.datasets[options.get("dataset") or in_domain[0]]
+    data = results.datasets[gap_dataset(results)]
     curves = np.array([pair.mean(-1, dtype=np.float64) for pair in data.losses])
     gaps = gap_matrix(results, curves, options.get("rule") or "convexity_gap")
     if not np.isfinite(gaps[tuple(results.pairs.T)]).any():

@@ -40,6 +40,7 @@ def simulate_losses(
     tail: Tail = "lognormal",
     shared: float = 0.5,
     uneven: float = 1.0,
+    carrying: float = 1.0,
     dip: float = 0.0,
     rng: np.random.Generator | int,
 ) -> Simulated:
@@ -60,6 +61,7 @@ def simulate_losses(
             ``lognormal`` (sigma 1, skewed).
         shared: Share of the noise's variance that belongs to the models, in [0, 1].
         uneven: Sigma of the log-normal share of the barrier that an example carries; 0: all alike.
+        carrying: Chance that an example carries any of it; those that do carry as much more.
         dip: Nats by which a line without a gap lies lower in its middle; 0: exactly straight, where
             a gap of 0 is hardest to see.
         rng: A generator or a seed.
@@ -71,6 +73,8 @@ def simulate_losses(
     t = np.linspace(0.0, 1.0, n_points)
     ends = generator.lognormal(-1.0, 1.0, (n, n_examples)).astype(np.float32)
     carried = generator.lognormal(-(uneven**2) / 2, uneven, n_examples).astype(np.float32)
+    if carrying < 1:
+        carried *= (generator.random(n_examples) < carrying) / np.float32(carrying)
     heights = matrix[first, second]
     heights = np.where(heights > 0, heights, -dip)
     # the second and third sine stand for curves that do not bend as one

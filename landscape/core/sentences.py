@@ -210,6 +210,7 @@ def averaging_sentence(
     n_above: int,
     n_possible: int,
     unknown: bool,
+    n_points: int,
 ) -> str:
     """Will these models average, by the largest gap between two of them?"""
     several = n_pairs > 1
@@ -228,7 +229,8 @@ def averaging_sentence(
         return f"Whether {who} average is unclear: {finding}; {why}."
     who = capital(who) if several else who
     if verdict is Averages.YES:
-        return f"{who} should average: {finding}; no interval reaches above {limit}."
+        on = f" on this grid of {count(n_points, 'point')}"
+        return f"{who} should average: {finding}; no interval reaches above {limit}{on}."
     if not isfinite(gap):
         return (
             f"{who} do not average: the loss on {dataset} between {pair[0]} and {pair[1]} is not "
@@ -242,6 +244,51 @@ def averaging_sentence(
 
 def _nats(value: float) -> str:
     return f"{round(value, 3) + 0.0:.3f}"
+
+
+def rules_sentence(
+    by_rule: Sequence[tuple[str, int]], *, n_pairs: int, tolerance: float, beyond_noise: bool
+) -> str:
+    """How many pairs have a barrier by each rule: its name, and as many."""
+    parts = [f"{f'{n:,}' if n else 'none'} by {name}" for name, n in by_rule]
+    if len(by_rule) > 1 and len({n for _, n in by_rule}) == 1:
+        names = listed([name for name, _ in by_rule])
+        parts = [f"{f'{by_rule[0][1]:,}' if by_rule[0][1] else 'none'} by {names} alike"]
+    beyond = " beyond noise" if beyond_noise else ""
+    exceed = verb(by_rule[0][1], "exceeds", "exceed")
+    return f"Of {count(n_pairs, 'pair')}, {listed(parts)} {exceed} {short(tolerance)} nats{beyond}."
+
+
+def power_sentence(seen: float, *, n_examples: int, n_pairs: int, tolerance: float) -> str:
+    """Which gap as many examples would show."""
+    alone = f", alone among {n_pairs:,} and of median noise," if n_pairs > 1 else ""
+    return (
+        f"With {count(n_examples, 'example')} a gap of {number(seen, 3)} nats{alone} would be "
+        f"shown to exceed {short(tolerance)} nats in 80% of samples."
+    )
+
+
+def grid_sentence(n_points: int, *, tolerance: float, adaptive: bool) -> str:
+    """What a grid of points, and leaving some of them out, can hide."""
+    text = f"Gaps are those of this grid of {count(n_points, 'point')}"
+    if tolerance > 0:
+        text += f", to within {tolerance:.2g} nats"
+    text += ": a spike between two of its points is not seen."
+    if adaptive:
+        text += (
+            " How far a curve may bend where points were left out is learnt from a few pilot "
+            "pairs: a spike that none of them has can be missed."
+        )
+    return text
+
+
+def few_sentence(n_behind: float, tolerance: float) -> str:
+    """A warning where few examples carry the gaps."""
+    return (
+        f"Behind half of the gaps above {short(tolerance)} nats stand {n_behind:.1f} examples or "
+        "fewer (effective number): intervals of gaps that so few carry cover less often than they "
+        "say, for another sample may have none of these."
+    )
 
 
 def contributions_sentence(
@@ -267,8 +314,8 @@ def contributions_sentence(
         elif gap_without_top == 0:
             after = "it vanishes"
         text = (
-            f"Half of what examples add to {what}, {gap:.3g} nats, comes from {n_half} of "
-            f"{n_examples} examples; without the {which} most {after}."
+            f"{n_half:,} of {count(n_examples, 'example')} {verb(n_half, 'makes', 'make')} half of "
+            f"{what}, {gap:.3g} nats net; without the {which} most {after}."
         )
     if n_agreement:
         text += (

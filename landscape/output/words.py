@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from landscape.core.sentences import grid_sentence
 from landscape.core.wording import count, listed
 
 if TYPE_CHECKING:
@@ -123,6 +124,15 @@ def relation_row(analysis: Analysis, column: str) -> pd.Series | None:
     table = analysis.relation.table
     rows = table[table["group"] == column]
     return rows.iloc[0] if len(rows) else None
+
+
+def grid(analysis: Analysis) -> list[str]:
+    """What the grid of points can hide, in a sentence; none where no losses are known."""
+    if analysis.results.given_gaps is not None:
+        return []
+    adaptive = bool(_pair_config(analysis).get("adaptive", False))
+    n_points = len(analysis.positions)
+    return [grid_sentence(n_points, tolerance=analysis.tolerance, adaptive=adaptive)]
 
 
 def coverage(analysis: Analysis) -> list[str]:

@@ -14,6 +14,7 @@ from landscape.checkpoints import Population, expand, load_checkpoint, load_popu
 from landscape.checkpoints.labels import suspect_labels
 from landscape.core.errors import ConfigError
 from landscape.core.progress import Track, silent
+from landscape.core.sentences import grid_sentence
 from landscape.run.inputs import Experiment, open_experiment
 from landscape.run.measure.other_paths import refuse_unknown
 
@@ -91,7 +92,8 @@ def _answers(experiment: Experiment, population: Population, track: Track[Any]) 
         f"time: {at_most} {_duration(total)} for {pairs} pairs x {points} points x "
         f"{examples} examples on this machine"
     )
-    return lines
+    grid = grid_sentence(points, tolerance=0.0, adaptive=config.all_pairs.adaptive)
+    return [*lines, f"grid: {grid}"]
 
 
 def _space(experiment: Experiment, population: Population) -> list[str]:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from landscape.analysis.by_rule import gaps_by_rule
+from landscape.analysis.gaps import gap_dataset
+from landscape.core.wording import short
 from landscape.records import MEASURED, Results, read_store
 
 
@@ -25,6 +28,7 @@ def describe(path: Path) -> str:
         f"  positions  {len(results.positions)}: "
         + " ".join(f"{t:.4g}" for t in results.positions),
         f"  evaluated  {_evaluated(results)}",
+        *_gaps(results),
         "  made       "
         + ", ".join(
             f"{key.removesuffix('-version')} {value}"
@@ -81,13 +85,32 @@ def _chosen(results: Results) -> str:
     return text + f"; weight distances {distances}"
 
 
+def _gaps(results: Results) -> list[str]:
+    """How many pairs have a barrier by each rule, once all are measured."""
+    if not (results.status == MEASURED).all():
+        return []
+    options = results.config.get("analysis", {})
+    dataset = gap_dataset(results)
+    by_rule = gaps_by_rule(results, dataset, options.get("rule") or "convexity_gap")
+    if not by_rule:
+        return []
+    own = by_rule[0]
+    beyond = " beyond noise" if own.beyond_noise else ""
+    found = ", ".join(
+        f"{by.name} {by.n_apart} (median {short(by.median)}, largest {short(by.largest)})"
+        for by in by_rule
+    )
+    of = f"of {own.n_pairs} above {short(own.tolerance)} nats{beyond} on {dataset}"
+    return [f"  gaps       {found} {of}"]
+
+
 def _evaluated(results: Results) -> str:
     """Points of all pairs, in which formats, and what that leaves open."""
     formats = results.points_by_format
     text = f"{sum(formats.values()):,} of {results.formats.size:,} points"
     if formats:
         named = ", ".join(f"{name} {n:,}" for name, n in formats.items())
-        text += f" ({named}), tolerance reached {results.largest_tolerance:.2g} nats"
+        text += f" ({named}), tolerance reached {results.largest_tolerance:.2g} nats on this grid"
     if np.isfinite(results.largest_difference):
         text += f", formats differ by up to {results.largest_difference:.2g} nats an example"
     return text

@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from landscape.analysis.barriers import RULES, barrier_height, convexity_gap
 from landscape.analysis.barriers.contributions import (
     concentration,
+    effective_number,
     population_contributions,
 )
 from landscape.core.errors import ConfigError
@@ -51,23 +52,44 @@ def brute(
 @given(st.lists(st.integers(-50, 50), min_size=1, max_size=40))
 def test_concentration_is_that_of_exact_arithmetic(numbers: list[int]) -> None:
     found = concentration(np.array(numbers, dtype=float))
-    positive = sorted((max(x, 0) for x in numbers), reverse=True)
-    n, total = len(numbers), sum(positive)
+    largest_first = sorted(numbers, reverse=True)
+    n, net = len(numbers), sum(numbers)
     assert found.share_positive == sum(x > 0 for x in numbers) / n
-    if not total:
+    if net <= 0:
         assert found.n_half == 0
-        assert np.isnan([found.top_1, found.top_5, found.top_10, found.gini]).all()
-        assert np.isnan(found.effective_number)
+        assert np.isnan([found.top_1, found.top_5, found.top_10, found.effective_number]).all()
         return
     for share, percent in ((found.top_1, 1), (found.top_5, 5), (found.top_10, 10)):
-        assert share == pytest.approx(sum(positive[: -(-n * percent // 100)]) / total)
+        assert share == pytest.approx(sum(largest_first[: -(-n * percent // 100)]) / net)
+    # no set of fewer examples makes half of the net gap
     assert found.n_half == next(
-        m for m in range(1, n + 1) if Fraction(sum(positive[:m]), total) >= Fraction(1, 2)
+        m for m in range(1, n + 1) if Fraction(sum(largest_first[:m]), net) >= Fraction(1, 2)
     )
-    # the mean absolute difference over twice the mean
-    difference = sum(abs(a - b) for a in positive for b in positive)
-    assert found.gini == pytest.approx(difference / (2 * n * total), abs=1e-12)
-    assert found.effective_number == pytest.approx(total**2 / sum(x * x for x in positive))
+    squares = [x * x for x in numbers]
+    number = Fraction(sum(squares) ** 2, sum(x * x for x in squares))
+    assert found.effective_number == pytest.approx(float(number))
+
+
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=9).filter(lambda x: sum(x) > 0))
+def test_no_set_of_fewer_examples_makes_half(numbers: list[int]) -> None:
+    found = concentration(np.array(numbers, dtype=float)).n_half
+    enough = [
+        len(some)
+        for size in range(1, len(numbers) + 1)
+        for some in itertools.combinations(numbers, size)
+        if 2 * sum(some) >= sum(numbers)
+    ]
+    assert found == min(enough)
+
+
+@pytest.mark.parametrize(("n", "carriers"), [(50, 1), (50, 4), (50, 50)])
+def test_so_many_examples_stand_behind_a_gap_as_carry_it(n: int, carriers: int) -> None:
+    values = np.zeros(n)
+    values[:carriers] = 3.0
+    assert effective_number(values) == pytest.approx(carriers)
+    # noise alone rests on a third of the examples: n over its kurtosis
+    noise = np.random.default_rng(0).normal(size=100_000)
+    assert effective_number(noise) / 100_000 == pytest.approx(1 / 3, rel=0.05)
 
 
 def test_a_gap_that_one_example_makes_vanishes_without_it() -> None:
@@ -76,6 +98,7 @@ def test_a_gap_that_one_example_makes_vanishes_without_it() -> None:
     found = population_contributions(with_losses(losses), "mnli_dev")
     assert np.flatnonzero(found.mean).tolist() == [17]
     assert (found.gaps, found.gap_without_top, found.gap_without_top_1) == ([0.01], 0, 0)
+    assert found.effective.tolist() == [1]
     for part in ("1 pair, 0.01 nats", "1 of 200 examples", "it vanishes"):
         assert part in found.sentence
     alone = population_contributions(with_losses(losses[:, 17:18]), "mnli_dev")
@@ -116,6 +139,9 @@ def test_the_population_is_the_mean_over_its_pairs() -> None:
     np.testing.assert_allclose(found.gaps, [gap for gap, _, _ in each])
     assert found.mean.mean() == pytest.approx(found.gaps.mean())
     assert found.concentration == concentration(found.mean)
+    np.testing.assert_allclose(
+        found.effective, [(one**2).sum() ** 2 / (one**4).sum() for one in values]
+    )
     for place in range(5):
         others = np.delete(values, place, axis=0).mean(0)
         expected = spearmanr(values[place], others).statistic

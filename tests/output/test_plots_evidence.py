@@ -94,8 +94,7 @@ def test_contributions_are_summed_up_from_the_largest_on(two: Analysis) -> None:
     (ax,) = drawn("contributions", two)
     shown = _by_label(ax)
     curve = shown["examples, largest first"]
-    n, positive = len(found.mean), np.maximum(found.mean, 0)
-    order = sorted(positive, reverse=True)
+    n, order = len(found.mean), sorted(found.mean, reverse=True)
     assert len(curve) == n + 1
     for k in (0, 1, 7, n):
         expected = (k / n, sum(order[:k]) / sum(order))

@@ -188,7 +188,7 @@ def test_page_says_which_points_were_evaluated_where_not_all_were(page: Page) ->
         (pair,) = np.flatnonzero((analysis.pairs == ends).all(axis=1))
         means = results.datasets["mnli_dev"].losses[pair].mean(-1, dtype=float)
         highest = np.where(results.exact[pair], means, -np.inf).argmax()
-        assert row[4:6] == [f"{means[highest]:.4f}", f"{analysis.positions[highest]:.2f}"]
+        assert row[7:9] == [f"{means[highest]:.4f}", f"{analysis.positions[highest]:.2f}"]
 
 
 def test_pairs_are_listed_by_gap(two: Analysis, page: Page) -> None:

@@ -247,7 +247,7 @@ def test_examples_are_those_that_contribute_most(two: Analysis, diagnostics: Dia
         {
             "effective number": f"{spread.effective_number:.1f} examples",
             "half comes from": f"{spread.n_half} examples",
-            "most contributing": f"1% hold {100 * spread.top_1:.1f}%",
+            "most contributing": f"1% make {100 * spread.top_1:.1f}%",
             "mean gap": f"{means.mean():.4f} nats over 45 pairs",
             "mean gap without": f"{found.gap_without_top:.4f} nats, the top 1%",
         },

@@ -59,6 +59,7 @@ def test_check_run_inspect_figures_report(config: Path, task_file: Path) -> None
     inspected = landscape("inspect", store)
     assert "3 of 3 measured" in inspected.out
     assert "member-2" in inspected.out
+    assert "max endpoint barrier" in inspected.out
 
     out = config.parent / "drawn"
     drawn = landscape("figures", store, "--out", out, "--format", "svg")

@@ -22,8 +22,8 @@ def _caption(analysis: Analysis) -> list[str]:
     return [
         f"Contributions of the examples of {analysis.dataset} "
         f"({words.examples_of(analysis, analysis.dataset)}) to the mean "
-        f"{words.rule_name(analysis)} of {words.pairs_measured(analysis)}, those above 0, the "
-        "largest first and summed up.",
+        f"{words.rule_name(analysis)} of {words.pairs_measured(analysis)}, the largest first and "
+        "summed up: beyond 100% until those below 0 take it back.",
     ]
 
 
@@ -35,13 +35,13 @@ def _caption(analysis: Analysis) -> list[str]:
     place=60,
 )
 def draw(analysis: Analysis) -> Figure:
-    """Which share of the gaps comes from which share of the examples: a Lorenz curve."""
+    """Which share of the net gap comes from which share of the examples."""
     figure = common.new_figure(common.COLUMN_WIDTH, 2.7)
     ax, contributions = figure.subplots(), analysis.contributions
     assert contributions is not None  # that is needed
-    positive = np.sort(np.maximum(contributions.mean, 0))[::-1]
-    n = len(positive)
-    total = np.concatenate([[0.0], np.cumsum(positive / positive.sum())])
+    largest_first = np.sort(contributions.mean)[::-1]
+    n = len(largest_first)
+    total = np.concatenate([[0.0], np.cumsum(largest_first / largest_first.sum())])
     share = np.arange(n + 1) / n
     ax.plot([0, 1], [0, 1], color="0.6", linestyle=(0, (1, 1)), linewidth=1.0, label="all alike")
     ax.plot(share, total, color=common.GENERALISING, zorder=3, label="examples, largest first")
@@ -68,8 +68,8 @@ def draw(analysis: Analysis) -> Figure:
             va="center",
             arrowprops={"arrowstyle": "-", "color": "0.5", "linewidth": 0.6, "relpos": (0, 0.5)},
         )
-    ax.set(xlim=(-0.02, 1.0), ylim=(0, 1.03), xlabel="share of the examples")
-    ax.set_ylabel("share of the contributions above 0")
+    ax.set(xlim=(-0.02, 1.0), ylim=(0, 1.03 * total.max()), xlabel="share of the examples")
+    ax.set_ylabel("share of the net gap")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(PercentFormatter(1.0))
     common.legend_over(ax, ncols=2)

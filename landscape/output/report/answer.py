@@ -11,6 +11,7 @@ from landscape.analysis.averaging import will_average
 from landscape.analysis.barriers import RULES
 from landscape.core.sentences import criteria_sentences, relation_sentence, within_sentence
 from landscape.core.wording import count, equals, in_words, interval, listed, number, percent
+from landscape.output.report.gaps import rules
 from landscape.output.report.tables import interval_note
 from landscape.output.words import metric_of, ranked_pairs, relation_row, rule_name
 
@@ -59,7 +60,7 @@ def _on_gaps(analysis: Analysis) -> list[str]:
         value += f" ({percent(gaps.confidence)} interval {ends})"
     sentences = [
         f"The largest {rule} on {analysis.dataset} is {value}, between {analysis.models[i]} and "
-        f"{analysis.models[j]}."
+        f"{analysis.models[j]}. {rules(analysis)}"
     ]
     shown = analysis.basins.shown
     first, second = np.asarray(shown.labels)[analysis.pairs[ranked]].T
@@ -166,7 +167,9 @@ def tiles(analysis: Analysis) -> list[tuple[str, str, str]]:
         i, j = analysis.pairs[ranked[0]]
         ends = interval_note(gaps.low[i, j], gaps.high[i, j], 3)
         largest = f"{number(gaps.estimate[i, j], 3)} nats"
-        numbers.append((f"Largest {rule_name(analysis)}", largest, ends))
+        others = [f"{by.name} {number(by.largest, 3)}" for by in analysis.by_rule[1:]]
+        note = "; ".join([ends] * bool(ends) + others)
+        numbers.append((f"Largest {rule_name(analysis)}", largest, note))
     row = relation_row(analysis, analysis.focus) if analysis.focus else None
     if row is not None and isfinite(row["spearman"]):
         ends = interval_note(row["spearman_low"], row["spearman_high"], 2)

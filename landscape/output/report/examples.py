@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from landscape.analysis.barriers.contributions import FEW
+from landscape.core.sentences import few_sentence
 from landscape.core.wording import count, number, share
 from landscape.output.report.registry import Body, Source, Term, section
 from landscape.output.report.tables import (
@@ -36,8 +38,10 @@ _TERMS = (
     ),
     Term(
         "effective number",
-        "As many examples with equal contributions would be as concentrated: the squared sum of "
-        "the contributions above 0 over the sum of their squares.",
+        "So many examples with contributions of one size would make a gap as uncertain: the "
+        "squared sum of the squared contributions over the sum of their fourth powers. Below "
+        f"{FEW}, 95% intervals of a gap cover in fewer than 90% of samples: others of as many "
+        "examples may have none of these few.",
         (Source("Hill 1973"),),
     ),
 )
@@ -56,10 +60,26 @@ def examples(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     tables = [_examples(contributions)]
     if len(contributions.groups) > 1:
         tables.append(_groups(contributions))
-    return Body((contributions.sentence,), _facts(contributions), tuple(tables), terms=_TERMS)
+    n_behind, tolerance = _behind_gaps(analysis), analysis.basins.states.asked
+    warnings = [few_sentence(n_behind, tolerance)] if n_behind < FEW else []
+    return Body(
+        (contributions.sentence,),
+        _facts(contributions, n_behind),
+        tuple(tables),
+        terms=_TERMS,
+        warnings=tuple(warnings),
+    )
 
 
-def _facts(contributions: PopulationContributions) -> tuple[tuple[str, str], ...]:
+def _behind_gaps(analysis: Analysis) -> float:
+    """The median effective number of examples behind gaps above the tolerance; NaN of none."""
+    contributions = analysis.contributions
+    assert contributions is not None  # that is needed
+    above = contributions.gaps > analysis.basins.states.asked
+    return float(np.median(contributions.effective[above])) if above.any() else np.nan
+
+
+def _facts(contributions: PopulationContributions, n_behind: float) -> tuple[tuple[str, str], ...]:
     spread, gap = contributions.concentration, float(contributions.gaps.mean())
     correlations = contributions.stability[np.isfinite(contributions.stability)]
     agree = float(np.median(correlations)) if len(correlations) else np.nan
@@ -71,12 +91,15 @@ def _facts(contributions: PopulationContributions) -> tuple[tuple[str, str], ...
         ),
         (
             "most contributing",
-            f"1% hold {share(spread.top_1)}, 5% hold {share(spread.top_5)}, "
-            f"10% hold {share(spread.top_10)} of the contributions above 0",
+            f"1% make {share(spread.top_1)}, 5% make {share(spread.top_5)}, "
+            f"10% make {share(spread.top_10)} of the net gap",
         ),
         ("half comes from", count(spread.n_half, "example")),
-        ("effective number", f"{number(spread.effective_number, 1)} examples"),
-        ("Gini coefficient", number(spread.gini, 3)),
+        (
+            "effective number",
+            f"{number(spread.effective_number, 1)} examples behind the mean gap, "
+            f"{number(n_behind, 1)} behind a gap above the tolerance (median)",
+        ),
         ("mean gap", f"{number(gap, 4)} nats over {count(len(contributions.gaps), 'pair')}"),
         (
             "mean gap without",
@@ -106,8 +129,9 @@ def _examples(contributions: PopulationContributions) -> Table:
     ]
     return make_table(
         f"The {count(len(rows), 'example')} that contribute most, by row of the data set from 0, "
-        f"averaged over {count(n, 'pair')}; the share is of all contributions above 0, losses are "
-        "those at the highest point of the rise and on the line between its ends.",
+        f"averaged over {count(n, 'pair')}; the share is of the net gap, so that shares of all "
+        "examples, negative ones too, add up to 100%; losses are those at the highest point of the "
+        "rise and on the line between its ends.",
         rows,
     )
 

@@ -32,6 +32,10 @@ def pairs(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     exact = np.where(analysis.results.exact, losses, -np.inf)
     highest = np.where(np.isfinite(exact).any(1), exact.max(1), np.nan)
     where = np.where(np.isfinite(highest), analysis.positions[exact.argmax(1)], np.nan)
+    others, contributions = analysis.by_rule[1:], analysis.contributions
+    behind = np.full(len(analysis.pairs), np.nan)
+    if contributions is not None:
+        behind[contributions.pairs] = contributions.effective
     rows: list[Row] = []
     for pair in ranked[:PAIRS_SHOWN]:
         i, j = (int(model) for model in analysis.pairs[pair])
@@ -46,6 +50,8 @@ def pairs(analysis: Analysis, diagnostics: Diagnostics) -> Body:
                 ),
                 f"{rule} (nats)": number_cell(gaps.estimate[i, j], 4),
                 "corrected (nats)": number_cell(gaps.corrected[i, j], 4, note=interval),
+                **{f"{by.name} (nats)": number_cell(by.gaps[pair], 4) for by in others},
+                "effective examples": number_cell(behind[pair], 0),
                 "largest loss (nats)": number_cell(highest[pair], 4),
                 "at t": number_cell(where[pair], 2),
                 "kind of pair": str(analysis.kinds[pair]) or DASH,

@@ -248,8 +248,8 @@ class Curve(PathKind):
         points: Evenly spaced values of t, both ends included; 11 of all pairs, else 21.
         adaptive: Of all pairs: evaluate a position only where the gap could still grow by more
             than the tolerance.
-        tolerance: Of all pairs: nats by which a gap may be too low, with adaptive positions or
-            ``precision: auto``.
+        tolerance: Of all pairs: nats by which a gap may be too low on this grid, with adaptive
+            positions or ``precision: auto``.
     """
 
     between: Literal["all", "largest_gap"] | tuple[str, str] = "largest_gap"

@@ -3,6 +3,9 @@
 Every grid point of a curve is an interval of losses: of width 0 where it was evaluated exactly,
 +-error where it was screened, and what smoothness leaves open where it was not evaluated. One loop
 bounds the gap of every curve inside the intervals and evaluates the point that the bound hangs on.
+
+What smoothness leaves open is learnt from six pilot pairs: a spike that none of them has can be
+missed, and a tolerance of 0 says that the gap is known on this grid, not between its points.
 """
 
 from __future__ import annotations
@@ -63,6 +66,9 @@ class Refined:
 
 def learn_smoothness(values: Array, t: Array, rule: str) -> Smoothness:
     """The shape that pairs share and how far they bend away from it, from complete curves.
+
+    A curve that bends more than these ever do, as at a spike, may be missed where points are left
+    out: nothing in them warns of it.
 
     ``values`` are (n_curves, n_points) finite losses in nats at the positions ``t`` (n_points,) of
     some pairs; the gap's rule is one that grows.

@@ -7,15 +7,19 @@ contributions is the gap. Contributions are in nats; they may be negative.
 """
 
 from landscape.analysis.barriers.contributions.population import (
+    FEW,
     Concentration,
     PopulationContributions,
     concentration,
+    effective_number,
     population_contributions,
 )
 
 __all__ = [
+    "FEW",
     "Concentration",
     "PopulationContributions",
     "concentration",
+    "effective_number",
     "population_contributions",
 ]

@@ -43,7 +43,7 @@ def peak_of(results: Results, data: StoredDataset, pair: int, rule: str) -> Peak
     if len(seen) < 2 or not np.isfinite(losses).all():
         return None
     t = results.positions[seen]
-    at, weights, height = _highest(losses.mean(1), t, rule)
+    at, weights, height = highest(losses.mean(1), t, rule)
     if height == 0:
         return Peak(losses, t, at, None, weights, np.zeros(losses.shape[1]))
     # example by example: a product of matrices rounds by where an example stands
@@ -52,7 +52,7 @@ def peak_of(results: Results, data: StoredDataset, pair: int, rule: str) -> Peak
     return Peak(losses, t, at, seen[at].tolist(), weights, values)
 
 
-def _highest(curve: Array, t: Array, rule: str) -> tuple[list[int], Array, float]:
+def highest(curve: Array, t: Array, rule: str) -> tuple[list[int], Array, float]:
     """The triple (i, k, j), the weights of i and j in the line at k, and the rise; 0 if none."""
     corners = RULES[rule].corners
     assert corners is not None  # ``checked`` refuses other rules
@@ -70,7 +70,7 @@ def _highest(curve: Array, t: Array, rule: str) -> tuple[list[int], Array, float
 def gap_without(peak: Peak, left_out: NDArray[np.int64], rule: str) -> float:
     """The gap, nats, its maximum taken anew without these examples; NaN without any example."""
     rest = np.delete(peak.losses, left_out, axis=1)
-    return _highest(rest.mean(1), peak.t, rule)[2] if rest.shape[1] else float("nan")
+    return highest(rest.mean(1), peak.t, rule)[2] if rest.shape[1] else float("nan")
 
 
 def checked(results: Results, dataset: str, rule: str) -> StoredDataset:

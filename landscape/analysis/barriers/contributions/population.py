@@ -16,23 +16,27 @@ from landscape.core.sentences import contributions_sentence
 from landscape.records import Results, StoredDataset
 from landscape.tasks.groups import group_rows
 
+FEW = 3
+"""Effective number of examples behind a gap below which intervals cover in fewer than 90%
+(``experiments/simulations/few.py``): the next sample may have none of these examples."""
+
 
 @dataclass(frozen=True)
 class Concentration:
-    """How unevenly the positive contributions are spread over examples.
+    """How few examples make a net gap: the sum of all contributions, those below 0 too.
 
-    NaN where no contribution is positive, but for ``n_half`` and ``share_positive``.
+    NaN where that is 0, but for ``n_half`` and ``share_positive``.
 
     Attributes:
-        top_1: Share of the summed positive contributions, in [0, 1], that the 1% of the examples
-            with the largest ones hold (rounded up to whole examples).
+        top_1: Share of the net gap that the 1% of the examples with the largest contributions make
+            (rounded up to whole examples); above 1 where the others lower it.
         top_5: The same of 5%.
         top_10: The same of 10%.
-        n_half: The fewest examples that hold half of them; 0 where none is positive.
-        gini: Gini coefficient of the positive parts over all examples: 0 where all are equal,
-            1 - 1 / n_examples where one holds everything.
-        effective_number: Inverse Simpson index (sum p)^2 / sum p^2 of the positive parts: as many
-            examples with equal contributions would be as concentrated (Hill 1973).
+        n_half: The fewest examples that make half of it; 0 where there is none.
+        effective_number: (sum c^2)^2 / sum c^4 of all contributions c, the inverse Simpson index
+            of their squares (Hill 1973): so many examples of one size would make a gap as
+            uncertain. It is of this sample: where no example that carries a gap is in it, nothing
+            here can say so.
         share_positive: Of the examples, in [0, 1].
     """
 
@@ -40,33 +44,35 @@ class Concentration:
     top_5: float
     top_10: float
     n_half: int
-    gini: float
     effective_number: float
     share_positive: float
 
 
 def concentration(array: Array) -> Concentration:
-    """How concentrated contributions (n_examples,) in any unit are."""
-    n = len(array)
-    positive = np.sort(np.maximum(array, 0))[::-1]
-    share_positive = float((array > 0).mean())
-    if not positive[0]:
+    """How concentrated contributions (n_examples,) in any unit are; their sum is not negative."""
+    n, share_positive = len(array), float((array > 0).mean())
+    total = float(array.sum())
+    if not total > 0:
         nan = float("nan")
-        return Concentration(nan, nan, nan, 0, nan, nan, share_positive)
-    share = positive / positive[0]  # so that squares neither vanish nor overflow
-    share /= share.sum()
-    cumulative = np.cumsum(share)
-    top_1, top_5, top_10 = (min(float(cumulative[percent(n, k) - 1]), 1.0) for k in (1, 5, 10))
-    rank = np.arange(n, 0, -1)  # of the largest: n
+        return Concentration(nan, nan, nan, 0, nan, share_positive)
+    cumulative = np.cumsum(array[by_contribution(array)]) / total
+    top_1, top_5, top_10 = (float(cumulative[percent(n, k) - 1]) for k in (1, 5, 10))
     return Concentration(
         top_1=top_1,
         top_5=top_5,
         top_10=top_10,
-        n_half=int(np.searchsorted(cumulative, 0.5 - SLACK)) + 1,
-        gini=max(float(((2 * rank - n - 1) * share).sum() / n), 0.0),
-        effective_number=float(1 / (share**2).sum()),
+        n_half=int((cumulative >= 0.5 - SLACK).argmax()) + 1,
+        effective_number=effective_number(array),
         share_positive=share_positive,
     )
+
+
+def effective_number(array: Array) -> float:
+    """(sum c^2)^2 / sum c^4 of contributions c (n_examples,); NaN where all are 0."""
+    if not (largest := float(np.abs(array).max())):
+        return float("nan")
+    squares = (array / largest) ** 2  # so that powers neither vanish nor overflow
+    return float(squares.sum() ** 2 / (squares**2).sum())
 
 
 def by_contribution(values: Array) -> NDArray[np.int64]:
@@ -90,12 +96,14 @@ class PopulationContributions:
         gaps: (n_used,) nats.
         mean: (n_examples,) nats, mean contribution over these pairs; its mean is the mean gap.
         concentration: Of ``mean``.
+        effective: (n_used,) effective number of examples behind each pair's gap (see
+            ``Concentration``); NaN where that is 0.
         stability: (n_used,) Spearman correlation over examples of a pair's contributions with the
             mean of the other pairs'; NaN where either is constant or there is no other pair.
         gap_without_top: Nats, mean gap without the example that contributes most on average.
         gap_without_top_1: Nats, mean gap without the 1% that contribute most, rounded up.
         examples: A row an example, largest mean contribution first, indexed by its row in the
-            data set: ``contribution``; ``share`` of the summed positive ones; ``text: COLUMN``;
+            data set: ``contribution``; ``share`` of the net mean gap; ``text: COLUMN``;
             ``label``; ``group: GROUPING``; ``loss_`` (nats) and ``accuracy_`` of ``ends`` and
             ``middle``: on the line between the segment's ends and at the point above it, over the
             pairs whose gap is not 0; ``in_top_5``, to how many pairs' gap it is among the 5% that
@@ -111,6 +119,7 @@ class PopulationContributions:
     gaps: Array
     mean: Array = field(repr=False)
     concentration: Concentration
+    effective: Array
     stability: Array
     gap_without_top: float
     gap_without_top_1: float
@@ -152,7 +161,8 @@ def population_contributions(
     """
     data = checked(results, dataset, rule)
     n = len(data.labels)
-    total, in_top, used, gaps = np.zeros(n), np.zeros(n, dtype=np.int64), [], []
+    total, in_top = np.zeros(n), np.zeros(n, dtype=np.int64)
+    used, gaps, effective = [], [], []
     at_triple, n_raised = np.zeros((4, n)), 0
     for pair in range(len(results.pairs)):
         peak = peak_of(results, data, pair, rule)
@@ -160,6 +170,7 @@ def population_contributions(
             continue
         used.append(pair)
         gaps.append(float(peak.values.mean()))
+        effective.append(effective_number(peak.values))
         if peak.points is None:
             continue
         total += peak.values
@@ -195,6 +206,7 @@ def population_contributions(
         gaps=np.array(gaps),
         mean=mean,
         concentration=concentration(mean),
+        effective=np.array(effective),
         stability=stability,
         gap_without_top=float(without[0].mean()),
         gap_without_top_1=float(without[1].mean()),
@@ -212,10 +224,9 @@ def _spearman(first: Array, second: Array) -> float:
 def _examples(
     data: StoredDataset, mean: Array, at_triple: Array, in_top: NDArray[np.int64]
 ) -> pd.DataFrame:
-    positive = np.maximum(mean, 0)
     columns = {
         "contribution": mean,
-        "share": positive / (positive.sum() or 1.0),
+        "share": mean / (mean.sum() or 1.0),
         **{f"text: {name}": values for name, values in data.texts.items()},
         "label": _label_names(data),
         **{f"group: {name}": values for name, values in data.groups.items()},
