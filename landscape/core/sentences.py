@@ -135,7 +135,7 @@ def answer_sentence(
         text = f"{capital(in_words(len(sizes), 'basin'))} of {of}"
         if aside:
             to = "both" if len(sizes) == 2 else "several"
-            text += f", {listed(aside, 4)} {verb(len(aside), 'is', 'are')} joined to {to}"
+            text += f", and {listed(aside, 4)}, joined to {to}"
         text += (
             f": {lines} {have} a barrier above {beyond}, none within a basin; "
             f"{'all' if at_least >= len(sizes) else f'at least {at_least}'} are certain."

@@ -51,8 +51,8 @@ def models(analysis: Analysis, diagnostics: Diagnostics) -> Body:
         every.append({"model": first, **{heads[c]: scores[c] for c in heads}})
     tables = [
         make_table(
-            f"Every model: {f'its {shown.noun}, ' if several else ''}its loss and scores (accuracy and other metrics are "
-            "shares of 1), and where it came from.",
+            f"Every model: {f'its {shown.noun}, ' if several else ''}its loss and scores (accuracy "
+            "and other metrics are shares of 1), and where it came from.",
             rows,
         )
     ]
