@@ -22,7 +22,14 @@ from landscape.analysis.basins.answer import Division
 from landscape.analysis.basins.structure import fill_unmeasured
 from landscape.analysis.by_rule import RuleGaps, gaps_by_rule
 from landscape.analysis.gaps import gap_matrix, square
-from landscape.analysis.judgements import OF_PAIRS, Judgement, as_matrices, judge, noise_of
+from landscape.analysis.judgements import (
+    OF_PAIRS,
+    Judgement,
+    as_matrices,
+    in_sentences,
+    judge,
+    noise_of,
+)
 from landscape.analysis.statistics import (
     Conditions,
     Relation,
@@ -139,6 +146,11 @@ class Analysis:
             for criterion in (Criterion.CALIBRATED, Criterion.ACCURACY)
         ]
         return (first, *(judgement for judgement in others if judgement is not None))
+
+    @property
+    def answer(self) -> list[str]:
+        """Which models share a basin, in plain sentences."""
+        return in_sentences(self.judgements, self.models)
 
     @cached_property
     def contributions(self) -> PopulationContributions | None:

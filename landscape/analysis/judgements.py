@@ -14,7 +14,7 @@ from landscape.analysis.basins.noise import Noise, make_noise
 from landscape.analysis.basins.structure import fill_unmeasured
 from landscape.analysis.gaps import square
 from landscape.core.arrays import Array
-from landscape.core.sentences import Criterion
+from landscape.core.sentences import Criterion, criteria_sentences
 from landscape.records import Results
 
 LEVELS = (0.02, 0.05, 0.1, 0.2)  # nats, or shares of the examples: no single tolerance is right
@@ -57,6 +57,20 @@ class Judgement:
         """The answer in plain words."""
         gaps = np.where(self.division.states.measured, self.gaps, np.nan)
         return in_words(self.division, gaps, models, self.criterion)
+
+
+def in_sentences(judgements: Sequence[Judgement], models: Sequence[str]) -> list[str]:
+    """The answer; where criteria give different ones, all of them, and that first."""
+    divisions = [judgement.division for judgement in judgements]
+    same = all(
+        division.answer == divisions[0].answer
+        and np.array_equal(division.labels, divisions[0].labels)
+        for division in divisions
+    )
+    criteria = [
+        (each.criterion, each.division.answer, each.division.n_basins) for each in judgements
+    ]
+    return criteria_sentences(criteria, [each.sentence(models) for each in judgements], same)
 
 
 def judge(

@@ -110,7 +110,7 @@ def draw(
     report(f"figures: {', '.join(figure.name for figure in figures)} in {out / 'figures'}")
     write_report(analysis, page, diagnose(analysis))
     os.utime(page, ns=(written, written))  # whole, and of this store, whatever the clock does
-    report(analysis.basins.sentence(analysis.models))
+    report(" ".join(analysis.answer))
     report(f"report: {page}")
     return analysis
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from landscape.analysis.averaging import will_average
 from landscape.analysis.barriers import RULES
-from landscape.core.sentences import criteria_sentences, relation_sentence, within_sentence
+from landscape.core.sentences import relation_sentence, within_sentence
 from landscape.core.wording import count, equals, in_words, interval, listed, number, percent
 from landscape.output.report.gaps import rules
 from landscape.output.report.tables import interval_note
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def answer(analysis: Analysis) -> list[str]:
     """The findings as plain sentences."""
     basins, groups = analysis.basins, analysis.basins.groups
-    sentences = by_criteria(analysis)
+    sentences = analysis.answer
     if basins.shown.noun != "basin" and groups.n_groups > 1:
         sizes = np.bincount(groups.labels, minlength=groups.n_groups).tolist()
         asked = ", as asked" if groups.evidence.verdict == "asked" else ""
@@ -32,22 +32,6 @@ def answer(analysis: Analysis) -> list[str]:
         kinds = in_words(groups.n_groups, "group")
         sentences.append(f"Gaps part the models into {kinds}, of {listed(sizes)}{asked}{why}.")
     return [*sentences, *_on_gaps(analysis), *_on_averaging(analysis), *_on_focus(analysis)]
-
-
-def by_criteria(analysis: Analysis) -> list[str]:
-    """Which models share a basin, by everything that can have a barrier."""
-    judgements = analysis.judgements
-    divisions = [judgement.division for judgement in judgements]
-    first = divisions[0]
-    same = all(
-        other.answer == first.answer and np.array_equal(other.labels, first.labels)
-        for other in divisions
-    )
-    criteria = [
-        (each.criterion, each.division.answer, each.division.n_basins) for each in judgements
-    ]
-    sentences = [judgement.sentence(analysis.models) for judgement in judgements]
-    return criteria_sentences(criteria, sentences, same)
 
 
 def _on_gaps(analysis: Analysis) -> list[str]:

@@ -30,8 +30,7 @@ def demo(
             store, folder = experiment.store, experiment.out
             analysis = draw(store, folder, say, analysis=measure(experiment, say))
             shown = analysis or analysis_of(store)
-            reason = shown.basins.sentence(shown.models)
-            lines.append(f"{config.stem}: {reason}\n  {folder / 'report.html'}")
+            lines.append(f"{config.stem}: {' '.join(shown.answer)}\n  {folder / 'report.html'}")
     typer.echo("\n".join(lines))
 
 
