@@ -47,10 +47,10 @@ class Diagnostics:
         triangles: Whether having no barrier is transitive.
         clustering: Weighted clustering coefficients of the affinity, against permuted gaps.
         climbs: Directed: how far the loss rises out of each model on the way to each other.
-        sources: Everything that could define basins, and the basins that it gives.
-        partitions: A row a pair of sources: how alike their basins are.
+        sources: Everything that tells models apart, and the groups that it gives.
+        partitions: A row a pair of sources: how alike their groups are.
         matrices: A row a pair of sources: how alike their distances are.
-        agreement: One sentence: does in-domain loss find the basins that behaviour suggests?
+        agreement: One sentence: does in-domain loss find the groups that behaviour suggests?
         explanation: Whether centroid distance says more about each score than other predictors.
         pair_explanation: Do gaps explain how differently two models score? None without a focus.
     """

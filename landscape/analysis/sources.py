@@ -1,4 +1,4 @@
-"""The matrices of a store that could define basins, and whether they define the same ones."""
+"""The matrices of a store that tell models apart, and whether they define the same ones."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Source:
-    """A matrix that could define basins, and the partitions that it gives.
+    """A matrix that tells models apart, and the partitions that it gives.
 
     Attributes:
         name: For instance ``convexity gap on mnli_dev``.
         matrix: (n_models, n_models): nats for a gap, a share of examples for disagreement, the
             Euclidean norm of the weights' difference for weight distance.
         n_groups: How many ``find_groups`` finds by itself; 0 where a pair is NaN.
-        labels: (n_models,) these basins; (0,) where a pair is NaN.
-        forced: (n_models,) as many basins as the analysis has, but 2 at least; (0,) likewise.
+        labels: (n_models,) these groups; (0,) where a pair is NaN.
+        forced: (n_models,) as many groups as the analysis has, but 2 at least; (0,) likewise.
         kind: A barrier rule, ``disagreement`` or ``weight distance``.
         dataset: Of the losses or predictions; "" for weights.
         note: How the number was found where that is not plain; "" else.
@@ -56,11 +56,11 @@ class Source:
 def partition_sources(
     analysis: Analysis, *, rng: np.random.Generator | int | None = None
 ) -> tuple[Source, ...]:
-    """Everything in a store that could define basins, and the basins that it gives.
+    """Everything in a store that tells models apart, and the groups that it gives.
 
     Gaps by every rule that is 0 without a barrier on every data set, the share of examples on which
     two models predict differently, and the distance between weights. The analysis' own gaps keep
-    its basins unless their number was asked for; others are clustered without noise. What is not in
+    its groups unless their number was asked for; others are clustered without noise. What is not in
     nats has tolerance 0: only the nulls of ``find_basins`` keep it from finding groups.
     """
     results = analysis.results
@@ -86,11 +86,11 @@ def partition_sources(
 
 
 def sources_sentence(analysis: Analysis, sources: Sequence[Source], table: pd.DataFrame) -> str:
-    """One sentence: does in-domain loss find the basins that challenge-set behavior suggests?
+    """One sentence: does in-domain loss find the groups that challenge-set behavior suggests?
 
-    The in-domain gaps' basins are held against those of every challenge set's gaps, by the same
+    The in-domain gaps' groups are held against those of every challenge set's gaps, by the same
     rule, and of disagreement on it; related means an adjusted Rand index with p at most .05. Where
-    one of the two is a single basin, both are cut into as many as the analysis has, or 2.
+    one of the two is a single group, both are cut into as many as the analysis has, or 2.
     """
     datasets = analysis.results.datasets
     rule = analysis.rule if RULES[analysis.rule].is_zero_without else "convexity_gap"
@@ -99,7 +99,7 @@ def sources_sentence(analysis: Analysis, sources: Sequence[Source], table: pd.Da
     base = next((s for s in sources if (s.kind, s.dataset) == (rule, in_domain_set)), None)
     if base is None or not base.n_groups:
         raise ConfigError(
-            "There are no basins of in-domain gaps to compare with.",
+            "There are no groups of in-domain gaps to compare with.",
             where=f"{rule} on {in_domain_set}",
         )
     others = [
@@ -117,7 +117,7 @@ def sources_sentence(analysis: Analysis, sources: Sequence[Source], table: pd.Da
 def _against(
     base: Source, other: Source, table: pd.DataFrame
 ) -> tuple[Agreement, str, int, int, float, float]:
-    """How another source's basins are related to the base's: see ``agreement_sentence``."""
+    """How another source's groups are related to the base's: see ``agreement_sentence``."""
     source = other.name, other.n_groups
     if base.n_groups == other.n_groups == 1:
         return Agreement.SAME, *source, 0, np.nan, np.nan
@@ -149,7 +149,7 @@ def _source(analysis: Analysis, kind: str, dataset: str, matrix: Array, seed: in
     if missing := int(np.triu(np.isnan(matrix), 1).sum()):
         none = np.empty(0, dtype=np.intp)
         word = "pair has" if missing == 1 else "pairs have"
-        note = f"{missing} {word} no finite value: no basins"
+        note = f"{missing} {word} no finite value: no groups"
         return Source(name, matrix, 0, none, none, kind, dataset, note)
     groups, note = analysis.basins.groups, ""
     options: dict[str, Any] = {}

@@ -21,19 +21,19 @@ def test_diagnostics_are_of_this_analysis() -> None:
     n = len(analysis.models)
     assert diagnostics.triangles.n_triples == n * (n - 1) * (n - 2) // 6
     assert diagnostics.sources[0].name == f"convexity gap on {analysis.dataset}"
-    np.testing.assert_array_equal(diagnostics.sources[0].labels, analysis.basins.labels)
+    np.testing.assert_array_equal(diagnostics.sources[0].labels, analysis.basins.groups.labels)
     # losses rise out of each side of the hump that was put between the two places
     first, second = (np.flatnonzero(analysis.basins.labels == side)[0] for side in (0, 1))
     assert diagnostics.climbs.climbs[first, second] > 0.02
     assert diagnostics.explanation is not None
     table = diagnostics.explanation.table.set_index("group")
     assert list(table.index) == list(analysis.challenge_columns)
-    assert diagnostics.explanation.target == "basin"
-    sets = ("in-domain", "weight distance", "functional similarity", "basin")
+    assert diagnostics.explanation.target == "centroid distance"
+    sets = ("in-domain", "weight distance", "functional similarity", "centroid distance")
     assert diagnostics.explanation.sets == sets
     assert "weight distance" in [source.name for source in diagnostics.sources]
     # the places make both the gaps and the score
-    assert table.loc[FOCUS, "basin_cv_r2"] > 0.5
+    assert table.loc[FOCUS, "centroid distance_cv_r2"] > 0.5
     assert diagnostics.pair_explanation is not None
     by = diagnostics.pair_explanation.set_index("predictor")
     assert set(by.index) == {"gap", "weight distance", "disagreement"}
@@ -72,4 +72,4 @@ def test_a_pair_that_was_never_published_stands_at_its_merge_height(tmp_path: Pa
     assert analysis.basins.labels.tolist() == [1, 0, 1, 0, 0]
     heights = merge_heights(analysis.gaps.estimate)
     assert heights[1, 3] == pytest.approx(0.01, rel=1e-4)  # by way of 98
-    assert diagnose(analysis).sources[0].n_basins == 2
+    assert diagnose(analysis).sources[0].n_groups == 2

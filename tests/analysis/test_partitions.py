@@ -138,7 +138,7 @@ def test_every_source_of_a_store_is_there(analysis: Analysis, sources: tuple[Sou
     by_name = {source.name: source for source in sources}
     own = by_name["convexity gap on mnli_dev"]
     np.testing.assert_allclose(own.matrix, np.maximum(analysis.gaps.estimate, 0), atol=1e-9)
-    assert own.labels is analysis.basins.labels
+    assert own.labels is analysis.basins.groups.labels
     predictions = analysis.results.datasets["hans"].model_predictions
     expected = squareform(pdist(predictions.astype(float), "hamming"))
     np.testing.assert_allclose(by_name["disagreement on hans"].matrix, expected)
@@ -167,7 +167,7 @@ def test_the_pair_with_the_largest_gap_is_that_of_the_analysis(analysis: Analysi
     assert analysis.gaps.estimate[i, j] == np.nanmax(analysis.gaps.estimate)
 
 
-def test_a_loss_that_is_not_finite_leaves_a_source_without_basins(analysis: Analysis) -> None:
+def test_a_loss_that_is_not_finite_leaves_a_source_without_groups(analysis: Analysis) -> None:
     results = analysis.results
     curves = analysis.curves["hans"]
     losses = curves.losses.copy()
@@ -183,10 +183,10 @@ def test_a_loss_that_is_not_finite_leaves_a_source_without_basins(analysis: Anal
     found = {source.name: source for source in partition_sources(broken)}
     assert "weight distance" not in found
     gap = found["convexity gap on hans"]
-    assert (gap.n_basins, len(gap.labels), len(gap.forced)) == (0, 0, 0)
+    assert (gap.n_groups, len(gap.labels), len(gap.forced)) == (0, 0, 0)
     assert gap.note.startswith("1 pair")
     assert not found["disagreement on hans"].matrix.any()
-    assert found["disagreement on hans"].n_basins == 1
+    assert found["disagreement on hans"].n_groups == 1
 
 
 def made(kind: str, dataset: str, labels: list[int], forced: list[int] | None = None) -> Source:
@@ -215,7 +215,7 @@ def test_the_sentence_answers(analysis: Analysis) -> None:
         ("In part: ", (two, None), (two[::-1], None), (two, None)),
         ("In part: ", (two, None), (one, two), (one, other)),
         ("No: ", (two, None), (other, None), (one, other)),
-        ("There are no basins", (one, two), (one, two), (one, other)),
+        ("There are no groups", (one, two), (one, two), (one, other)),
     ):
         assert say(analysis, *parts).startswith(answer)
     index = adjusted_rand_score(two, close)
@@ -235,7 +235,7 @@ def test_the_sentence_of_a_store(analysis: Analysis, sources: tuple[Source, ...]
     assert sources_sentence(replace(analysis, dataset="hans"), sources, table) == found
     bare = [source for source in sources if source.dataset != "hans"]
     assert sources_sentence(analysis, bare, table).startswith("No challenge set")
-    with pytest.raises(ConfigError, match=r"(?s)no basins of in-domain gaps.*on mnli_dev"):
+    with pytest.raises(ConfigError, match=r"(?s)no groups of in-domain gaps.*on mnli_dev"):
         sources_sentence(analysis, [], table)
 
 

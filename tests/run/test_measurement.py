@@ -18,10 +18,12 @@ from landscape.records import Results, read_store
 from landscape.run.measure.measurement import quantities_of
 from landscape.run.measure.pair import measure_pair
 from landscape.run.measure.pairs import Measuring, PairCurve
+from landscape.tasks.examples import Examples
 from tests.runs import measured, stop_after
 from tests.tiny import save_population, write_experiment
 
 POINTS = 13
+DEV = Examples("dev", (("a", "b"),), np.zeros(2, int), ("x", "y"), ((0,), (1,)), {}, "accuracy")
 Measure = Callable[[dict[str, Any]], Results]
 
 

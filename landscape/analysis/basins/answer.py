@@ -194,18 +194,23 @@ def _parts(joined: Mask) -> tuple[Labels, tuple[bool, ...]]:
 
 
 def _bridges(joined: Mask, corrected: Array) -> Iterator[tuple[int, ...]]:
-    """Models to set aside, one more each time: those that join most pairs that are not joined."""
+    """Models to set aside, one more each time: of most triples in which only two pairs are joined.
+
+    A model must join the two others in one of these; of equals, in most.
+    """
     alive = np.arange(len(joined))
     aside: list[int] = []
     for _ in range(max(1, int(_MOST_ASIDE * len(joined)))):
         links = joined[np.ix_(alive, alive)] & ~np.eye(len(alive), dtype=bool)
+        between = links.astype(np.float64) @ links  # models that join both
         degrees = links.sum(1)
-        triangles = ((links.astype(np.float64) @ links) * links).sum(1)
-        open_pairs = degrees * (degrees - 1) - triangles
+        open_pairs = degrees * (degrees - 1) - (between * links).sum(1)
+        between[links | np.eye(len(alive), dtype=bool)] = 0
+        triples = np.where(open_pairs > 0, open_pairs / 2 + between.sum(1), 0)
         if not open_pairs.max() > 0:
             return
         nearness = corrected[np.ix_(alive, alive)].sum(1)
-        best = np.lexsort((nearness, -open_pairs))[0]
+        best = np.lexsort((nearness, -open_pairs, -triples))[0]
         aside.append(int(alive[best]))
         alive = np.delete(alive, best)
         yield tuple(sorted(aside))

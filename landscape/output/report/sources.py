@@ -1,4 +1,4 @@
-"""The report's section on what else could define basins."""
+"""The report's section on what else tells models apart."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _TERMS = (
     place=30,
 )
 def other_sources(analysis: Analysis, diagnostics: Diagnostics) -> Body:
-    """Every source, its basins, and how alike these are to those of the analysis."""
+    """Every source, its groups, and how alike these are to those of the analysis."""
     sources = diagnostics.sources
     # its own gaps, or the first source where its rule is not among them
     is_analysed = [(s.kind, s.dataset) == (analysis.rule, analysis.dataset) for s in sources]
@@ -53,17 +53,17 @@ def other_sources(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     name = sources[base].name
     rows: list[Row] = []
     for source in sources:
-        basins = _compared(diagnostics.partitions, name, source.name)
+        groups = _compared(diagnostics.partitions, name, source.name)
         matrices = _compared(diagnostics.matrices, name, source.name)
         sizes = np.bincount(source.labels).tolist() if source.n_groups else []
         note = f"({', '.join(map(str, sizes))})" if sizes else ""
-        variation = basins.get("variation_of_information", np.nan)
+        variation = groups.get("variation_of_information", np.nan)
         rows.append(
             {
                 "source": source.name,
                 "groups (models)": count_cell(source.n_groups or np.nan, note=note),
                 "adjusted Rand index": number_cell(
-                    basins.get("adjusted_rand", np.nan), 2, note=_p(basins)
+                    groups.get("adjusted_rand", np.nan), 2, note=_p(groups)
                 ),
                 "variation of information": number_cell(variation, 2),
                 "Spearman \u03c1 of distances": number_cell(
