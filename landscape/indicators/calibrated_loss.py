@@ -43,7 +43,11 @@ class CalibratedLoss(Indicator):
 def calibrated_losses(
     logits: ArrayLike, labels: ArrayLike, *, seed: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Losses under one temperature a point, fitted by likelihood on the other half of the examples.
+    """Losses under one temperature a point, fitted on the other half of the examples.
+
+    Fitted by likelihood as if there were one example more, an average one whose label is drawn at
+    random: a half that is all predicted right would else ask for a temperature of 0, under which
+    one wrong prediction of the other half costs without bound.
 
     Args:
         logits: (n_points, n_examples, n_labels).
@@ -74,8 +78,11 @@ def _temperature(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> fl
     if not len(labels) or not np.isfinite(logits).all():
         return 1.0
 
-    def mean_loss(log_temperature: float) -> float:
-        return float(np.mean(_cross_entropy(logits / np.exp(log_temperature), labels)))
+    def cost(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        norm = logsumexp(scaled, axis=1)
+        right = scaled[np.arange(len(labels)), labels]
+        return float((norm - right).sum() + (norm - scaled.mean(1)).mean())
 
-    fitted = minimize_scalar(mean_loss, bounds=(-_WIDEST, _WIDEST), method="bounded")
+    fitted = minimize_scalar(cost, bounds=(-_WIDEST, _WIDEST), method="bounded")
     return float(np.exp(fitted.x))

@@ -34,7 +34,10 @@ def test_each_half_is_read_at_the_best_temperature_of_the_other(seed: int) -> No
     grid = np.exp(np.linspace(-5, 5, 5001))
     for point, values in enumerate(logits):
         for half, (own, other) in enumerate(((first, second), (second, first))):
-            best = grid[losses_at(values[other], labels[other], grid).mean(1).argmin()]
+            n = len(other)
+            any_label = [losses_at(values[other], np.full(n, k), grid).mean(1) for k in range(3)]
+            total = losses_at(values[other], labels[other], grid).sum(1) + np.mean(any_label, 0)
+            best = grid[total.argmin()]
             assert temperatures[point, half] == pytest.approx(best, rel=3e-3)
             expected = losses_at(values[own], labels[own], np.array([best]))[0]
             np.testing.assert_allclose(losses[point, own], expected, atol=0.02)
@@ -50,6 +53,17 @@ def test_confidence_alone_changes_nothing(seed: int, scale: float, shift: float)
     if inside:
         np.testing.assert_allclose(again, losses, atol=5e-3)
         np.testing.assert_allclose(scaled, scale * temperatures, rtol=5e-3)
+
+
+def test_halves_without_an_error_ask_for_no_endless_confidence() -> None:
+    labels = np.zeros(400, dtype=int)
+    logits = np.tile([4.0, -4.0], (1, 400, 1))
+    logits[0, 7] = [-1.0, 1.0]
+    losses, temperatures = calibrated_losses(logits, labels)
+    # about one wrong prediction in as many examples as there are
+    assert temperatures.min() > 1
+    assert losses.max() < 2
+    assert losses.mean() < 0.01
 
 
 def test_what_has_no_temperature_is_read_as_it_is() -> None:
