@@ -9,7 +9,7 @@ import argparse
 from importlib import import_module
 from pathlib import Path
 
-NAMES = ("coverage", "few", "false_positives", "power", "active")
+NAMES = ("coverage", "few", "false_positives", "power", "active", "small_basins")
 
 
 def main() -> None:

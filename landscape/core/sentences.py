@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from math import isfinite
 
@@ -588,6 +588,13 @@ def explanation_sentence(
         limits += f" That supposes that {listed(unknown)} {are} measured well."
     left_out = f" Of the models and predictors: {note}." if note else ""
     return f"{capital(text)}: {finding}.{limits}{left_out}"
+
+
+def reliability_sentence(known: Mapping[str, float], unknown: Sequence[str]) -> str:
+    """How well sets of predictors are measured."""
+    parts = [f"{name} {_bare(value)}" for name, value in known.items()]
+    parts += [f"not known of {listed(unknown)}"] if unknown else []
+    return f"Split-half reliability: {', '.join(parts)}."
 
 
 def limits_of(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from landscape.analysis.statistics import explanation_sentence
+from landscape.analysis.statistics.predictors import CONDITIONS
+from landscape.core.sentences import reliability_sentence
 from landscape.core.wording import count, number
 from landscape.output.report.registry import Body, Source, Term, section
 from landscape.output.report.tables import (
@@ -76,13 +78,16 @@ def _scores(analysis: Analysis, explained: Explanation) -> Table:
         }
         for _, row in table.iterrows()
     ]
+    known = {name: of for name, of in explained.reliability.items() if name in explained.sets}
+    unknown = [name for name in explained.sets if name not in known and name != CONDITIONS]
     drawn = "all there are" if explained.exact else "drawn at random"
     return make_table(
         f"R\u00b2 of regressions of each score on sets of predictors, {target} in question: "
         "cross-validated (below 0 the mean of the other models predicts better) of each set alone, "
         f"of all but {target}, and of all. The gain of {target} is cross-validated and in-sample; "
         f"p is of the second, of {count(explained.n_permutations, 'permutation')} ({drawn}); the "
-        "partial rank correlation is given the other sets, with 95% intervals.",
+        "partial rank correlation is given the other sets, with 95% intervals. "
+        + reliability_sentence(known, unknown),
         rows,
         strong=np.flatnonzero((table["group"] == analysis.focus).to_numpy()).tolist(),
         folded=f"Explanations of all {len(rows)} scores",
