@@ -61,38 +61,49 @@ _TERMS = (
 @section("relation", title="Generalisation", place=80)
 def relation(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Every group of scores by basin."""
-    table, noun = analysis.relation.table, analysis.relation.noun
-    basins, conditions = range(analysis.relation.n_basins), analysis.conditions
+    relation, conditions = analysis.relation, analysis.conditions
+    table, noun, several = relation.table, relation.noun, relation.n_basins > 1
     significant = (table["q_value"] < _LEVEL).to_numpy()
-    rows: list[Row] = [
-        {
-            "group": str(row["group"]),
-            **{f"mean in {noun} {b}": ranged_cell(row, f"{noun}_{b}", 3, "_mean") for b in basins},
-            f"difference ({noun} 0 less {noun} 1)": ranged_cell(row, "difference", 3),
-            "AUC": number_cell(row["auc"], 2),
-            "Hedges g": number_cell(row["hedges_g"], 2),
-            "p": p_cell(row["p_value"]),
-            "q": p_cell(row["q_value"], note="significant" if marked else ""),
-            **({"p within conditions": p_cell(row["p_within"])} if conditions else {}),
-            "Spearman \u03c1 with centroid distance": ranged_cell(row, "spearman", 2),
-            **(
-                {"\u03c1 within conditions": ranged_cell(row, "spearman_within", 2)}
-                if conditions
-                else {}
-            ),
-            "Pearson r": ranged_cell(row, "pearson", 2),
-            "reliability": number_cell(row["reliability"], 2),
-        }
-        for (_, row), marked in zip(table.iterrows(), significant, strict=True)
-    ]
+    rows: list[Row] = []
+    for (_, row), marked in zip(table.iterrows(), significant, strict=True):
+        cells: Row = {"group": str(row["group"])}
+        for basin in range(relation.n_basins):
+            where = f"mean in {noun} {basin}" if several else "mean"
+            cells[where] = ranged_cell(row, f"{noun}_{basin}", 3, "_mean")
+        if several:
+            difference = f"difference ({noun} 0 less {noun} 1)"
+            cells |= {
+                difference: ranged_cell(row, "difference", 3),
+                "AUC": number_cell(row["auc"], 2),
+                "Hedges g": number_cell(row["hedges_g"], 2),
+                "p": p_cell(row["p_value"]),
+                "q": p_cell(row["q_value"], note="significant" if marked else ""),
+            }
+            if conditions is not None:
+                cells["p within conditions"] = p_cell(row["p_within"])
+        cells["Spearman \u03c1 with centroid distance"] = ranged_cell(row, "spearman", 2)
+        if conditions is not None:
+            cells["\u03c1 within conditions"] = ranged_cell(row, "spearman_within", 2)
+        cells["Pearson r"] = ranged_cell(row, "pearson", 2)
+        cells["reliability"] = number_cell(row["reliability"], 2)
+        rows.append(cells)
     n, tested = int(significant.sum()), int(table["q_value"].notna().sum())
-    text = "No score could be compared."
+    text = "No score could be compared." if several else "Basins do not tell these models apart."
     if tested:
         text = (
             f"{n} of {count(tested, 'score')} {verb(n, 'differs', 'differ')} between {noun}s at a "
             f"false discovery rate of {percent(_LEVEL)}."
         )
-    caption = f"Every score by {noun}, with {percent(analysis.relation.confidence)} intervals."
+    if tested and conditions is not None:
+        within = table["p_within"].dropna()
+        text += (
+            f" Within training conditions {int((within <= _LEVEL).sum())} of {len(within)} have a p "
+            f"of at most {_LEVEL:g}."
+            if len(within)
+            else f" Every training condition lies in one {noun}: nothing is known within them."
+        )
+    by = f"by {noun}" if several else "over all models"
+    caption = f"Every score {by}, with {percent(relation.confidence)} intervals."
     strong = np.flatnonzero((table["group"] == analysis.focus).to_numpy()).tolist()
     return Body(
         paragraphs=(text,),
