@@ -8,9 +8,9 @@ from scipy import stats
 
 from landscape.analysis.statistics.explanation import Explanation
 from landscape.analysis.statistics.predictors import CONDITIONS
-from landscape.core import sentences
+from landscape.core import relation_sentences
 from landscape.core.errors import require_known
-from landscape.core.sentences import Gain
+from landscape.core.relation_sentences import Gain
 
 _LEVEL = 0.05
 _RELIABLE = 0.9  # a control measured worse leaves to the target what it should explain
@@ -48,7 +48,7 @@ def explanation_sentence(explanation: Explanation, group: str) -> str:
     # what reaches the level: the F of these degrees of freedom
     f = float(stats.f.isf(_LEVEL, m, left)) if m > 0 and left > 0 else float("nan")
     few_orders = explanation.n_permutations * _LEVEL < 1
-    return sentences.explanation_sentence(
+    return relation_sentences.explanation_sentence(
         gain,
         group,
         explanation.target,
@@ -59,7 +59,7 @@ def explanation_sentence(explanation: Explanation, group: str) -> str:
         q_value=q_value,
         n_tested=int(table["p_value"].count()),
         n_groups=len(table),
-        limits=sentences.limits_of(
+        limits=relation_sentences.limits_of(
             n,
             shown=shown,
             few=n < _MANY,

@@ -9,7 +9,7 @@ import numpy as np
 
 from landscape.analysis.averaging import will_average
 from landscape.analysis.barriers import RULES
-from landscape.core.sentences import relation_sentence, within_sentence
+from landscape.core.relation_sentences import relation_sentence, within_sentence
 from landscape.core.wording import count, equals, in_words, interval, listed, number, percent
 from landscape.output.report.gaps import rules
 from landscape.output.report.tables import interval_note

@@ -8,7 +8,7 @@ import numpy as np
 
 from landscape.analysis.statistics import explanation_sentence
 from landscape.analysis.statistics.predictors import CONDITIONS
-from landscape.core.sentences import reliability_sentence
+from landscape.core.relation_sentences import reliability_sentence
 from landscape.core.wording import count, number
 from landscape.output.report.registry import Body, Source, Term, section
 from landscape.output.report.tables import (

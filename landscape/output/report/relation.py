@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landscape.core.sentences import conditions_sentence
+from landscape.core.relation_sentences import conditions_sentence
 from landscape.core.wording import count, listed, percent, verb
 from landscape.output.report.registry import Body, Source, Term, section
 from landscape.output.report.tables import Row, make_table, number_cell, p_cell, ranged_cell
@@ -97,8 +97,8 @@ def relation(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     if tested and conditions is not None:
         within = table["p_within"].dropna()
         text += (
-            f" Within training conditions {int((within <= _LEVEL).sum())} of {len(within)} have a p "
-            f"of at most {_LEVEL:g}."
+            f" Within training conditions {int((within <= _LEVEL).sum())} of {len(within)} have a "
+            f"p of at most {_LEVEL:g}."
             if len(within)
             else f" Every training condition lies in one {noun}: nothing is known within them."
         )
