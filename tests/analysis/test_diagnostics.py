@@ -31,6 +31,7 @@ def test_diagnostics_are_of_this_analysis() -> None:
     assert diagnostics.explanation.target == "centroid distance"
     sets = ("in-domain", "weight distance", "functional similarity", "centroid distance")
     assert diagnostics.explanation.sets == sets
+    assert set(diagnostics.explanation.reliability) == set(sets) - {"centroid distance"}
     assert "weight distance" in [source.name for source in diagnostics.sources]
     # the places make both the gaps and the score
     assert table.loc[FOCUS, "centroid distance_cv_r2"] > 0.5

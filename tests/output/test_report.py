@@ -110,7 +110,7 @@ def test_first_paragraph_gives_the_numbers_of_the_analysis(two: Analysis, page: 
         f"is {first:.3f} in basin 0 and {second:.3f} in basin 1",
         f"the difference between basins 0 and 1 is {first - second:.3f} (95% int",
         f"q = {p_value(row['q_value'])}".replace("= <", "<"),
-        "Pearson r = \N{MINUS SIGN}0.",
+        "Spearman \u03c1 = \N{MINUS SIGN}.",
     ):
         assert part in text
 

@@ -203,7 +203,7 @@ def test_explanations_are_those_of_the_regressions(
         assert row[0] == numbers["group"]
         gains = [number(numbers[name], 2) for name in ("full_cv_r2", "cv_gain", "gain")]
         tests = [p_value(numbers[name]) for name in ("p_value", "q_value")]
-        r, low, high = (number(numbers[f"partial_pearson{e}"], 2) for e in ("", "_low", "_high"))
+        r, low, high = (number(numbers[f"partial_spearman{e}"], 2) for e in ("", "_low", "_high"))
         assert row[head.index("all") :][:6] == [*gains, *tests, f"{r} [{low}, {high}]"]
     _, *rows = page.table("explanation", "between two models")
     for row, (_, numbers) in zip(rows, pairs.iterrows(), strict=True):
