@@ -62,7 +62,7 @@ def checkpoint_rows(population: Population, track: Track[Any] = silent) -> list[
             "fingerprint": checkpoint.fingerprint(),
             "seed": checkpoint.notes.get("seed"),
             "step": checkpoint.notes.get("step"),
-            "recipe": json.dumps(checkpoint.notes.get("recipe", {}), sort_keys=True),
+            "recipe": json.dumps(checkpoint.notes.get("recipe") or {}, sort_keys=True),
         }
         for name, checkpoint in track(members, "hash")
     ]

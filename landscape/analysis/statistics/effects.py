@@ -105,34 +105,23 @@ def _pooled(x: Array, y: Array, rows: Sequence[Indices], rank: bool) -> Array:
     return r
 
 
-def partial_correlate(
-    x: Array, y: Array, controls: Array, rank: bool
-) -> tuple[Array, Array, Array]:
-    """Correlation of x (n,) with y (n, c) given controls (n, k), and Fisher's (1924) interval."""
-    x = x[:, None]
-    if rank:
-        x, y, controls = (stats.rankdata(v, axis=0) if v.size else v for v in (x, y, controls))
+def partial_correlate(x: Array, y: Array, controls: Array) -> tuple[Array, Array, Array]:
+    """Rank correlation of x (n,) with y (n, c) given controls (n, k), and its interval."""
+    x, y, controls = (stats.rankdata(v, axis=0) if v.size else v for v in (x[:, None], y, controls))
     spanned = basis(controls)
     parts, spread = [], []
     for values in (x, y):
-        moved = values - values[0]
-        moved = moved - moved.mean(0)
-        moved = moved / np.maximum(np.abs(moved).max(0), 1e-300)
+        moved = values - values.mean(0)
         left = moved - spanned @ (spanned.T @ moved)
         size = np.linalg.norm(left, axis=0)
         spread.append(size > 1e-7 * np.linalg.norm(moved, axis=0))
         parts.append(left / np.where(spread[-1], size, 1))
     r = np.clip((parts[0] * parts[1]).sum(0), -1, 1)
     r = np.where(spread[0] & spread[1], r, np.nan)
-    return r, *_fisher(r, len(x) - (spanned.shape[1] - 1), rank, 0.95)
-
-
-def _fisher(r: Array, n: int, rank: bool, confidence: float) -> tuple[Array, Array]:
-    """Ends of Fisher's interval of correlations of n models; NaN for fewer than four."""
+    n = len(x) - (spanned.shape[1] - 1)
     if n < 4:
-        return np.full(len(r), np.nan), np.full(len(r), np.nan)
-    variance = (1 + r**2 / 2 if rank else 1) / (n - 3)
+        return r, np.full(len(r), np.nan), np.full(len(r), np.nan)
     with np.errstate(divide="ignore"):  # r of 1 or -1 is infinite in z, and comes back as itself
         z = np.arctanh(r)
-    half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(variance)
-    return np.tanh(z - half), np.tanh(z + half)
+    half = stats.norm.ppf(0.975) * np.sqrt((1 + r**2 / 2) / (n - 3))
+    return r, np.tanh(z - half), np.tanh(z + half)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from landscape.analysis.statistics.effects import partial_correlate
 from landscape.analysis.statistics.hierarchy import group_q_values
@@ -17,7 +16,6 @@ from landscape.analysis.statistics.permutation import (
     permute_within,
     restrict,
     share_at_least,
-    step_down,
 )
 from landscape.analysis.statistics.predictors import (
     CONDITIONS,
@@ -91,12 +89,11 @@ def explain(
       cross-validated: 1 - squared errors on models left out / those of the training models' mean.
     - ``gain``, ``cv_gain``: of the full over the reduced model.
     - ``p_value``: of the gain in-sample, permutation test of Freedman and Lane (1983) with the
-      partial F as statistic, exchanging models of one condition only. ``p_adjusted``: Westfall and
-      Young's (1993) step-down maximum over the rows; the chance of any false finding is
-      controlled. ``q_value``: over the hierarchy of groups, see ``statistics.hierarchy``.
-    - ``partial_pearson``, ``partial_spearman``, ``_low``, ``_high``: correlation of a target of
-      one dimension with the score given the other sets, Fisher's 95% interval with a model less
-      for every control, for Spearman with the variance of Bonett and Wright (2000).
+      partial F as statistic, exchanging models of one condition only. ``q_value``: over the
+      hierarchy of groups, see ``statistics.hierarchy``.
+    - ``partial_spearman``, ``_low``, ``_high``: rank correlation of a target of one dimension with
+      the score given the other sets, Fisher's 95% interval with a model less for every control and
+      the variance of Bonett and Wright (2000).
     - ``note``: what was left out or cut, or why numbers are NaN. Fewer than 3 models more than
       predictors leave no regression.
 
@@ -153,23 +150,14 @@ def explain(
             table.loc[~(scored != scored[0]).any(0), "note"] = "the score is constant"
         rows.append(table)
     table = pd.concat(rows).sort_index()
-    freedom = table[["n_models", "n_controls", "n_target"]].to_numpy()
     tested = np.isfinite(observed)
-    adjusted, p_values = np.full((2, len(table)), np.nan)
-    if tested.any():
-        p_values[tested] = share_at_least(null[:, tested], observed[tested])
-        adjusted[tested] = step_down(
-            *(_comparable(shares[..., tested], freedom[tested]) for shares in (null, observed))
-        )
-    tests = {
-        "p_value": p_values,
-        "p_adjusted": adjusted,
-        "q_value": group_q_values([str(name) for name in scores.columns], p_values, parents),
-    }
-    place = [*table.columns].index("partial_pearson")
-    for i, (name, column) in enumerate(tests.items()):
-        table.insert(place + i, name, column)
-    table.insert(0, "group", [str(name) for name in scores.columns])
+    p_values = np.full(len(table), np.nan)
+    p_values[tested] = share_at_least(null[:, tested], observed[tested])
+    names = [str(name) for name in scores.columns]
+    place = [*table.columns].index("partial_spearman")
+    table.insert(place, "p_value", p_values)
+    table.insert(place + 1, "q_value", group_q_values(names, p_values, parents))
+    table.insert(0, "group", names)
     measured = {name: value for name, value in (reliability or {}).items() if np.isfinite(value)}
     return Explanation(table, tuple(sets), target, len(orders), exact, measured)
 
@@ -207,27 +195,14 @@ def _regress(
         reason = f"nothing of {target} is left beside the other sets"
     independent_columns = independent(parts[target])
     single = not reason and len(independent_columns) == 1 and target not in design.n_components
-    for kind, by_rank in (("pearson", False), ("spearman", True)):
-        correlation = (missing,) * 3
-        if single:
-            correlation = partial_correlate(
-                parts[target][:, independent_columns[0]],
-                values,
-                side_by_side(parts, others),
-                by_rank,
-            )
-        names = (f"partial_{kind}{end}" for end in ("", "_low", "_high"))
-        numbers |= dict(zip(names, correlation, strict=True))
+    correlation = (missing,) * 3
+    if single:
+        correlation = partial_correlate(
+            parts[target][:, independent_columns[0]], values, side_by_side(parts, others)
+        )
+    names = ("partial_spearman", "partial_spearman_low", "partial_spearman_high")
+    numbers |= dict(zip(names, correlation, strict=True))
     return numbers, reason, spans["reduced"], spans["full"][:, spans["reduced"].shape[1] :]
-
-
-def _comparable(shares: Array, freedom: Array) -> Array:
-    """Partial R2 (..., n_groups) as surprise in nats where groups have other degrees of freedom."""
-    if (freedom == freedom[0]).all():
-        return shares
-    n, n_controls, n_target = freedom.T
-    surprise: Array = -stats.beta.logsf(shares, n_target / 2, (n - n_controls - n_target - 1) / 2)
-    return surprise
 
 
 def _check(

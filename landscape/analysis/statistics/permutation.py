@@ -95,16 +95,6 @@ def share_at_least(null: Array, observed: Any) -> Any:
     return (null >= observed - TIE).mean(0)
 
 
-def step_down(null: Array, observed: Array) -> Array:
-    """Westfall and Young's (1993) p-values (n_tests,), step-down maxima of (n_orders, n_tests)."""
-    order = np.argsort(-observed, kind="stable")
-    # the largest of a test's own statistic and of those observed to be smaller
-    largest = np.maximum.accumulate(null[:, order[::-1]], axis=1)[:, ::-1]
-    adjusted = np.empty(len(observed))
-    adjusted[order] = np.maximum.accumulate(share_at_least(largest, observed[order]))
-    return adjusted
-
-
 def _count(kinds: Indices) -> int:
     """How many distinct orders there are of models of these kinds."""
     repeats = np.unique(kinds, return_counts=True)[1]
