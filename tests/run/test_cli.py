@@ -41,6 +41,7 @@ def test_check_run_inspect_figures_report(config: Path, task_file: Path) -> None
     assert checked.code == 0, checked.err
     assert "3 of bert" in checked.out
     assert "time: about" in checked.out
+    assert "grid: Gaps are those of this grid" in checked.out
 
     ran = landscape("run", config, *root)
     assert ran.code == 0, ran.err
