@@ -165,9 +165,7 @@ class Analysis:
     @cached_property
     def by_rule(self) -> tuple[RuleGaps, ...]:
         """The gaps by this rule and by others, beside one another."""
-        states = self.basins.states
-        states_there_are = states if states.beyond_noise else None
-        return gaps_by_rule(self.results, self.dataset, self.rule, states=states_there_are)
+        return gaps_by_rule(self.results, self.dataset, self.rule, states=self.basins.states)
 
 
 def analyze(

@@ -172,17 +172,17 @@ def _resample(
 def _states(
     gaps: Array, noise: _Noise | None, pairs: Indices, n: int, tolerance: float
 ) -> PairStates:
-    """Of all pairs; those that are not among ``pairs`` have neither a gap nor noise."""
-    n_all = n * (n - 1) // 2
-    flat = np.zeros(n_all)
-    flat[pairs] = gaps
+    """Of the pairs with these places in a condensed matrix; of others nothing is known."""
+    flat, known = np.zeros((2, n * (n - 1) // 2))
+    flat[pairs], known[pairs] = gaps, 1
     of_all = None
     if noise is not None:
-        null = np.zeros((len(noise.null), n_all))
-        errors = np.full(n_all, np.median(noise.errors))
+        null = np.zeros((len(noise.null), len(flat)))
+        errors = np.full(len(flat), np.median(noise.errors))  # so that the median stays
         null[:, pairs], errors[pairs] = noise.null, noise.errors
         of_all = Noise(draws=null, null=null, errors=errors, corrected=flat, resampled=True)
-    return pair_states(np.asarray(squareform(flat, checks=False)), of_all, tolerance)
+    matrix, measured = (np.asarray(squareform(a, checks=False)) for a in (flat, known))
+    return pair_states(matrix, of_all, tolerance, measured > 0)
 
 
 def _seen(noise: _Noise, resample: Callable[..., _Noise], tolerance: float) -> float:
