@@ -118,7 +118,7 @@ def test_first_paragraph_gives_the_numbers_of_the_analysis(two: Analysis, page: 
 @pytest.mark.parametrize(
     ("case", "parts", "warning"),
     [
-        ("one", ["One basin: none of 15 lines", "forced two-way split"], "are not told apart"),
+        ("one", ["one basin: none of 15 lines", "forced two-way split"], "a split that was forced"),
         ("three", ["Three basins of 4, 3 and 3", "in basin 2; the diff"], None),
         ("in-domain", ["nothing is said about"], "There is no challenge set"),
         ("pair", ["No two of 2 models share a basin"], "Of group 0 and group 1, of 2 models"),
