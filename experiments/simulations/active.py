@@ -21,7 +21,7 @@ from landscape.records import read_store
 
 TOLERANCE = 0.02
 NOISES = (0.0, 0.005)  # nats, standard error of every gap
-REPEATS = {100: 10, 400: 3, 1000: 1}
+REPEATS = {100: 10, 400: 1}
 REAL = Path(__file__).parents[2] / "figures" / "strategies_99.h5"
 
 
