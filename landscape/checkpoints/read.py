@@ -164,7 +164,7 @@ def _label_names(config: Mapping[str, Any], where: Path) -> tuple[str, ...]:
 
 
 def _notes(path: Path) -> dict[str, Any]:
-    """What was left beside the weights; seed and step are numbers, if they are there."""
+    """What was left beside the weights; seed and step are numbers, a recipe is a mapping."""
     notes = read_json(path) if path.is_file() else {}
     for key in ("seed", "step"):
         value = notes.get(key, 0)
@@ -172,6 +172,9 @@ def _notes(path: Path) -> dict[str, Any]:
             raise CheckpointError(
                 f"The notes' {key} is no number.", where=path, found=reprlib.repr(value)
             )
+    if not isinstance(notes.get("recipe") or {}, dict):
+        found = reprlib.repr(notes["recipe"])
+        raise CheckpointError("The notes' recipe is no mapping.", where=path, found=found)
     return notes
 
 

@@ -175,7 +175,7 @@ class Results:
         config: The experiment.
         models: (n_models) short unique names.
         checkpoints: A row a model: name, ref, sha256, labels, revision, fingerprint, seed, step,
-            and where it was noted the recipe that it was trained by, as JSON.
+            and where it was noted the recipe that it was trained by, a mapping.
         pairs: (n_pairs, 2) model indices, first < second; of a run that chooses its pairs, those
             that it has chosen so far.
         status: (n_pairs,) 1 where measured.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import platform
 import time
@@ -62,7 +61,7 @@ def checkpoint_rows(population: Population, track: Track[Any] = silent) -> list[
             "fingerprint": checkpoint.fingerprint(),
             "seed": checkpoint.notes.get("seed"),
             "step": checkpoint.notes.get("step"),
-            "recipe": json.dumps(checkpoint.notes.get("recipe") or {}, sort_keys=True),
+            "recipe": checkpoint.notes.get("recipe") or {},
         }
         for name, checkpoint in track(members, "hash")
     ]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -28,7 +27,7 @@ FORMER = {"rule": "last", "learning_rate": 3e-4, "seed": 0, "head_seed": 0, "nam
 
 def with_recipes(recipes, places=TWO):
     results = make_results(places)
-    table = results.checkpoints.assign(labels="", recipe=[json.dumps(recipe) for recipe in recipes])
+    table = results.checkpoints.assign(labels="", recipe=recipes)
     return replace(results, checkpoints=table)
 
 

@@ -83,7 +83,7 @@ def test_code_beside_the_weights_is_never_run(
         refused("check", config, naming=("member-0", "own.Own"))
 
 
-@pytest.mark.parametrize("notes", [{"step": [1]}, {"seed": 10**400}])
+@pytest.mark.parametrize("notes", [{"step": [1]}, {"seed": 10**400}, {"recipe": [1]}])
 def test_notes_of_finetuning(notes: dict[str, Any], inputs: Inputs, refused: Refused) -> None:
     config = inputs.config()
     (inputs.members()[1] / "landscape.json").write_text(json.dumps(notes))

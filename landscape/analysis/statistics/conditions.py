@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,8 +84,8 @@ def _matching(name: str, patterns: Mapping[str, str]) -> str:
 def _from_recipes(results: Results) -> list[str]:
     """Of each model, the settings that differ between recipes: ``rule=none, steps=300``."""
     table = results.checkpoints
-    texts = table["recipe"] if "recipe" in table else [""] * len(table)
-    recipes = [dict(_flat(json.loads(text or "{}"))) for text in texts]
+    noted: Any = table["recipe"] if "recipe" in table else [{}] * len(table)
+    recipes = [dict(_flat(recipe)) for recipe in noted]
     for recipe, step in zip(recipes, table["step"], strict=True):
         recipe["step"] = f"{step:g}"
     keys = sorted({key for recipe in recipes for key in recipe})

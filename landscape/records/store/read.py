@@ -91,7 +91,8 @@ def _read(file: h5py.File, path: Path) -> Results:
     table = {name: _values(file["checkpoints"][name]) for name in CHECKPOINT_TEXT}
     table |= {name: file["checkpoints"][name][()] for name in CHECKPOINT_NUMBERS}
     if RECIPE in file["checkpoints"]:
-        table[RECIPE] = _values(file["checkpoints"][RECIPE])
+        texts = _values(file["checkpoints"][RECIPE])
+        table[RECIPE] = np.array([dict(json.loads(text)) for text in texts], dtype=object)
     models = list(table["name"])
     scores = {unquote(name): values for name, values in file["scores"].items()}
     measured = {name: _measured(group) for name, group in file["indicators"].items()}

@@ -67,7 +67,8 @@ def _write(file: h5py.File, results: Results, finished: bool) -> None:
     for column in CHECKPOINT_TEXT:
         _array(table, column, results.checkpoints[column].to_numpy(dtype=str), model)
     if RECIPE in results.checkpoints:
-        _array(table, RECIPE, results.checkpoints[RECIPE].to_numpy(dtype=str), model)
+        texts = [json.dumps(recipe, sort_keys=True) for recipe in results.checkpoints[RECIPE]]
+        _array(table, RECIPE, np.array(texts), model)
     for column in CHECKPOINT_NUMBERS:
         _array(table, column, results.checkpoints[column].to_numpy(np.float64), model)
     other = _scale(table, "other_model", np.array(results.models))
