@@ -1,4 +1,4 @@
-"""Figures of false positives and power, from their results."""
+"""The figure of what is answered: right answers, divided populations, power."""
 
 from __future__ import annotations
 
@@ -6,85 +6,58 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from answers import GAPS, RATIO_NAMES, SHAPES, by_kind, is_split
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from power import EQUAL, SEPARATIONS, is_found
 from scipy.stats import binomtest
 
 from landscape.output.plots import common
 
 
 @common.styled
-def draw_power(table: pd.DataFrame, out: Path) -> None:
-    """Power over separation and number of models, a panel a number of basins; other shapes."""
-    table = table.assign(right=is_found(table))
-    kinds = sorted({k for k, _ in EQUAL})
-    figure = Figure(figsize=(common.TEXT_WIDTH, 4.4), layout="constrained")
-    grid = figure.subplots(2, len(kinds))
-    for ax, k in zip(grid[0], kinds, strict=True):
-        sizes = [n for number, n in EQUAL if number == k]
-        values = np.array(
-            [[_share(table, f"{k} basins of {n // k}", s) for s in SEPARATIONS] for n in sizes]
-        )
-        _heat(ax, values, [f"{n}" for n in sizes])
-        ax.set_title(f"{k} equal basins")
-    grid[0][0].set_ylabel("models")
-    others = [shape for shape in table["shape"].unique() if "basins of" not in shape]
-    for ax in grid[1]:
-        ax.remove()
-    ax = figure.add_subplot(grid[1][0].get_gridspec()[1, :])
-    for shape in others:
-        shares = [_share(table, shape, s) for s in SEPARATIONS]
-        ax.plot(SEPARATIONS, shares, marker="o", markersize=3, label=shape)
-    ax.set_xscale("log")
-    ax.set_xticks(SEPARATIONS, [f"{s:g}" for s in SEPARATIONS])
-    ax.minorticks_off()
-    ax.set_ylim(-0.03, 1.03)
-    ax.set_xlabel("median gap between basins (nats)")
-    ax.set_ylabel("basins found")
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    _save(figure, out)
-
-
-@common.styled
-def draw_false_positives(table: pd.DataFrame, out: Path) -> None:
-    """Share of one-basin populations that were split, by kind and by size, with 95% intervals."""
-    wrong = table["found"] > 1
-    rows = [(str(kind), wrong[table["kind"] == kind]) for kind in table["kind"].unique()]
-    rows += [
-        (f"{n} models", wrong[table["n_models"] == n]) for n in sorted(table["n_models"].unique())
-    ]
-    rows.append(("all", wrong))
-    figure = Figure(figsize=(common.TEXT_WIDTH, 3.6), layout="constrained")
-    ax = figure.subplots()
-    for place, (_, some) in enumerate(rows):
-        interval = binomtest(int(some.sum()), len(some)).proportion_ci()
-        ax.plot([interval.low, interval.high], [place, place], color="0.5", lw=1.5)
-        ax.plot(some.mean(), place, "o", color="black", markersize=4)
-    ax.axvline(0.05, color="0.6", ls=":")
-    ax.set_yticks(range(len(rows)), [f"{name} ({len(some)})" for name, some in rows])
-    ax.invert_yaxis()
-    ax.set_xlim(0, None)
-    ax.set_xlabel("share split into two basins or more (95% interval; dotted: what is promised)")
-    _save(figure, out)
-
-
-def _share(table: pd.DataFrame, shape: str, separation: float) -> float:
-    some = table[(table["shape"] == shape) & (table["separation"] == separation)]
-    return float(some["right"].mean())
-
-
-def _heat(ax: Axes, values: np.ndarray, sizes: list[str]) -> None:
-    ax.imshow(values, vmin=0, vmax=1, cmap="Greys", aspect="auto", origin="lower")
-    for (row, column), value in np.ndenumerate(values):
-        color = "white" if value > 0.5 else "black"
-        ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=color, fontsize=6)
-    ax.set_xticks(range(len(SEPARATIONS)), [f"{s:g}" for s in SEPARATIONS])
-    ax.set_yticks(range(len(sizes)), sizes)
-    ax.set_xlabel("median gap (nats)")
-
-
-def _save(figure: Figure, out: Path) -> None:
+def draw_answers(table: pd.DataFrame, out: Path) -> None:
+    """Right answers by kind and noise, divided populations by kind, power by gap and examples."""
+    figure = Figure(figsize=(common.TEXT_WIDTH, 6.6), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=[3.4, 1.5])
+    heat, splits = above.subplots(1, 2, width_ratios=[1.1, 1])
+    rates = by_kind(table).pivot_table("right", "kind", "ratio", observed=False, sort=False)
+    _heat(heat, rates.reindex(columns=list(RATIO_NAMES)))
+    heat.set_xlabel("standard error of a gap over the tolerance")
+    heat.set_title("answered as the true gaps are")
+    _draw_splits(splits, is_split(table))
+    power = table[table["part"] == "power"]
+    for ax, shape in zip(below.subplots(1, len(SHAPES), sharey=True), SHAPES, strict=True):
+        some = power[power["kind"] == shape]
+        _heat(ax, some.pivot_table("right", "examples", "gap").reindex(columns=list(GAPS)))
+        ax.invert_yaxis()
+        ax.set_title(shape)
+        ax.set_xlabel("nats between basins")
+    below.axes[0].set_ylabel("examples")
     for suffix in ("pdf", "png"):
         metadata = {"CreationDate": None} if suffix == "pdf" else {}
         figure.savefig(out.with_suffix(f".{suffix}"), dpi=200, metadata=metadata)
+
+
+def _draw_splits(ax: Axes, table: pd.DataFrame) -> None:
+    rows = [(str(kind), some["split"]) for kind, some in table.groupby("kind", sort=False)]
+    rows.append(("all", table["split"]))
+    for place, (_, split) in enumerate(rows):
+        interval = binomtest(int(split.sum()), len(split)).proportion_ci()
+        ax.plot([interval.low, interval.high], [place, place], color="0.5", lw=1.5)
+        ax.plot(split.mean(), place, "o", color="black", markersize=4)
+    ax.axvline(0.05, color="0.6", ls=":")
+    ax.set_yticks(range(len(rows)), [f"{name} ({len(split)})" for name, split in rows])
+    ax.invert_yaxis()
+    ax.set_xlim(0, None)
+    ax.set_xlabel("share, with 95% interval")
+    ax.set_title("connected, but divided")
+
+
+def _heat(ax: Axes, values: pd.DataFrame) -> None:
+    ax.imshow(values, vmin=0, vmax=1, cmap="Greys", aspect="auto")
+    for (row, column), value in np.ndenumerate(values.to_numpy()):
+        if np.isfinite(value):
+            color = "white" if value > 0.5 else "black"
+            ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=color, fontsize=6)
+    ax.set_xticks(range(values.shape[1]), [str(name) for name in values.columns])
+    ax.set_yticks(range(len(values)), [str(name) for name in values.index])

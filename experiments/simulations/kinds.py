@@ -1,4 +1,4 @@
-"""Planted populations: true gaps in nats of twenty-two kinds, drawn for any number of models."""
+"""Planted populations: true gaps in nats of many kinds, drawn for any number of models."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ STEPS = (0.008, 0.012)  # of a sparse chain: neighbours are joined, all others a
 
 
 def between(
-    sizes: Sequence[int], rng: Rng, within: tuple[float, float] = WITHIN, spread: float = 0.0
+    sizes: Sequence[int],
+    rng: Rng,
+    within: tuple[float, float] = WITHIN,
+    spread: float = 0.0,
+    high: tuple[float, float] = BETWEEN,
 ) -> np.ndarray:
     """Basins of these sizes; with a spread, gaps between are log-normal about .1 nats."""
     labels = np.repeat(np.arange(len(sizes)), sizes)
     first, second = np.triu_indices(len(labels), 1)
-    high = rng.uniform(*BETWEEN, len(first))
+    across = rng.uniform(*high, len(first))
     if spread:
-        high = np.maximum(0.1 * np.exp(rng.normal(0, spread, len(first))), 0.03)
+        across = np.maximum(0.1 * np.exp(rng.normal(0, spread, len(first))), 0.03)
     low = rng.uniform(*within, len(first))
-    return squareform(np.where(labels[first] == labels[second], low, high))
+    return squareform(np.where(labels[first] == labels[second], low, across))
 
 
 def line(places: np.ndarray) -> np.ndarray:
@@ -43,6 +47,19 @@ def joined_to_all(gaps: np.ndarray, rng: Rng) -> np.ndarray:
     gaps[-1], gaps[:, -1] = low, low
     gaps[-1, -1] = 0
     return gaps
+
+
+def one_barrier(n: int, rng: Rng) -> np.ndarray:
+    """No barriers but one, just above the tolerance."""
+    gaps = rng.uniform(0, 0.006, n * (n - 1) // 2)
+    gaps[0] = 0.025
+    return squareform(gaps)
+
+
+def near_copies(n: int, rng: Rng) -> np.ndarray:
+    """Five steps of each of n / 5 runs: no gap within a run, large ones between runs."""
+    runs = np.repeat(np.arange(n // 5), 5)
+    return between([1] * (n // 5), rng, high=(0.3, 1.0))[np.ix_(runs, runs)]
 
 
 def heavy_tails(n: int, rng: Rng) -> np.ndarray:
@@ -86,6 +103,7 @@ KINDS: dict[str, tuple[str, Draw, tuple[int, ...]]] = {
         lambda n, rng: squareform(rng.uniform(0, 0.006, n * (n - 1) // 2)),
         (3, 6, 12, 24, 48),
     ),
+    "one barrier": ("", one_barrier, (3, 6, 12, 24, 48)),
     "two": ("basins", lambda n, rng: between([n - n // 3, n // 3], rng), (3, 6, 12, 24, 48, 100)),
     "three": (
         "basins",

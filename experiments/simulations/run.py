@@ -1,4 +1,4 @@
-"""Run simulations: ``python experiments/simulations/run.py coverage few power``, or other ones.
+"""Run simulations: ``python experiments/simulations/run.py coverage few answers``, or other ones.
 
 Each writes its results into the folder of results, and goes on there where it was stopped.
 """
@@ -9,7 +9,7 @@ import argparse
 from importlib import import_module
 from pathlib import Path
 
-NAMES = ("coverage", "few", "false_positives", "power", "active", "small_basins")
+NAMES = ("coverage", "few", "answers", "active", "small_basins")
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ def simulate_losses(
     *,
     n_examples: int,
     n_points: int = 11,
-    noise: float = 0.5,
+    noise: ArrayLike = 0.5,
     tail: Tail = "lognormal",
     shared: float = 0.5,
     uneven: float = 1.0,
@@ -55,8 +55,8 @@ def simulate_losses(
         gaps: (n_models, n_models) true gaps in nats, symmetric.
         n_examples: Of the sample.
         n_points: Odd, so that the middle of a line is among them.
-        noise: Nats, standard deviation of an example's deviation at the middle of a line. 0.5 is
-            what MNLI classifiers show.
+        noise: Nats, standard deviation of an example's deviation at the middle of a line, of all
+            or (n_models, n_models): near-copies have less. 0.5 is what MNLI classifiers show.
         tail: Of all that is random: ``normal``, ``student`` (3 degrees of freedom), or
             ``lognormal`` (sigma 1, skewed).
         shared: Share of the noise's variance that belongs to the models, in [0, 1].
@@ -78,7 +78,8 @@ def simulate_losses(
     heights = matrix[first, second]
     heights = np.where(heights > 0, heights, -dip)
     # the second and third sine stand for curves that do not bend as one
-    sizes = noise * np.array([1.0, 0.5, 0.25]) / np.sqrt(1 + 0.25**2)
+    sizes = np.array([1.0, 0.5, 0.25]) / np.sqrt(1 + 0.25**2)
+    noises = np.broadcast_to(np.asarray(noise, dtype=np.float64), matrix.shape)[first, second]
     of_models = _draw(generator, tail, (n, _MODES, n_examples))
     bump = (4 * t * (1 - t)).astype(np.float32)
     waves = np.sin(np.pi * np.outer(np.arange(1, _MODES + 1), t)) * sizes[:, None]
@@ -86,7 +87,7 @@ def simulate_losses(
     for k, (i, j, height) in enumerate(zip(first, second, heights, strict=True)):
         pair = _draw(generator, tail, (_MODES, n_examples))
         mixed = np.sqrt(shared / 2) * (of_models[i] + of_models[j]) + np.sqrt(1 - shared) * pair
-        along = waves.T.astype(np.float32) @ mixed
+        along = (noises[k] * waves.T).astype(np.float32) @ mixed
         along += np.outer(1 - t, ends[i]) + np.outer(t, ends[j])
         losses[k] = along + np.float32(height) * np.outer(bump, carried)
     return Simulated(losses, np.column_stack([first, second]), t, matrix)

@@ -126,7 +126,7 @@ def answer_sentence(
             text += f", and {listed(aside, 4)}, joined to {to}"
         text += (
             f": {lines} {have} a barrier above {beyond}, none within a basin; "
-            f"{'all' if at_least >= len(sizes) else f'at least {at_least}'} are certain."
+            f"{_certain(at_least, len(sizes))}."
         )
     elif answer is Answer.CHAIN and len(sizes) == 1:
         text = (
@@ -134,19 +134,24 @@ def answer_sentence(
             f"barrier above {beyond}: no division into basins describes them."
         )
     else:
-        clean = (
-            f"{n_clean} {verb(n_clean, 'is a basin', 'are basins')}"
-            if n_clean
-            else "none is a basin"
-        )
+        which = "none is a basin: "
+        if n_clean:
+            others = verb(len(sizes) - n_clean, "other", "others")
+            which = f"{n_clean} {verb(n_clean, 'is a basin', 'are basins')}; in the {others}, "
         text = (
             f"The models fall into {count(len(sizes), 'part')} of {listed(sizes, 8)}, of which "
-            f"{clean}; in the others models are linked through others though direct lines have "
-            f"barriers ({lines} above {beyond})."
+            f"{which}models are linked through others though direct lines have barriers. In all, "
+            f"{lines} {have} a barrier above {beyond}."
         )
     if tolerance > asked:
         text += f" The tolerance was raised from {size(asked)}: most gaps are not known better."
     return text
+
+
+def _certain(at_least: int, n_basins: int) -> str:
+    if at_least >= n_basins:
+        return "all are certain"
+    return f"at least {at_least} are certain" if at_least > 1 else "how many is not certain"
 
 
 def criteria_sentences(

@@ -40,6 +40,13 @@ def test_the_noise_is_as_large_as_it_says(tail, shared):
     assert np.abs(together[(drawn.pairs > 1).all(axis=1)]).max() < 0.05
 
 
+def test_near_copies_have_less_noise():
+    noise = squareform([0.02, 0.5, 0.5])
+    drawn = simulate_losses(np.zeros((3, 3)), n_examples=20_000, noise=noise, tail="normal", rng=3)
+    middle = drawn.losses[:, 5] - (drawn.losses[:, 0] + drawn.losses[:, -1]) / 2
+    np.testing.assert_allclose(middle.std(axis=1), squareform(noise), rtol=0.05)
+
+
 def test_shapes_of_true_gaps():
     gaps, labels = block_gaps((3, 2), between=0.5, within=0.01, rng=0)
     expected = np.where(labels[:, None] == labels, 0.01, 0.5)

@@ -23,7 +23,7 @@ from landscape.core.arrays import Array, Labels, Mask
 from landscape.core.sentences import Answer, Criterion, answer_sentence, few_pairs_sentence
 
 _MOST_ASIDE = 0.1  # of the models, and one in any case
-_LIKELY = 0.3  # chance of having no barrier, above which a pair counts as joined
+_LIKELY = 0.1  # chance of having no barrier, above which a pair counts as joined
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ def divide(
 
     Average linkage of the bias-corrected gaps is cut at the tolerance, but only where the mean gap
     between the two parts exceeds it at 5%, or some pair has a barrier. A pair is then taken as
-    joined where its gap, shrunk to those of its block (empirical Bayes, random effects by
-    DerSimonian and Laird 1986), is likely enough below the tolerance, or shown to be.
+    joined where its gap, given those of its block (empirical Bayes, random effects by
+    DerSimonian and Laird 1986), may well be below the tolerance, or is shown to be: a division
+    holds only where no barrier within and some barrier across is likely of every pair.
 
     Args:
         gaps: Symmetric, zero on the diagonal.
@@ -87,7 +88,7 @@ def divide(
     """
     states = pair_states(gaps, noise, tolerance, measured)
     division = _divide(gaps, noise, states)
-    return replace(division, needed=_needed(gaps, noise, states, n_examples))
+    return replace(division, needed=_needed(noise, states, n_examples))
 
 
 def _divide(gaps: Array, noise: Noise | None, states: PairStates) -> Division:
@@ -226,14 +227,12 @@ def _at_least(gaps: Array, groups: Labels, noise: Noise | None, tolerance: float
     return int(alive.sum())
 
 
-def _needed(
-    gaps: Array, noise: Noise | None, states: PairStates, n_examples: int | None
-) -> int | None:
+def _needed(noise: Noise | None, states: PairStates, n_examples: int | None) -> int | None:
     """As errors fall with the root of the examples; one digit is as much as this is worth."""
     if noise is None or n_examples is None or not noise.resampled:
         return None
-    wider = float(np.max(states.highest - _corrected(gaps, noise)))
-    room = states.asked - float(np.median(noise.corrected))
+    middle = float(np.median(noise.corrected))
+    wider, room = float(states.highest.max()) - middle, states.asked - middle
     return int(float(f"{n_examples * max(1.0, wider / room) ** 2:.0e}")) if room > 0 else None
 
 

@@ -75,8 +75,7 @@ def find_groups(
        silhouette is within a standard error (over models) of the highest.
 
     The nulls ask for groups, not for large gaps: equal gaps between all models are one group to
-    them, and so is a chain whose neighbours share a valley and whose ends do not. How often each
-    kind of population is split wrongly is measured in ``experiments/simulations``.
+    them, and so is a chain whose neighbours share a valley and whose ends do not.
     """
     n = len(gaps)
     scale, rule = choose_delta(squareform(gaps, checks=False), delta)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.distance import squareform
+from scipy.special import softmax
 from scipy.stats import norm
 
 from landscape.analysis.basins.noise import Noise
@@ -25,7 +26,8 @@ class PairStates:
         apart: (n_models, n_models) bool, the gap exceeds the tolerance beyond noise.
         joined: (n_models, n_models) bool, the gap is shown to be at most the tolerance.
         measured: (n_models, n_models) bool, False on the diagonal; of other pairs nothing is shown.
-        highest: (n_models, n_models) nats, what each gap could be; with 5% risk for all together.
+        highest: (n_models, n_models) nats, what each gap could be, at 5%; the largest of them is
+            what the largest gap could be, at 5% as well.
         tolerance: Nats, as used.
         asked: Nats, as given; less than ``tolerance`` where most gaps' noise exceeds it.
         beyond_noise: Whether noise is known.
@@ -61,15 +63,30 @@ class PairStates:
 
 
 def pair_states(
-    gaps: Array, noise: Noise | None, tolerance: float, measured: Mask | None = None
+    gaps: Array,
+    noise: Noise | None,
+    tolerance: float,
+    measured: Mask | None = None,
+    *,
+    least: float = _LEAST,
 ) -> PairStates:
     """The states of all pairs.
 
     Apart: the gap less its margin exceeds the tolerance, the margin what noise alone exceeds for
     any pair in 5% of the draws. Joined: the corrected gap and so many standard errors are at most
     the tolerance. Both are stepped down (Romano and Wolf 2005, J. Am. Stat. Assoc. 100): what is
-    decided does not widen the margins of the rest. Near-copies hardly have noise, and of what they
-    have a few examples decide: a floor keeps them from setting the margin of all others.
+    decided does not widen the margins of the rest. Where each pair that is not apart is shown by
+    itself to be joined, all are: were one not, it would have to be missed there (Berger 1982,
+    Technometrics 24).
+
+    Args:
+        gaps: (n_models, n_models) nats.
+        noise: What a sample of examples does to them.
+        tolerance: Nats below which a gap is no barrier.
+        measured: (n_models, n_models) bool; of other pairs nothing is shown. All when absent.
+        least: Of the tolerance or of the median noise, a pair's least noise. Near-copies hardly
+            have any, and of what they have a few examples decide: they would set the margin of all
+            others.
     """
     flat = squareform(gaps, checks=False)
     known = np.ones(len(flat), dtype=bool)
@@ -81,16 +98,20 @@ def pair_states(
     used = tolerance
     if noise.error > tolerance:
         used = _RAISED * noise.error
-    least = _LEAST * max(used, noise.error)
+    floor = least * max(used, noise.error)
     null, above = None, None
     if noise.resampled:
         null, above = noise.null, noise.draws - noise.corrected
-    scale = np.maximum(noise.scale if noise.resampled else noise.errors, least)
-    apart, _ = _step_down(known, null, scale, flat - used)
-    error = np.maximum(noise.errors, least)
-    joined, quantile = _step_down(known, above, error, used - noise.corrected)
-    highest = noise.corrected + quantile * error
-    return _states(known, apart, joined & ~apart, highest, used, tolerance, True)
+    scale = np.maximum(noise.scale if noise.resampled else noise.errors, floor)
+    apart = _step_down(known, null, scale, flat - used)
+    error = np.maximum(noise.errors, floor)
+    joined = _step_down(known, above, error, used - noise.corrected)
+    quantiles = norm.ppf(LEVEL) if above is None else np.quantile(above / error, LEVEL, axis=0)
+    highest = noise.corrected + quantiles * error
+    rest = known & ~apart
+    if (highest[rest] <= used).all():
+        joined = rest
+    return _states(known, apart, joined & rest, highest, used, tolerance, True)
 
 
 def _states(
@@ -109,23 +130,17 @@ def _states(
     return PairStates(parted, together, measured, height, float(used), float(asked), beyond_noise)
 
 
-def _step_down(known: Mask, draws: Array | None, scale: Array, excess: Array) -> tuple[Mask, float]:
-    """Of which pairs ``excess`` is larger than what ``draws`` of any pair, in units of ``scale``.
-
-    Returns:
-        (n_pairs,) bool, and the quantile at first, of all pairs.
-    """
+def _step_down(known: Mask, draws: Array | None, scale: Array, excess: Array) -> Mask:
+    """(n_pairs,) whose ``excess`` is larger than what ``draws`` of any pair are, in ``scale``."""
     ratios = None if draws is None else draws / scale
     rejected = ~known
-    first = np.nan
     while not rejected.all():
         quantile = _quantile(ratios, rejected)
-        first = quantile if np.isnan(first) else first
         more = ~rejected & (excess >= quantile * scale) & (excess > 0)
         if not more.any():
             break
         rejected |= more
-    return rejected & known, float(first)
+    return rejected & known
 
 
 def _quantile(ratios: Array | None, rejected: Mask) -> float:
@@ -157,7 +172,7 @@ def boundaries(gaps: Array, groups: Labels, noise: Noise | None, tolerance: floa
         if noise.resampled:
             draws = np.array([means(row) for row in noise.null])
             scale = np.sqrt((draws**2).mean(0))
-        over, _ = _step_down(
+        over = _step_down(
             np.ones(len(excess), dtype=bool), draws, np.maximum(scale, _LEAST * tolerance), excess
         )
     shown.flat[across] = over
@@ -167,25 +182,29 @@ def boundaries(gaps: Array, groups: Labels, noise: Noise | None, tolerance: floa
 def p_joined(gaps: Array, errors: Array, groups: Labels, tolerance: float) -> Array:
     """(n_models, n_models) how likely each gap is at most the tolerance, given those of its block.
 
-    A block holds the pairs between two groups, or within one. Its true gaps are taken as normal
-    about a mean of their own, their variance by the method of moments (DerSimonian and Laird 1986);
-    both lean on all blocks of the kind as if these were three pairs more.
+    A block holds the pairs between two groups, or within one. Its true gaps are taken as
+    log-normal, since none is below 0 and they differ by factors; their mean and variance by the
+    method of moments (DerSimonian and Laird 1986), leaning on all blocks of the kind as if these
+    were three pairs more.
     """
     k, of_pairs = int(groups.max()) + 1, _blocks(groups)
-    flat = squareform(gaps, checks=False)
-    variance = squareform(errors, checks=False) ** 2
-    within = of_pairs // k == of_pairs % k
-    pool_mean, pool_variance = (
-        values[within.astype(int)] for values in _moments(flat, variance, within.astype(int), 2)
-    )
+    flat, error = squareform(gaps, checks=False), squareform(errors, checks=False)
+    within = (of_pairs // k == of_pairs % k).astype(int)
+    pool_mean, pool_variance = (values[within] for values in _moments(flat, error**2, within, 2))
     n_pairs = np.bincount(of_pairs, minlength=k * k)[of_pairs]
-    mean, between = (values[of_pairs] for values in _moments(flat, variance, of_pairs, k * k))
+    mean, variance = (values[of_pairs] for values in _moments(flat, error**2, of_pairs, k * k))
     mean = (n_pairs * mean + _POOL * pool_mean) / (n_pairs + _POOL)
-    between = ((n_pairs - 1) * between + _POOL * pool_variance) / (n_pairs - 1 + _POOL)
-    total = between + variance
-    center = (between * flat + variance * mean) / total
-    spread = np.sqrt(np.maximum(between * variance / total, 1e-30))
-    return np.asarray(squareform(norm.cdf((tolerance - center) / spread), checks=False))
+    variance = ((n_pairs - 1) * variance + _POOL * pool_variance) / (n_pairs - 1 + _POOL)
+    mean = np.maximum(mean, 1e-6 * tolerance)
+    squared = np.log1p(variance / mean**2)
+    center, spread = np.log(mean) - squared / 2, np.sqrt(squared)
+    steps = np.linspace(-5.0, 5.0, 201)[:, None]
+    likely = np.empty(len(flat))
+    for some in np.array_split(np.arange(len(flat)), 1 + len(flat) // 10_000):
+        true = np.exp(center[some] + spread[some] * steps)
+        weights = softmax(-(steps**2 + ((flat[some] - true) / error[some]) ** 2) / 2, axis=0)
+        likely[some] = (weights * (true <= tolerance)).sum(0)
+    return np.asarray(squareform(likely, checks=False))
 
 
 def _blocks(groups: Labels) -> Labels:

@@ -77,7 +77,6 @@ def test_one_long_gap_or_gaps_that_are_all_alike_make_no_groups(gaps):
 
 
 def test_gaps_without_groups_are_rarely_split():
-    # how often, of hundreds: experiments/simulations/false_positives.py
     kinds = ("gamma", "equal", "exponential")
     gaps = [
         effect_gaps(6 + 3 * seed, mean=0.2, effects=effects, spread=0.3, rng=seed)

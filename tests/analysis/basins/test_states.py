@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from scipy.spatial.distance import squareform
-from scipy.stats import norm
+from scipy.stats import lognorm, norm
 
+from landscape.analysis.barriers import bootstrap_gaps
 from landscape.analysis.basins import Division, divide
-from landscape.analysis.basins.noise import make_noise
-from landscape.analysis.basins.states import pair_states
+from landscape.analysis.basins.noise import Noise, make_noise
+from landscape.analysis.basins.states import p_joined, pair_states
+from landscape.analysis.simulation import simulate_losses
 from tests.analysis.basins.planted import blocks, near_copies, of_losses, sampled
 
 LEVEL = 0.95
@@ -60,14 +63,16 @@ def test_normal_noise_is_stepped_down_by_holm_and_sidak(n, seed):
     pairs = list(combinations(range(n), 2))
     apart = holm_sidak([(gaps[pair] - 0.03) / errors[pair] for pair in pairs])
     joined = holm_sidak([(0.03 - gaps[pair]) / errors[pair] for pair in pairs])
+    below = [gaps[pair] + norm.ppf(LEVEL) * errors[pair] <= 0.03 for pair in pairs]
+    if all(np.logical_or(below, apart)):  # each by itself, so all
+        joined = below
     assert [bool(states.apart[pair]) for pair in pairs] == apart
     assert [bool(states.joined[pair]) for pair in pairs] == joined
     assert states.n_apart == sum(apart)
     assert states.n_joined == sum(joined)
     assert states.n_apart + states.n_joined + states.n_undecided == len(pairs)
-    quantile = norm.ppf(LEVEL ** (1 / len(pairs)))
     for pair in pairs:
-        assert states.highest[pair] == pytest.approx(gaps[pair] + quantile * errors[pair])
+        assert states.highest[pair] == pytest.approx(gaps[pair] + norm.ppf(LEVEL) * errors[pair])
 
 
 @settings(max_examples=20, deadline=None)
@@ -116,6 +121,10 @@ def test_of_pairs_that_were_not_measured_nothing_is_shown():
         assert states.n_apart > 0
 
 
+def of_normal(gaps: np.ndarray, error: float) -> Noise | None:
+    return make_noise(gaps, np.full_like(gaps, error), None, None, None, np.random.default_rng(0))
+
+
 def counts(basins: Division) -> tuple[int, int, int]:
     states = basins.states
     return states.n_apart, states.n_joined, states.n_undecided
@@ -148,3 +157,77 @@ def test_near_copies_do_not_hide_the_barriers_of_others():
     assert (basins.states.apart == across).all()
     assert basins.n_basins == 4
     assert np.bincount(basins.labels).tolist() == [5] * 4
+
+
+def moments(values, variances):
+    """Mean and variance of true values, by DerSimonian and Laird's formulas, one by one."""
+    weights = [1 / v for v in variances]
+    mean = sum(w * x for w, x in zip(weights, values, strict=True)) / sum(weights)
+    q = sum(w * (x - mean) ** 2 for w, x in zip(weights, values, strict=True))
+    room = sum(weights) - sum(w**2 for w in weights) / sum(weights)
+    return mean, max((q - (len(values) - 1)) / room, 0.0) if len(values) > 1 else 0.0
+
+
+def test_how_likely_a_pair_is_joined_is_bayes_with_a_log_normal_block():
+    rng = np.random.default_rng(3)
+    groups = np.array([0, 0, 0, 1, 1, 1, 1])
+    first, second = np.triu_indices(7, 1)
+    same = groups[first] == groups[second]
+    gaps = np.where(same, rng.uniform(0.0, 0.015, 21), rng.lognormal(np.log(0.06), 0.6, 21))
+    errors = rng.uniform(0.006, 0.015, 21)
+    likely = squareform(p_joined(squareform(gaps), squareform(errors), groups, 0.02))
+    for k, (i, j) in enumerate(zip(first, second, strict=True)):
+        block = (groups[first] == groups[i]) & (groups[second] == groups[j])
+        n = block.sum()
+        mean, variance = moments(gaps[block], errors[block] ** 2)
+        of_kind, variance_of_kind = moments(gaps[same == same[k]], errors[same == same[k]] ** 2)
+        mean = (n * mean + 3 * of_kind) / (n + 3)
+        variance = ((n - 1) * variance + 3 * variance_of_kind) / (n + 2)
+        if not variance:
+            assert likely[k] == pytest.approx(float(mean <= 0.02))
+            continue
+        sigma = np.sqrt(np.log(1 + variance / mean**2))
+        prior = lognorm(sigma, scale=mean * np.exp(-(sigma**2) / 2))
+
+        def density(gap, k=k, prior=prior):
+            return prior.pdf(gap) * norm.pdf(gaps[k], gap, errors[k])
+
+        below, above = (quad(density, *ends, limit=200)[0] for ends in ((0, 0.02), (0.02, 1.0)))
+        assert likely[k] == pytest.approx(below / (below + above), abs=0.03)
+
+
+def test_all_are_joined_where_each_is_by_itself():
+    corrected = np.array([0.001, 0.003, 0.0115])
+    states = pair_states(squareform(corrected), of_normal(squareform(corrected), 0.005), 0.02)
+    assert states.n_joined == 3
+    np.testing.assert_allclose(squareform(states.highest), corrected + norm.ppf(0.95) * 0.005)
+    corrected[2] = 0.0125
+    states = pair_states(squareform(corrected), of_normal(squareform(corrected), 0.005), 0.02)
+    assert states.n_joined == 2
+
+
+def test_a_barrier_is_rarely_missed():
+    rng = np.random.default_rng(0)
+    missed, true = 0, np.array([0.0, 0.004, 0.02 + 1e-9])
+    for _ in range(2000):
+        gaps = squareform(np.maximum(true + rng.normal(0, 0.004, 3), 0))
+        missed += pair_states(gaps, of_normal(gaps, 0.004), 0.02).n_joined == 3
+    assert missed / 2000 <= 0.065  # 5% promised, 3.1 standard errors
+
+
+def test_without_a_floor_near_copies_hide_barriers():
+    runs = np.repeat(np.arange(5), 4)
+    rng = np.random.default_rng(2)
+    gaps = squareform(rng.uniform(0.3, 1.0, 10))[np.ix_(runs, runs)]
+    drawn = simulate_losses(
+        gaps, n_examples=64, noise=np.where(gaps > 0, 0.5, 0.05), dip=0.12, tail="student", rng=rng
+    )
+    seen = bootstrap_gaps(drawn.losses, n_resamples=300, keep_draws=True, rng=rng)
+    estimate, errors = squareform(seen.estimate), squareform(seen.standard_error)
+    corrected = squareform(seen.corrected)
+    noise = make_noise(estimate, errors, seen.draws, seen.null, corrected, rng)
+    with_floor = pair_states(estimate, noise, 0.02)
+    without = pair_states(estimate, noise, 0.02, least=1e-9)
+    assert not with_floor.apart[gaps == 0].any()
+    assert with_floor.n_apart > without.n_apart > 0
+    assert with_floor.n_apart > 0.7 * (gaps > 0).sum() / 2
