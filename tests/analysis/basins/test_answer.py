@@ -255,7 +255,7 @@ def test_sentences_hold_the_numbers_of_their_answer(name):
     if answer in (Answer.BASINS, Answer.BRIDGED):
         parts += [f" basins of {sizes[0]}", "none within a basin"]
     if answer is Answer.BRIDGED:
-        parts.append(f"seed-{n - 1} is joined to {'both' if n_basins == 2 else 'several'}")
+        parts.append(f"seed-{n - 1}, joined to {'both' if n_basins == 2 else 'several'}")
     if answer is Answer.CHAIN and len(sizes) == 1:
         parts += [f"All {n} models are linked through others", "no division into basins"]
     if answer in (Answer.CHAIN, Answer.MIXED) and len(sizes) > 1:
