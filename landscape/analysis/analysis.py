@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from landscape.analysis.barriers import RULES, GapIntervals, bootstrap_gaps
+from landscape.analysis.barriers import RULES, GapIntervals
 from landscape.analysis.barriers.contributions import (
     PopulationContributions,
     population_contributions,
@@ -21,12 +21,12 @@ from landscape.analysis.basins.active import find_basins_actively, gaps_and_erro
 from landscape.analysis.basins.answer import Division
 from landscape.analysis.basins.structure import fill_unmeasured
 from landscape.analysis.by_rule import RuleGaps, gaps_by_rule
-from landscape.analysis.gaps import gap_matrix, square
+from landscape.analysis.gaps import square
 from landscape.analysis.judgements import (
-    OF_PAIRS,
     Judgement,
     as_matrices,
     in_sentences,
+    intervals_of,
     judge,
     noise_of,
 )
@@ -213,7 +213,7 @@ def analyze(
     if focus:
         require_known("focus", focus, scores.columns)
     rng = np.random.default_rng(seed)
-    intervals = _intervals(results, dataset, rule, n_resamples, rng)
+    intervals = intervals_of(results, dataset, rule, n_resamples, rng)
     gaps = as_matrices(intervals, results.pairs, len(results.models))
     # a signed rule is negative where there is no barrier: no distance is less than none
     heights = np.maximum(gaps.estimate, 0)
@@ -345,33 +345,6 @@ def _all_scores(results: Results) -> tuple[pd.DataFrame, list[str]]:
     scores = scores.loc[:, ~scores.columns.duplicated(keep="last")]
     scores.index = pd.Index(results.models, name="model")
     return scores, challenge + [name for name in shown if roles[name] == "challenge"]
-
-
-def _intervals(
-    results: Results, dataset: str, rule: str, n_resamples: int, rng: np.random.Generator
-) -> GapIntervals:
-    """Of every pair; without intervals where losses of single examples are not known."""
-    if results.given_gaps is not None:
-        gaps = gap_matrix(results, np.empty(0), rule)[tuple(results.pairs.T)]
-        none = np.full_like(gaps, np.nan)
-        return GapIntervals(gaps, none, none, none, none, none, none, 0.95, n_resamples)
-    data = results.datasets[dataset]
-    # two examples that are the mean have its gap; what resampling says of them means nothing
-    losses = np.repeat(data.losses, 2, axis=-1) if data.aggregated else data.losses
-    intervals = bootstrap_gaps(
-        losses,
-        rule,
-        results.positions,
-        points=results.exact,
-        n_resamples=n_resamples,
-        keep_draws=not data.aggregated,
-        rng=rng,
-    )
-    if not data.aggregated:
-        return intervals
-    unknown = np.full_like(intervals.estimate, np.nan)
-    nothing: dict[str, Any] = dict.fromkeys(OF_PAIRS[1:], unknown)
-    return replace(intervals, **nothing)
 
 
 def _active_basins(

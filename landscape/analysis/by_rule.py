@@ -12,15 +12,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.spatial.distance import squareform
 from scipy.stats import norm
 
-from landscape.analysis.barriers import bootstrap_gaps
-from landscape.analysis.basins.noise import Noise
+from landscape.analysis.barriers import GapIntervals, bootstrap_gaps
+from landscape.analysis.basins.noise import make_noise
 from landscape.analysis.basins.states import LEVEL, PairStates, pair_states
-from landscape.analysis.gaps import gap_matrix
-from landscape.core.arrays import Array, Indices, Mask
+from landscape.analysis.judgements import as_matrices, intervals_of, noise_of
+from landscape.core.arrays import Array
 from landscape.records import Results
 
 SIDE_BY_SIDE = ("convexity_gap", "barrier_height", "max_endpoint_barrier")
@@ -95,103 +93,65 @@ def gaps_by_rule(
         n_resamples: Of the examples.
         seed: Of the resampling.
     """
-    data, n = results.datasets[dataset], len(results.models)
-    only_gaps = results.given_gaps is not None
-    curves = np.array([pair.mean(-1, dtype=np.float64) for pair in data.losses])
-    place = np.asarray(squareform(np.arange(n * (n - 1) // 2)), dtype=np.intp)
-    by_rule: list[RuleGaps] = []
-    for name in (rule,) if only_gaps else dict.fromkeys((rule, *SIDE_BY_SIDE)):
-        every = np.maximum(gap_matrix(results, curves, name)[tuple(results.pairs.T)], 0)
-        measured = np.isfinite(every)
-        if not measured.any():
+    n, by_rule = len(results.models), list[RuleGaps]()
+    for name in (rule,) if results.given_gaps is not None else dict.fromkeys((rule, *SIDE_BY_SIDE)):
+        rng = np.random.default_rng(seed)
+        intervals = intervals_of(results, dataset, name, n_resamples, rng, "percentile")
+        gaps = np.maximum(intervals.estimate, 0)
+        if not np.isfinite(gaps).any():
             return ()
-        pairs, gaps = place[tuple(results.pairs[measured].T)], every[measured]
-        resample, noise = None, None
-        if not (only_gaps or data.aggregated):
-            resample = partial(
-                _resample,
-                data.losses[measured],
-                results.positions,
-                results.exact[measured],
-                rule=name,
-                n_resamples=n_resamples,
-                seed=seed,
-            )
-            noise = resample()
+        matrices = as_matrices(intervals, results.pairs, n)
+        measured = np.isfinite(matrices.estimate) & ~np.eye(n, dtype=bool)
+        heights = np.where(measured, np.maximum(matrices.estimate, 0), 0)
+        noise = make_noise(heights, **noise_of(results, matrices, intervals, heights), rng=rng)
         if not by_rule:
-            states = states or _states(gaps, noise, pairs, n, tolerance)
+            states = states or pair_states(heights, noise, tolerance, measured)
             shown, used = states, states.tolerance
-        else:  # errors are what raises the tolerance and what joined pairs need
-            quiet = None if noise is None else replace(noise, errors=0 * gaps)
-            shown = _states(gaps, quiet, pairs, n, used)
-        n_apart = int(squareform(shown.apart, checks=False)[pairs].sum())
-        seen = _seen(noise, resample, used) if noise and resample else np.nan
-        by_rule.append(RuleGaps(name, every, n_apart, used, shown.beyond_noise, seen))
+        else:  # without errors, which only joined pairs need, the tolerance is not raised again
+            quiet = noise and replace(noise, errors=0 * noise.errors)
+            shown = pair_states(heights, quiet, used, measured)
+        n_apart = int(shown.apart[tuple(results.pairs.T)].sum())
+        seen = np.nan
+        if intervals.null is not None:
+            seen = _seen(intervals, used, partial(_planted, results, dataset, name, seed))
+        by_rule.append(RuleGaps(name, gaps, n_apart, used, noise is not None, seen))
     return tuple(by_rule)
 
 
-@dataclass(frozen=True)
-class _Noise:
-    """Gaps that noise alone gives, (n_draws, n_pairs) nats, and standard errors (n_pairs,)."""
-
-    null: Array
-    errors: Array
-
-    def scale(self, tolerance: float) -> Array:
-        """(n_pairs,) nats, the size of what noise alone gives."""
-        least = _LEAST * max(tolerance, float(np.median(self.errors)))
-        return np.maximum(np.sqrt((self.null**2).mean(0)), least)
-
-
-def _resample(
-    losses: NDArray[np.float32],
-    positions: Array,
-    points: Mask,
-    *,
-    rule: str,
-    n_resamples: int,
-    seed: int,
-    more: float = 0.0,
-) -> _Noise:
-    """What resampling says of gaps, had each pair a barrier of so many nats ``more``."""
-    bump = (more * 4 * positions * (1 - positions)).astype(np.float32)
-    sampled = bootstrap_gaps(
-        losses + bump[:, None] if more else losses,
+def _planted(
+    results: Results, dataset: str, rule: str, seed: int, height: float, n_resamples: int
+) -> GapIntervals:
+    """Of all pairs, had each a barrier of so many nats more that all examples carry alike."""
+    t = results.positions
+    bump = (height * 4 * t * (1 - t)).astype(np.float32)
+    return bootstrap_gaps(
+        results.datasets[dataset].losses + bump[:, None],
         rule,
-        positions,
-        points=points,
+        t,
+        points=results.exact,
         n_resamples=n_resamples,
         method="percentile",  # the ends are not used
         keep_draws=True,
         rng=seed,
     )
-    assert sampled.null is not None  # was asked for
-    return _Noise(np.maximum(sampled.null, 0).astype(np.float64), sampled.standard_error)
 
 
-def _states(
-    gaps: Array, noise: _Noise | None, pairs: Indices, n: int, tolerance: float
-) -> PairStates:
-    """Of the pairs with these places in a condensed matrix; of others nothing is known."""
-    flat, known = np.zeros((2, n * (n - 1) // 2))
-    flat[pairs], known[pairs] = gaps, 1
-    of_all = None
-    if noise is not None:
-        null = np.zeros((len(noise.null), len(flat)))
-        errors = np.full(len(flat), np.median(noise.errors))  # so that the median stays
-        null[:, pairs], errors[pairs] = noise.null, noise.errors
-        of_all = Noise(draws=null, null=null, errors=errors, corrected=flat, resampled=True)
-    matrix, measured = (np.asarray(squareform(a, checks=False)) for a in (flat, known))
-    return pair_states(matrix, of_all, tolerance, measured > 0)
+def _seen(
+    intervals: GapIntervals, tolerance: float, planted: Callable[[float, int], GapIntervals]
+) -> float:
+    """Nats, as ``RuleGaps.seen`` says: noise is larger where there is a barrier."""
+    null, scale, _ = _noise(intervals, tolerance)
+    quantile, power = np.quantile((null / scale).max(1), LEVEL), norm.ppf(POWER)
+    first = tolerance + (quantile + power) * float(np.median(scale))
+    _, scale, error = _noise(planted(first, intervals.n_resamples), tolerance)
+    return float(tolerance + quantile * np.median(scale) + power * error)
 
 
-def _seen(noise: _Noise, resample: Callable[..., _Noise], tolerance: float) -> float:
-    """Nats, as ``RuleGaps.seen`` says.
-
-    Noise is larger where there is a barrier: it is that of the pairs, had each one.
-    """
-    scale, power = noise.scale(tolerance), norm.ppf(POWER)
-    quantile = np.quantile((noise.null / scale).max(1), LEVEL)
-    barrier = resample(more=tolerance + (quantile + power) * float(np.median(scale)))
-    margin = quantile * np.median(barrier.scale(tolerance))
-    return float(tolerance + margin + power * np.median(barrier.errors))
+def _noise(intervals: GapIntervals, tolerance: float) -> tuple[Array, Array, float]:
+    """Gaps that noise alone gives, (n_draws, n_measured), their sizes, the median error; nats."""
+    assert intervals.null is not None  # was asked for
+    measured = np.isfinite(intervals.estimate)
+    null = np.maximum(intervals.null[:, measured], 0).astype(np.float64)
+    error = float(np.median(intervals.standard_error[measured]))
+    scale = np.maximum(np.sqrt((null**2).mean(0)), _LEAST * max(tolerance, error))
+    return null, scale, error

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from landscape.analysis.barriers import GapIntervals, bootstrap_gaps
+from landscape.analysis.barriers.intervals import Method
 from landscape.analysis.basins.answer import Division, divide, in_words
 from landscape.analysis.basins.noise import Noise, make_noise
 from landscape.analysis.basins.structure import fill_unmeasured
-from landscape.analysis.gaps import square
+from landscape.analysis.gaps import gap_matrix, square
 from landscape.core.arrays import Array
 from landscape.core.sentences import Criterion, criteria_sentences
 from landscape.records import Results
@@ -122,6 +123,33 @@ def criterion_values(results: Results, criterion: Criterion, dataset: str) -> Ar
     values[table.path[is_pair] - n_models, table.point[is_pair]] = rows[is_pair]
     known = np.isfinite(values).all(-1) | ~results.exact
     return values if known.all() else None
+
+
+def intervals_of(
+    results: Results,
+    dataset: str,
+    rule: str,
+    n_resamples: int,
+    rng: np.random.Generator,
+    method: Method = "directional",
+) -> GapIntervals:
+    """Of every pair; without intervals where losses of single examples are not known."""
+    data = results.datasets[dataset]
+    if results.given_gaps is not None or data.aggregated:
+        means = data.losses[..., 0].astype(np.float64)
+        gaps = gap_matrix(results, means, rule)[tuple(results.pairs.T)]
+        none = np.full_like(gaps, np.nan)
+        return GapIntervals(gaps, none, none, none, none, none, none, 0.95, n_resamples)
+    return bootstrap_gaps(
+        data.losses,
+        rule,
+        results.positions,
+        points=results.exact,
+        n_resamples=n_resamples,
+        method=method,
+        keep_draws=True,
+        rng=rng,
+    )
 
 
 def noise_of(
