@@ -110,7 +110,13 @@ def test_gaps_without_curves_are_not_drawn_as_curves(tmp_path: Path) -> None:
     assert (analysis.basins.labels[small] != analysis.basins.labels[~small][0]).all()
     assert not analysis.curves["mnli"].measured.any()
     drawn = {kind.name for kind in figures_of(analysis)}
-    assert drawn == {"gap_matrix", "centroid_distance", "basin_histogram", "evidence"}
+    assert drawn == {
+        "gap_matrix",
+        "centroid_distance",
+        "basin_histogram",
+        "evidence",
+        "tolerance",
+    }
     write_report(analysis, tmp_path / "page.html")
     with pytest.raises(ConfigError, match="expected: convexity_gap"):
         landscape.analyze(store, rule="barrier_height")
