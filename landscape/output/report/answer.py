@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landscape.analysis.averaging import will_average
-from landscape.analysis.barriers import RULES
 from landscape.core.relation_sentences import relation_sentence, within_sentence
 from landscape.core.wording import count, equals, in_words, interval, listed, number, percent
 from landscape.output.report.gaps import rules
@@ -31,7 +29,7 @@ def answer(analysis: Analysis) -> list[str]:
         why = f": {groups.evidence.why}" if groups.evidence.why else ""
         kinds = in_words(groups.n_groups, "group")
         sentences.append(f"Gaps part the models into {kinds}, of {listed(sizes)}{asked}{why}.")
-    return [*sentences, *_on_gaps(analysis), *_on_averaging(analysis), *_on_focus(analysis)]
+    return [*sentences, *_on_gaps(analysis), *_on_focus(analysis)]
 
 
 def _on_gaps(analysis: Analysis) -> list[str]:
@@ -55,21 +53,6 @@ def _on_gaps(analysis: Analysis) -> list[str]:
             f"The median {rule} is {number(np.median(within), 3)} nats between models of one "
             f"{shown.noun} and {number(np.median(across), 3)} nats between others."
         )
-    return sentences
-
-
-def _on_averaging(analysis: Analysis) -> list[str]:
-    """Whether the models of each basin average, where all of its pairs are known."""
-    basins, sentences = analysis.basins, list[str]()
-    if not RULES[analysis.rule].is_zero_without or basins.n_basins is None:
-        return []
-    labels, n_basins = basins.labels, basins.n_basins
-    for basin in range(n_basins):
-        inside = np.flatnonzero(labels == basin)
-        if len(inside) > 1 and np.isfinite(analysis.gaps.low[np.ix_(inside, inside)]).all():
-            averaging = will_average(analysis, [analysis.models[i] for i in inside])
-            of = f"Of basin {basin}: " if n_basins > 1 else ""
-            sentences.append(f"{of}{averaging.reason}")
     return sentences
 
 
