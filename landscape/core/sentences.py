@@ -414,6 +414,7 @@ def why_groups(
     tolerance: float,
     beyond_noise: bool,
     sharp: bool,
+    bridged: bool,
     largest_gap: float,
     silhouette: float,
     null_quantile: float,
@@ -441,7 +442,8 @@ def why_groups(
         above = f"{n_barriers} of {pairs} gaps exceed {beyond}"
         return f"no groups of models stand apart ({against}), though {above}"
     if sharp:
-        return f"every gap between them exceeds {beyond}, none within does"
+        but = ", but for models that join several" if bridged else ""
+        return f"every gap between them exceeds {beyond}, none within does{but}"
     return against
 
 

@@ -99,11 +99,12 @@ def find_groups(
         embedding=embedding,
         delta=scale,
         delta_rule=rule,
-        evidence=_in_words(evidence, gaps, k),
+        evidence=_in_words(evidence, gaps, k, labels),
     )
 
 
-def _in_words(evidence: Evidence, gaps: Array, n_groups: int) -> Evidence:
+def _in_words(evidence: Evidence, gaps: Array, n_groups: int, labels: Labels) -> Evidence:
+    across = gaps[labels[:, None] != labels]
     silhouette = np.nan
     if np.isfinite(evidence.null_quantile):
         best = int(np.flatnonzero(evidence.null_quantiles == evidence.null_quantile)[0])
@@ -116,6 +117,7 @@ def _in_words(evidence: Evidence, gaps: Array, n_groups: int) -> Evidence:
         tolerance=evidence.tolerance,
         beyond_noise=bool(np.isfinite(evidence.noise)),
         sharp=evidence.sharp,
+        bridged=bool((across <= evidence.tolerance).any()),
         largest_gap=float(gaps.max()),
         silhouette=silhouette,
         null_quantile=evidence.null_quantile,
