@@ -243,13 +243,18 @@ def rules_sentence(
     by_rule: Sequence[tuple[str, int]], *, n_pairs: int, tolerance: float, beyond_noise: bool
 ) -> str:
     """How many pairs have a barrier by each rule: its name, and as many."""
-    parts = [f"{f'{n:,}' if n else 'none'} by {name}" for name, n in by_rule]
-    if len(by_rule) > 1 and len({n for _, n in by_rule}) == 1:
-        names = listed([name for name, _ in by_rule])
-        parts = [f"{f'{by_rule[0][1]:,}' if by_rule[0][1] else 'none'} by {names} alike"]
+    counts = [f"{n:,}" if n else "none" for _, n in by_rule]
+    name, rest = by_rule[0][0], ""
+    if len(set(counts)) > 1:
+        rest = "".join(
+            f", by {other} {n}" for (other, _), n in zip(by_rule[1:], counts[1:], strict=True)
+        )
+    elif len(by_rule) > 1:
+        name = f"{listed([name for name, _ in by_rule])} alike"
     beyond = " beyond noise" if beyond_noise else ""
     exceed = verb(by_rule[0][1], "exceeds", "exceed")
-    return f"Of {count(n_pairs, 'pair')}, {listed(parts)} {exceed} {short(tolerance)} nats{beyond}."
+    what = f"{counts[0]} of {count(n_pairs, 'pair')} {exceed} {short(tolerance)} nats{beyond}"
+    return f"By {name} {what}{rest}."
 
 
 def power_sentence(seen: float, *, n_examples: int, n_pairs: int, tolerance: float) -> str:

@@ -83,3 +83,17 @@ def test_few_examples_behind_the_barriers_are_warned_of(n_carriers: int) -> None
     assert analysis.contributions.effective[apart] == pytest.approx(n_carriers, rel=0.01)
     warned = [text for text in page_of(analysis).warnings if "examples or fewer" in text]
     assert bool(warned) == (n_carriers < FEW)
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ((44, 4, 0), "By a 44 of 45 pairs exceed .02 nats, by b 4, by c none."),
+        ((0, 0, 0), "By a, b and c alike none of 45 pairs exceed .02 nats."),
+        ((1,), "By a 1 of 45 pairs exceeds .02 nats."),
+    ],
+)
+def test_counts_by_rule_in_words(counts: tuple[int, ...], said: str) -> None:
+    by_rule = list(zip("abc", counts, strict=False))
+    text = rules_sentence(by_rule, n_pairs=45, tolerance=0.02, beyond_noise=False)
+    assert text == said

@@ -66,6 +66,7 @@ def draw(analysis: Analysis) -> Figure:
             textcoords="axes fraction",
             fontsize=6.5,
             va="center",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             arrowprops={"arrowstyle": "-", "color": "0.5", "linewidth": 0.6, "relpos": (0, 0.5)},
         )
     ax.set(xlim=(-0.02, 1.0), ylim=(0, 1.03 * total.max()), xlabel="share of the examples")
