@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,12 +17,14 @@ import torch
 import yaml
 
 from landscape.analysis.analysis import analysis_options, analyze
+from landscape.checkpoints import load_population
 from landscape.core.errors import ConfigError, LandscapeError
 from landscape.records import read_store
 from landscape.run.check import check_config
 from landscape.run.inputs import open_experiment
 from landscape.run.inspect import describe
 from landscape.run.pipeline import run_experiment
+from landscape.run.provenance import checkpoint_rows
 from tests.runs import assert_same, measured, n_measured, stop_after
 from tests.tiny import make_model, make_tokenizer, save_population, write_experiment
 
@@ -92,6 +96,14 @@ def test_the_analysis_is_that_of_the_curves(finished: Path) -> None:
         right = (hard.model_predictions[i] == hard.labels)[rows]
         assert analysis.scores.loc[name, "hard: yes"] == pytest.approx(right.mean())
     assert set(analysis.relation.table["group"]) == set(analysis.scores.columns)
+
+
+def test_recipes_of_checkpoints_are_noted(tmp_path: Path, populations: dict[str, Path]) -> None:
+    folder = tmp_path / "members"
+    shutil.copytree(populations["bert"], folder)
+    (folder / "member-1" / "landscape.json").write_text(json.dumps({"recipe": {"rule": "last"}}))
+    rows = checkpoint_rows(load_population([f"{folder}/member-*"], ["yes", "no"]))
+    assert [row["recipe"] for row in rows] == [{}, {"rule": "last"}, {}]
 
 
 def test_another_configuration_is_refused_with_the_difference(
