@@ -74,6 +74,9 @@ def draw(analysis: Analysis) -> Figure:
         ax.plot(distance[chosen], score[chosen], zorder=3, label=name, **look)
     few = len(analysis.models) <= _NAME_LIMIT
     ax.margins(x=0.16 if few else 0.06, y=0.1)
+    if fit is not None:  # where few models carry the line, its band is wide beyond all scores
+        room = 0.3 * (np.ptp(score[finite]) or 0.1)
+        ax.set_ylim(score[finite].min() - room, score[finite].max() + room)
     if few:
         names = [name for name, seen in zip(analysis.models, finite, strict=True) if seen]
         _name_points(ax, names, np.column_stack([distance, score])[finite])
@@ -120,17 +123,18 @@ def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def _correlations(analysis: Analysis, column: str) -> str:
     """Both correlations with their intervals, and how many models they rest on."""
-    row, parts = words.relation_row(analysis, column), []
-    for name, symbol in (("spearman", r"Spearman $\rho$"), ("pearson", "Pearson $r$")):
+    row, lines = words.relation_row(analysis, column), []
+    symbols = {"spearman": r"Spearman $\rho$", "pearson": "Pearson $r$"}
+    if analysis.conditions is not None:
+        symbols = {**symbols, "spearman_within": r"$\rho$ within conditions"}
+    for name, symbol in symbols.items():
         if row is None or not np.isfinite(row[name]):
-            parts.append(f"{symbol} undefined")
+            lines.append(f"{symbol} undefined")
         else:
             low, high = row[f"{name}_low"], row[f"{name}_high"]
-            parts.append(f"{symbol} = {row[name]:.2f} [{low:.2f}, {high:.2f}]")
-    n = int(analysis.scores[column].notna().sum())
-    if row is not None and np.isfinite(row["spearman_within"]):
-        parts[0] += f"; {row['spearman_within']:.2f} within conditions"
-    return f"{parts[0]}\n{parts[1]},  n = {n}".replace("-", "\N{MINUS SIGN}")
+            lines.append(f"{symbol} = {row[name]:.2f} [{low:.2f}, {high:.2f}]")
+    lines[1] += f",  n = {int(analysis.scores[column].notna().sum())}"
+    return "\n".join(lines).replace("-", "\N{MINUS SIGN}")
 
 
 def _name_points(ax: Axes, names: list[str], places: np.ndarray) -> None:
