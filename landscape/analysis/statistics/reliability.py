@@ -36,11 +36,11 @@ def score_facts(results: Results, seed: int = 0) -> ScoreFacts:
     rng = np.random.default_rng(seed)
     facts = ScoreFacts({}, {}, {})
     for name, data in results.datasets.items():
-        rows = {name: np.ones(1, dtype=bool)}
-        if not data.aggregated:
-            rows = group_rows(data.groups, len(data.labels), name)
-            facts.parents.update(nested_in(rows))
-            facts.reliability.update(_of_groups(data, rows, rng))
+        if data.aggregated:
+            continue
+        rows = group_rows(data.groups, len(data.labels), name)
+        facts.parents.update(nested_in(rows))
+        facts.reliability.update(_of_groups(data, rows, rng))
         least = -1.0 if data.metric == "matthews" else 0.0
         facts.ranges.update(dict.fromkeys(rows, (least, 1.0)))
     return facts

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from landscape.analysis.statistics.intervals import UNBOUNDED, range_of
 from landscape.core.relation_sentences import relation_sentence, within_sentence
 from landscape.core.wording import count, equals, in_words, interval, listed, number, percent
 from landscape.output.report.gaps import rules
@@ -81,7 +82,9 @@ def _on_focus(analysis: Analysis) -> list[str]:
             elif analysis.conditions is not None:
                 tested += f", but within training conditions {noun}s do not differ"
         ends = interval(row["difference_low"], row["difference_high"], 3)
-        held = f" ({level} interval {ends}, however scores are distributed)" if ends else ""
+        bounded = range_of(analysis.scores[analysis.focus].to_numpy()) != UNBOUNDED
+        however = ", however scores are distributed" if bounded else ""
+        held = f" ({level} interval {ends}{however})" if ends else ""
         sentences.append(
             f"The mean {metric} on {analysis.focus} is {listed(means)}; the difference between "
             f"{noun}s 0 and 1 is {number(row['difference'], 3)}{held}{tested}."
