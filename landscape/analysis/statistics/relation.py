@@ -189,6 +189,7 @@ def _relate_pattern(
     """Every column of the table but the names and q, for scores (n_models, n_columns)."""
     missing = np.full(values.shape[1], np.nan)
     labels, noun, conditions = models.labels, models.noun, models.conditions
+    everywhere = np.zeros_like(labels)
     members = {name: values[labels == name] for name in models.names}
     numbers: dict[str, Array] = {}
     for name, rows in members.items():
@@ -208,14 +209,12 @@ def _relate_pattern(
     # the p-value stands beside the difference, so both its basins must be in the test
     if len(models.largest) == 2 and min(len(members[name]) for name in models.largest) > 1:
         tested = np.isin(labels, [name for name, rows in members.items() if len(rows) > 1])
-        scored, basins = values[tested], labels[tested]
-        numbers["p_value"] = basin_p_values(scored, basins, None, n_resamples, rng)
-        if conditions is not None:
-            numbers["p_within"] = basin_p_values(
-                scored, basins, conditions[tested], n_resamples, rng
-            )
+        for name, blocks in (("p_value", everywhere), ("p_within", conditions)):
+            if blocks is not None:
+                numbers[name] = basin_p_values(
+                    values[tested], labels[tested], blocks[tested], n_resamples, rng
+                )
     for name, rank in (("spearman", True), ("pearson", False)):
-        everywhere = np.zeros_like(labels)
         for end, blocks in (("", everywhere), ("_within", conditions)):
             found = (missing,) * 3
             if blocks is not None:
