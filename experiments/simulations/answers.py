@@ -164,10 +164,15 @@ def by_kind(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_split(table: pd.DataFrame) -> pd.DataFrame:
-    """Populations that are connected through joined pairs, and which of them were divided."""
+    """Populations that are connected through joined pairs, and which of them were divided.
+
+    Those that only a raised tolerance connects count together.
+    """
     some = by_kind(table)
     some = some[some["connected"]]
-    return some.assign(split=some["answer"].isin(CLAIMS))
+    kinds = some["kind"].where(some["tolerance"] == TOLERANCE)
+    rare = ~some["kind"].isin(kinds.dropna().unique())
+    return some.assign(kind=some["kind"].mask(rare, "others"), split=some["answer"].isin(CLAIMS))
 
 
 def as_markdown(table: pd.DataFrame) -> str:
@@ -235,10 +240,15 @@ def _splits(table: pd.DataFrame) -> list[list[str]]:
 
 def _claims(table: pd.DataFrame) -> list[list[str]]:
     barriers = table[table["barriers"] > 0]
+    linked = table[table["connected"] & (table["true"] != "bridged")]
     basins = table[table["true_basins"].notna()]
     return [
         ["", "populations", "false", "share", "95% interval"],
         ["one basin, of those with a barrier", *_counted(barriers["answer"] == "one")],
+        [
+            "basins but for a few models, of connected ones where that is not so",
+            *_counted(linked["answer"] == "bridged"),
+        ],
         [
             "more basins certain than there are",
             *_counted(basins["at_least"] > basins["true_basins"]),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from answers import GAPS, RATIO_NAMES, SHAPES, by_kind, is_split
+from answers import EXAMPLES, GAPS, RATIO_NAMES, SHAPES, by_kind, is_split
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
@@ -26,10 +26,10 @@ def draw_answers(table: pd.DataFrame, out: Path) -> None:
     heat.set_title("answered as the true gaps are")
     _draw_splits(splits, is_split(table))
     power = table[table["part"] == "power"]
-    for ax, shape in zip(below.subplots(1, len(SHAPES), sharey=True), SHAPES, strict=True):
+    for ax, shape in zip(below.subplots(1, len(SHAPES)), SHAPES, strict=True):
         some = power[power["kind"] == shape]
-        _heat(ax, some.pivot_table("right", "examples", "gap").reindex(columns=list(GAPS)))
-        ax.invert_yaxis()
+        rates = some.pivot_table("right", "examples", "gap")
+        _heat(ax, rates.reindex(index=list(EXAMPLES)[::-1], columns=list(GAPS)))
         ax.set_title(shape)
         ax.set_xlabel("nats between basins")
     below.axes[0].set_ylabel("examples")
@@ -48,12 +48,13 @@ def _draw_splits(ax: Axes, table: pd.DataFrame) -> None:
     ax.axvline(0.05, color="0.6", ls=":")
     ax.set_yticks(range(len(rows)), [f"{name} ({len(split)})" for name, split in rows])
     ax.invert_yaxis()
-    ax.set_xlim(0, None)
+    ax.set_xlim(0, 0.2)
     ax.set_xlabel("share, with 95% interval")
     ax.set_title("connected, but divided")
 
 
 def _heat(ax: Axes, values: pd.DataFrame) -> None:
+    ax.patch.set(hatch="////", edgecolor="0.85")  # where there are no populations
     ax.imshow(values, vmin=0, vmax=1, cmap="Greys", aspect="auto")
     for (row, column), value in np.ndenumerate(values.to_numpy()):
         if np.isfinite(value):
