@@ -169,7 +169,6 @@ class _Evidence:
 
     def questions(self) -> Labels:
         """(m, 2) the next pair of every model that is not yet held against what it should be."""
-        allowed = max(2, self.measured.left // max(1, len(self.outside)))
         pairs = []
         missing = self._missing()
         for row in np.flatnonzero(missing.any(1)):
@@ -177,7 +176,7 @@ class _Evidence:
             new = np.isnan(self.measured.gaps[model, self.core])
             for part in np.flatnonzero(missing[row]):
                 members = self.core[new & (self.part == part)]
-                if len(members) and self.counts[row].sum() < allowed + len(self.sizes):
+                if len(members):
                     pairs.append((model, members[int(self.order[model]) % len(members)]))
                     break
         return np.array(pairs, dtype=np.intp).reshape(-1, 2)
