@@ -68,6 +68,7 @@ def answer_sentence(
     at_least: int,
     aside: Sequence[str],
     n_clean: int,
+    n_open: int,
     n_examples: int | None,
 ) -> str:
     """Which models share a basin, or why no division into basins says it.
@@ -86,6 +87,7 @@ def answer_sentence(
         at_least: Basins that are certain.
         aside: Models that join several basins.
         n_clean: How many of the parts are basins.
+        n_open: Pairs within a basin of which no barrier is shown, nor that there is none.
         n_examples: About as many as would show that there is no barrier.
     """
 
@@ -97,6 +99,7 @@ def answer_sentence(
     lowest, median, highest = gaps
     beyond = f"{limit} beyond noise" if beyond_noise else limit
     lines = f"{n_apart:,} of {count(n_pairs, 'line')}"
+    open_ = f" ({n_open:,} undecided)" if n_open else ""
     have = verb(n_apart, "has", "have")
     if answer is Answer.ONE:
         which = (
@@ -119,13 +122,12 @@ def answer_sentence(
             f"{beyond} (lowest {size(lowest)}, median {size(median)})."
         )
     elif answer in (Answer.BASINS, Answer.BRIDGED):
-        of = listed(sizes, 8) if len(set(sizes)) > 1 else f"{sizes[0]}{' each' * (len(sizes) > 1)}"
-        text = f"{capital(in_words(len(sizes), 'basin'))} of {of}"
+        text = f"{capital(in_words(len(sizes), 'basin'))} of {_sizes(sizes)}"
         if aside:
             to = "both" if len(sizes) == 2 else "several"
             text += f", and {listed(aside, 4)}, joined to {to}"
         text += (
-            f": {lines} {have} a barrier above {beyond}, none within a basin; "
+            f": {lines} {have} a barrier above {beyond}, none within a basin{open_}; "
             f"{_certain(at_least, len(sizes))}."
         )
     elif answer is Answer.CHAIN and len(sizes) == 1:
@@ -146,6 +148,16 @@ def answer_sentence(
     if tolerance > asked:
         text += f" The tolerance was raised from {size(asked)}: most gaps are not known better."
     return text
+
+
+def _sizes(sizes: Sequence[int]) -> str:
+    """``6 each``; ``9, 3 and 2``; ``5 and 11 models alone``."""
+    several, n_alone = [str(size) for size in sizes if size > 1], sizes.count(1)
+    if len(set(sizes)) == 1:
+        return f"{sizes[0]}{' each' if len(sizes) > 1 else ''}"
+    if n_alone < 2:
+        return listed(sizes, 8)
+    return listed([*several, f"{n_alone} models alone"], 8)
 
 
 def _certain(at_least: int, n_basins: int) -> str:

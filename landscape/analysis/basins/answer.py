@@ -233,7 +233,11 @@ def _needed(noise: Noise | None, states: PairStates, n_examples: int | None) -> 
         return None
     middle = float(np.median(noise.corrected))
     wider, room = float(states.highest.max()) - middle, states.asked - middle
-    return int(float(f"{n_examples * max(1.0, wider / room) ** 2:.0e}")) if room > 0 else None
+    if not wider > room > 0:
+        return None
+    least = n_examples * (wider / room) ** 2
+    digit = 10 ** int(np.log10(least))
+    return int(np.ceil(least / digit)) * digit
 
 
 def in_words(
@@ -247,6 +251,7 @@ def in_words(
     barriers = gaps[upper][states.apart[upper]]
     lowest, median = (barriers.min(), np.median(barriers)) if len(barriers) else (np.nan, np.nan)
     shown = division.parts if division.n_basins is None else division.labels
+    within = (shown[:, None] == shown) & (shown >= 0) & states.measured
     answer = answer_sentence(
         division.answer,
         np.bincount(shown[shown >= 0]).tolist(),
@@ -260,6 +265,7 @@ def in_words(
         at_least=division.at_least,
         aside=[models[model] for model in division.aside],
         n_clean=sum(division.is_basin),
+        n_open=int((within & ~states.joined & ~states.apart).sum()) // 2,
         n_examples=division.needed,
     )
     return few_pairs_sentence(
