@@ -23,7 +23,7 @@ TOLERANCE = 0.02
 EXAMPLES = (64, 256, 1024, 2048)
 TAILS = ("normal", "student", "lognormal")
 NOISES = (0.1, 0.25, 0.5)  # nats an example; .5 is what MNLI classifiers show
-REPEATS = {20: 9, 40: 3, 80: 2, 101: 1}  # of populations of fewer models
+REPEATS = {20: 12, 40: 3, 80: 2, 101: 1}  # of populations of fewer models
 MOST = 1_200_000  # models x models x examples: more takes too long
 SHAPES = {
     "two basins of 6": (6, 6),
@@ -65,7 +65,7 @@ def cells(quick: bool) -> list[Cell]:
         for shape, sizes in SHAPES.items()
         for gap in GAPS
         for examples in EXAMPLES
-        if sum(sizes) ** 2 * examples <= 2 * MOST and (sum(sizes) < 20 or repeat < 3)
+        if sum(sizes) ** 2 * examples <= 2 * MOST and (sum(sizes) < 20 or repeat < 5)
     ]
     parts += [
         Cell("near-copies", "near-copies", n, 64, 0.0, repeat)

@@ -132,12 +132,6 @@ def effect_gaps(
     return squareform(sums * np.exp(generator.normal(0, spread, len(sums))))
 
 
-def cloud_gaps(n_models: int, *, mean: float, n_dims: int, rng: np.random.Generator | int) -> Array:
-    """One basin that is a continuum: squared distances in a Gaussian cloud, (n, n) nats."""
-    points = np.random.default_rng(rng).normal(size=(n_models, n_dims))
-    return squareform(pdist(points, "sqeuclidean")) * mean / (2 * n_dims)
-
-
 def chain_gaps(n_models: int, *, reach: float, slope: float) -> Array:
     """A chain: neighbours share a valley, ends do not, (n, n) nats."""
     places = np.arange(n_models, dtype=np.float64)[:, None]
