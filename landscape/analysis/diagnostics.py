@@ -76,12 +76,12 @@ def diagnose(analysis: Analysis, *, seed: int = 0) -> Diagnostics:
     results, gaps = analysis.results, analysis.gaps
     rng = np.random.default_rng(seed)
     estimate = np.maximum(gaps.estimate, 0)
-    has_intervals = np.isfinite(gaps.low).all()
+    states = analysis.basins.states
     triangles = count_triangles(
         estimate,
-        low=np.maximum(gaps.low, 0) if has_intervals else None,
-        high=np.maximum(gaps.high, 0) if has_intervals else None,
-        tolerance=analysis.basins.states.tolerance,
+        apart=states.apart if states.beyond_noise else None,
+        joined=states.joined if states.beyond_noise else None,
+        tolerance=states.tolerance,
     )
     curves = analysis.curves[analysis.dataset].losses
     if results.given_gaps is None:

@@ -88,7 +88,9 @@ def test_triples_are_counted_as_by_hand(gaps: np.ndarray, seed: int, tolerance: 
     rng = np.random.default_rng(seed)
     errors = squareform(rng.gamma(1.0, 0.005, len(gaps) * (len(gaps) - 1) // 2), checks=False)
     low, high = gaps - 2 * errors, gaps + 2 * errors
-    found = count_triangles(gaps, low=low, high=high, tolerance=tolerance)
+    found = count_triangles(
+        gaps, apart=low > tolerance, joined=high <= tolerance, tolerance=tolerance
+    )
     expected = by_hand(gaps, low, high, tolerance)
     assert found.n_triples == expected["total"]
     assert found.n_intransitive == len(expected["open"])
@@ -126,20 +128,6 @@ def test_transitivity_is_newmans(seed: int, n: int) -> None:
     assert found.n_certain == found.n_intransitive
     flat = count_triangles(merge_heights(gaps))
     assert flat.n_intransitive == flat.n_violations == 0
-
-
-def test_intervals_that_leave_their_gap_out_are_widened_and_unknown_ones_decide_nothing() -> None:
-    low, high = CHAIN - 0.002, CHAIN + 0.002
-    assert count_triangles(CHAIN, low=low, high=high).n_certain == 1
-    assert count_triangles(CHAIN, low=CHAIN - 0.012, high=CHAIN + 0.012).n_certain == 0
-    # the barrier between 0 and 2 lies above the tolerance only by its interval, not by its gap
-    below = CHAIN.copy()
-    below[0, 2] = below[2, 0] = 0.01
-    assert count_triangles(below, low=low, high=high).n_certain == 0
-    for ends in (low, high):
-        ends[0, 2] = ends[2, 0] = np.nan
-    found = count_triangles(CHAIN, low=low, high=high)
-    assert (found.n_intransitive, found.n_certain) == (1, 0)
 
 
 @settings(max_examples=40, deadline=None)
@@ -226,7 +214,8 @@ def test_the_sentence_names_the_worst_triple() -> None:
     said = structure_sentence(count_triangles(CHAIN), NAMES)
     assert all(part in said for part in ("1 of 4", "ada and bo (.01)", ".31 nats", "ada and cy"))
     for width, beyond in ((0.002, "1"), (0.02, "none")):
-        found = count_triangles(CHAIN, low=CHAIN - width, high=CHAIN + width)
+        apart, joined = CHAIN - width > 0.02, CHAIN + width <= 0.02
+        found = count_triangles(CHAIN, apart=apart, joined=joined)
         assert f"({beyond} of them beyond noise)" in structure_sentence(found, NAMES)
     for n in (1, 2):
         none = structure_sentence(count_triangles(np.zeros((n, n))), NAMES)

@@ -126,7 +126,7 @@ def find_basins(
         gaps=matrix,
         merge_tree=linkage(squareform(matrix, checks=False), method="single"),
         groups=find_groups(
-            matrix, sampled, division.states, n_groups=n_basins, delta=delta, rng=generator
+            matrix, sampled, division, n_groups=n_basins, delta=delta, rng=generator
         ),
         noise=sampled,
     )

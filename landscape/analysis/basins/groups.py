@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import squareform
 
+from landscape.analysis.basins.answer import Division
 from landscape.analysis.basins.checks import check_gaps
 from landscape.analysis.basins.membership import Membership, find_membership
 from landscape.analysis.basins.noise import Noise
 from landscape.analysis.basins.number import Evidence, decide
 from landscape.analysis.basins.spectral import choose_delta, cluster, embed, two_sides
-from landscape.analysis.basins.states import PairStates
 from landscape.core.arrays import Array, Labels
 from landscape.core.sentences import groups_sentence, why_groups
 
@@ -53,7 +53,7 @@ class Groups:
 def find_groups(
     gaps: Array,
     noise: Noise | None,
-    states: PairStates,
+    division: Division,
     *,
     n_groups: int | None = None,
     delta: float | str = "median",
@@ -65,8 +65,8 @@ def find_groups(
     2205.12411, with delta = 1). Where ``n_groups`` is not given:
 
     1. One group if no pair is apart (see ``pair_states``).
-    2. If having no barrier is an equivalence relation (every gap between groups exceeds the
-       tolerance beyond noise, none within does and all within are smaller), these are the groups.
+    2. If the answer is several basins, fewer than half as many as models, these are the groups;
+       a model that joins several is put into the nearest.
     3. Else candidates are k = 2 to min(8, n_models // 2) groups, and 2 for three models. The
        median gap between any two of a candidate's groups must exceed the tolerance by what
        clusters of noise alone show, and its mean silhouette (Rousseeuw 1987) what nulls of one
@@ -84,7 +84,7 @@ def find_groups(
     most = _most_groups(n, n_groups)
     embedding = embed(affinity, most, seed)
     candidates = {k: cluster(embedding[:, :k], k, seed) for k in range(2, most + 1)}
-    evidence, labels = decide(gaps, noise, states, candidates, affinity, n_groups, rng)
+    evidence, labels = decide(gaps, noise, division, candidates, affinity, n_groups, rng)
     k = int(labels.max()) + 1 if n_groups is None else n_groups
     if k > most:
         embedding = embed(affinity, k, seed)
@@ -95,7 +95,7 @@ def find_groups(
         n_groups=k,
         split=split,
         centroid_distance=distance,
-        membership=find_membership(gaps, labels, noise, states.tolerance),
+        membership=find_membership(gaps, labels, noise, division.states),
         embedding=embedding,
         delta=scale,
         delta_rule=rule,

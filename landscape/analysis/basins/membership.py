@@ -8,6 +8,7 @@ import numpy as np
 
 from landscape.analysis.basins.noise import Noise
 from landscape.analysis.basins.null import squares
+from landscape.analysis.basins.states import PairStates
 from landscape.core.arrays import Array, Labels, Mask
 
 _SURE = 0.95
@@ -23,8 +24,8 @@ class Membership:
         second: (n_models,) the basin that is nearest but one, -1 for a single basin.
         distance: (n_models, n_basins) nats, a model's mean gap to the other models of each basin;
             NaN of a model to its own basin where it is alone there.
-        between: (n_models,) bool: joined to two basins (no barrier beyond noise to the median
-            model of either), or nearest to its own in fewer than 95% of the resamples.
+        between: (n_models,) bool: without a barrier to most models of another basin, or nearest
+            to its own in fewer than 95% of the resamples.
     """
 
     probability: Array
@@ -34,7 +35,7 @@ class Membership:
 
 
 def find_membership(
-    gaps: Array, labels: Labels, noise: Noise | None, tolerance: float
+    gaps: Array, labels: Labels, noise: Noise | None, states: PairStates
 ) -> Membership:
     """Membership of labels (n_models,) on gaps (n_models, n_models) in nats."""
     n, k = len(labels), int(labels.max()) + 1
@@ -46,18 +47,13 @@ def find_membership(
     draws = gaps[None] if noise is None else squares(noise.draws, n)
     away = _distances(draws, labels, k)
     # a model alone in its basin stays there unless it is within the tolerance of another
-    away = np.where(np.isnan(away), tolerance, away)
+    away = np.where(np.isnan(away), states.tolerance, away)
     nearest = away.argmin(-1)
     probability = (nearest[..., None] == np.arange(k)).mean(0)
     others = np.where((labels[:, None] == np.arange(k)) | alone, np.inf, distance)
     second = others.argmin(1).astype(np.intp)
-    margin = np.zeros_like(gaps) if noise is None else noise.margin
-    joined = np.array(
-        [
-            np.median((gaps - margin)[i, labels == basin]) <= tolerance
-            for i, basin in enumerate(second)
-        ]
-    )
+    parted = [states.apart[model, labels == basin].mean() for model, basin in enumerate(second)]
+    joined = np.array(parted) < 0.5
     # alone, its gap to everyone is what made it a basin
     joined &= np.bincount(labels, minlength=k)[labels] > 1
     certainty = probability[np.arange(n), labels]

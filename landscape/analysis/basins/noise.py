@@ -48,16 +48,6 @@ class Noise:
         """Median standard error of a gap, nats."""
         return float(np.median(self.errors))
 
-    @cached_property
-    def margin(self) -> Array:
-        """(n_models, n_models) nats by which a gap above a level is above it beyond noise.
-
-        For all pairs at once: 5% of the null's draws exceed it anywhere.
-        """
-        scale = np.maximum(self.scale, max(_LEAST * float(np.median(self.scale)), 1e-300))
-        highest = np.quantile((self.null / scale).max(1), _LEVEL)
-        return np.asarray(squareform(highest * scale, checks=False))
-
     def margin_of_mean(self, rows: Labels, columns: Labels) -> float:
         """Nats that the mean gap between two sets of models exceeds by noise alone in 5%."""
         number = _numbers(len(self.errors))[np.ix_(rows, columns)].ravel()

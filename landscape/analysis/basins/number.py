@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.sparse.csgraph import connected_components, laplacian
+from scipy.sparse.csgraph import laplacian
 from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
+from landscape.analysis.basins.answer import Division
 from landscape.analysis.basins.mixture import Mixture, fit_mixture
 from landscape.analysis.basins.noise import Noise
 from landscape.analysis.basins.null import (
@@ -20,8 +21,8 @@ from landscape.analysis.basins.null import (
 )
 from landscape.analysis.basins.silhouette import fewest, mean_separation, separation, silhouettes
 from landscape.analysis.basins.spectral import by_size
-from landscape.analysis.basins.states import PairStates
 from landscape.core.arrays import Array, Labels, Mask
+from landscape.core.sentences import Answer
 
 Verdict = Literal["asked", "one valley", "no groups", "groups"]
 
@@ -85,20 +86,16 @@ class Evidence:
 def decide(
     gaps: Array,
     noise: Noise | None,
-    states: PairStates,
+    division: Division,
     labels: dict[int, Labels],
     affinity: Array,
     asked: int | None,
     rng: np.random.Generator,
 ) -> tuple[Evidence, Labels]:
     """The evidence, and the labels (n_models,)."""
-    tolerance, barrier = states.tolerance, states.apart
     n, candidates = len(gaps), np.array([*labels], dtype=np.intp)
-    margin = np.zeros_like(gaps) if noise is None else noise.margin
-    parts = sharp_groups(gaps, tolerance, margin)
-    for groups in labels.values():
-        if parts is None:
-            parts = bridged_groups(gaps, groups, tolerance, margin)
+    states, parts = division.states, _as_basins(gaps, division)
+    tolerance, barrier = states.tolerance, states.apart
     scores = np.array([silhouettes(gaps, groups, k) for k, groups in labels.items()])
     means = scores.mean(1)
     separations = np.array([separation(gaps, groups) for groups in labels.values()])
@@ -160,34 +157,17 @@ def decide(
     return evidence, chosen
 
 
-def sharp_groups(gaps: Array, tolerance: float, margin: Array | float = 0.0) -> Labels | None:
-    """Groups between which every pair has a barrier, and within which none has."""
-    n = len(gaps)
-    off = ~np.eye(n, dtype=bool)
-    n_groups, labels = connected_components((gaps - margin <= tolerance) & off, directed=False)
-    same = labels[:, None] == labels
-    if not 1 < n_groups <= (n + 1) // 2 or n_groups == n:
-        return None
-    highest = (gaps + margin)[same & off]
-    return by_size(labels) if highest.max() < gaps[~same].min() / 2 else None
+def _as_basins(gaps: Array, division: Division) -> Labels | None:
+    """The basins (n,), if the answer has several and fewer than half as many as models.
 
-
-def bridged_groups(
-    gaps: Array, labels: Labels, tolerance: float, margin: Array | float = 0.0
-) -> Labels | None:
-    """Sharp groups once a few models that have no barrier to two of these groups are set aside."""
-    member = [labels == group for group in range(labels.max() + 1)]
-    away = np.array([np.median((gaps - margin)[:, rows], axis=1) for rows in member]).T
-    away[np.arange(len(labels)), labels] = np.inf
-    bridges = (away <= tolerance).any(1)
-    if not 0 < bridges.sum() <= max(1, int(_MOST_BRIDGES * len(labels))):
+    A model that joins several is put into the one it is nearest to.
+    """
+    labels, k = division.labels, division.n_basins
+    several = division.answer in (Answer.BASINS, Answer.BRIDGED)
+    if not several or k is None or not 1 < k <= (len(labels) + 1) // 2:
         return None
-    rest = np.flatnonzero(~bridges)
-    noise = np.broadcast_to(margin, gaps.shape)
-    sharp = sharp_groups(gaps[np.ix_(rest, rest)], tolerance, noise[np.ix_(rest, rest)])
-    if sharp is None or not np.array_equal(sharp, by_size(labels[rest])):
-        return None
-    return by_size(labels)
+    means = np.stack([gaps[:, labels == basin].mean(1) for basin in range(k)], axis=1)
+    return by_size(np.where(labels < 0, means.argmin(1), labels))
 
 
 def n_bridges(joined: Mask, labels: Labels) -> int:

@@ -13,6 +13,7 @@ from landscape.core.errors import require_known
 from landscape.core.relation_sentences import Gain
 
 _LEVEL = 0.05
+_LEAST_GAIN = 0.01  # of cross-validated R^2
 _RELIABLE = 0.9  # a control measured worse leaves to the target what it should explain
 _MANY = 30  # models; with fewer, a cross-validated R2 is a rough number
 
@@ -37,7 +38,7 @@ def explanation_sentence(explanation: Explanation, group: str) -> str:
     if not isfinite(p_value):
         gain, note = Gain.UNKNOWN, note.rsplit("; ", 1)[-1]
     elif q_value <= _LEVEL:
-        gain = Gain.MORE if row["cv_gain"] > 0 else Gain.NO_HELP
+        gain = Gain.MORE if row["cv_gain"] > _LEAST_GAIN else Gain.NO_HELP
     others = [other for other in explanation.sets if other != explanation.target]
     noisy = {name: value for name, value in explanation.reliability.items() if name in others}
     worst = min(noisy, key=lambda name: noisy[name], default="")

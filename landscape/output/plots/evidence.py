@@ -30,7 +30,7 @@ def _caption(analysis: Analysis) -> list[str]:
         "Middle: the lowest eigenvalues of the affinity's normalised Laplacian; their largest rise "
         f"comes after {evidence.eigengap}.",
         f"Right: the {words.rule_name(analysis)} of {words.pairs_measured(analysis)}; dotted, the "
-        f"tolerance of {evidence.tolerance:g} nats.",
+        f"tolerance of {evidence.tolerance:.3g} nats.",
     ]
     if len(_noise(analysis)):
         sentences.append(

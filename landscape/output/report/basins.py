@@ -72,7 +72,7 @@ def basins(analysis: Analysis, diagnostics: Diagnostics) -> Body:
         ("lines with a barrier", f"{states.n_apart:,}"),
         ("joined pairs", f"{states.n_joined:,}"),
         ("undecided pairs", f"{states.n_undecided:,}"),
-        ("tolerance", f"{states.tolerance:g} nats"),
+        ("tolerance", f"{states.tolerance:.3g} nats"),
         ("at least", count(answer.at_least, "basin")),
     ]
     if answer.aside:

@@ -78,8 +78,8 @@ _TERMS = (
     ),
     Term(
         "between groups",
-        "A model lies between two groups if no barrier beyond noise parts it from the "
-        "median model of either, or if it is nearest to its own in fewer than 95% of the "
+        "A model lies between two groups if it has no barrier beyond noise to most models of "
+        "another group, or if it is nearest to its own in fewer than 95% of the "
         "resamples.",
     ),
 )
@@ -150,7 +150,7 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
         ("verdict", VERDICTS[evidence.verdict]),
         (
             "barriers",
-            f"{evidence.n_barriers:,} of {n_pairs} above {evidence.tolerance:g} nats{beyond}",
+            f"{evidence.n_barriers:,} of {n_pairs} above {evidence.tolerance:.3g} nats{beyond}",
         ),
         (
             "sharp",
@@ -203,7 +203,7 @@ def _evidence(analysis: Analysis) -> Table:
         "How well the models separate into each number of groups. Silhouette and separation must "
         "exceed what stands beside them: what one group gives in 95% of draws at any number of "
         f"groups, and {'what example noise gives in 95%, plus ' if noisy else ''}"
-        f"{evidence.tolerance:g} nats.",
+        f"{evidence.tolerance:.3g} nats.",
         rows,
         strong=np.flatnonzero(evidence.candidates == analysis.basins.groups.n_groups).tolist(),
     )

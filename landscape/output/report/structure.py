@@ -57,7 +57,7 @@ def structure(analysis: Analysis, diagnostics: Diagnostics) -> Body:
     """Triples, clustering and one-way pairs."""
     triangles, warnings = diagnostics.triangles, []
     if n := triangles.n_certain:
-        noise = " beyond noise" if triangles.with_intervals else ""
+        noise = " beyond noise" if triangles.with_noise else ""
         warnings.append(
             f"{n:,} of {count(triangles.n_triples, 'triple')} of models {verb(n, 'is', 'are')} "
             f"intransitive{noise}: no partition into basins describes who joins whom."
@@ -78,8 +78,8 @@ def structure(analysis: Analysis, diagnostics: Diagnostics) -> Body:
 
 def _facts(diagnostics: Diagnostics) -> tuple[tuple[str, str], ...]:
     triangles, climbs = diagnostics.triangles, diagnostics.climbs
-    limit = f"{triangles.tolerance:g} nats"
-    beyond = f", {triangles.n_certain:,} beyond noise" if triangles.with_intervals else ""
+    limit = f"{triangles.tolerance:.3g} nats"
+    beyond = f", {triangles.n_certain:,} beyond noise" if triangles.with_noise else ""
     broken = f"{triangles.n_violations:,}"
     if triangles.n_violations:
         broken += (
@@ -129,7 +129,7 @@ def _coefficients(diagnostics: Diagnostics) -> Table:
 
 def _intransitive(analysis: Analysis, diagnostics: Diagnostics) -> Table:
     triangles = diagnostics.triangles
-    beyond = "beyond noise" if triangles.with_intervals else "for certain"
+    beyond = "beyond noise" if triangles.with_noise else "for certain"
     rows: list[Row] = []
     for triple in triangles.worst:
         first, middle, last = (analysis.models[model] for model in triple.models)
@@ -165,6 +165,6 @@ def _one_way(analysis: Analysis, diagnostics: Diagnostics) -> Table:
     return make_table(
         f"The {len(rows)} of {count(len(climbs.one_way), 'one-way pair')} with the largest climb "
         "back: from the first model to the second the loss does not rise above the first's by more "
-        f"than {climbs.tolerance:g} nats, back again it rises above the second's.",
+        f"than {climbs.tolerance:.3g} nats, back again it rises above the second's.",
         rows,
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 from sklearn.metrics import adjusted_rand_score
 
@@ -17,7 +15,7 @@ from landscape.analysis.basins.null import (
     normal_continuum_null,
     squares,
 )
-from landscape.analysis.basins.number import bridged_groups, n_bridges, sharp_groups
+from landscape.analysis.basins.number import n_bridges
 from landscape.analysis.basins.silhouette import mean_separation, separation
 from landscape.analysis.simulation import block_gaps, bridge_gaps, chain_gaps, simulate_losses
 
@@ -66,52 +64,22 @@ def test_separations_are_those_of_the_closest_two_groups():
     assert separation(gaps, np.zeros(9, dtype=int)) == -np.inf
 
 
-def sharp_by_definition(gaps, tolerance):
-    """Every partition's definition checked pair by pair, through the closure of being joined."""
-    n = len(gaps)
-    joined = (gaps <= tolerance) | np.eye(n, dtype=bool)
-    closure = np.linalg.matrix_power(joined.astype(int), n) > 0
-    groups = np.unique(closure, axis=0)
-    within = [gaps[i, j] for i in range(n) for j in range(i) if closure[i, j]]
-    between = [gaps[i, j] for i in range(n) for j in range(i) if not closure[i, j]]
-    if len(groups) == 1 or len(groups) > (n + 1) // 2 or len(groups) == n:
-        return None
-    return groups if max(within) < min(between) / 2 else None
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    st.integers(3, 7).flatmap(
-        lambda n: st.lists(
-            st.sampled_from([0.0, 0.01, 0.02, 0.03, 0.05, 0.3]),
-            min_size=n * (n - 1) // 2,
-            max_size=n * (n - 1) // 2,
-        )
-    )
-)
-def test_sharp_groups_are_what_their_definition_says(values):
-    gaps = squareform(np.array(values))
-    found, expected = sharp_groups(gaps, 0.02), sharp_by_definition(gaps, 0.02)
-    if expected is None:
-        assert found is None
-    else:
-        np.testing.assert_array_equal(np.unique(found[:, None] == found, axis=0), expected)
-        assert (np.diff(np.bincount(found)) <= 0).all()
-
-
-def test_noise_that_could_join_groups_leaves_nothing_sharp():
-    gaps, labels = block_gaps((4, 4), between=0.3, within=0.01, rng=0)
-    assert adjusted_rand_score(sharp_groups(gaps, 0.02), labels) == 1
-    assert sharp_groups(gaps, 0.02, np.full_like(gaps, 0.1)) is not None
-    assert sharp_groups(gaps, 0.02, np.full_like(gaps, 0.15)) is None  # .16 is above half of .3
-    assert sharp_groups(gaps, 0.02, np.full_like(gaps, 0.29)) is None  # no barrier is certain
+def test_groups_are_the_basins_where_the_answer_has_some():
+    gaps, labels = block_gaps((5, 4, 3), between=0.3, within=0.005, rng=0)
+    found = find_basins(gaps)
+    assert found.answer == "basins"
+    assert found.groups.evidence.sharp
+    np.testing.assert_array_equal(found.groups.labels, found.labels)
+    np.testing.assert_array_equal(found.labels, labels)
+    alone, _ = block_gaps((2, 1, 1, 1), between=0.3, within=0.005, rng=0)
+    assert find_basins(alone).n_basins == 4
+    assert not find_basins(alone).groups.evidence.sharp  # more than half as many as models
 
 
 def test_a_bridge_is_named_and_does_not_join_the_groups():
     gaps = bridge_gaps((8, 7), between=0.4)
     labels = np.array([0] * 8 + [1] * 7 + [0])
     assert n_bridges(gaps <= 0.02, labels) == 1
-    np.testing.assert_array_equal(bridged_groups(gaps, labels, 0.02), labels)
     exact = find_basins(gaps).groups.evidence
     assert exact.sharp
     # not every gap between the two groups is a barrier, and that is said

@@ -9,7 +9,7 @@ from math import comb
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from landscape.analysis.basins.checks import check_gaps, check_square
+from landscape.analysis.basins.checks import check_gaps
 from landscape.core import sentences
 from landscape.core.arrays import Array
 from landscape.core.errors import ConfigError
@@ -36,10 +36,9 @@ class Triangles:
     Attributes:
         n_triples: How many triples; comb(n_models, 3) when no gap is missing.
         tolerance: Nats up to which two models join.
-        with_intervals: Whether intervals were given.
+        with_noise: Whether it was given what is shown beyond noise.
         n_intransitive: Open triples: two pairs join, the third does not.
-        n_certain: Of these, the ones whose joins end at the tolerance or below and whose barrier
-            starts above it; all of them where gaps were taken as exact.
+        n_certain: Triples of which that is shown; all open ones where gaps were taken as exact.
         n_closed: Triples of which all three pairs join.
         n_violations: Triples whose largest gap is more than the sum of the other two.
         mean_violation: Nats, by how much more; NaN without any.
@@ -50,7 +49,7 @@ class Triangles:
     n_models: int
     n_triples: int
     tolerance: float
-    with_intervals: bool
+    with_noise: bool
     n_intransitive: int
     n_certain: int
     n_closed: int
@@ -63,17 +62,16 @@ class Triangles:
 def count_triangles(
     gaps: ArrayLike,
     *,
-    low: ArrayLike | None = None,
-    high: ArrayLike | None = None,
+    apart: ArrayLike | None = None,
+    joined: ArrayLike | None = None,
     tolerance: float = 0.02,
 ) -> Triangles:
     """Count the triples that no partition can describe, and those that no metric can.
 
     Args:
         gaps: (n_models, n_models) nats, symmetric, zero diagonal, NaN where not measured.
-        low: (n_models, n_models) nats, the intervals' lower ends; gaps are exact when absent.
-        high: (n_models, n_models) nats, the upper ends. An interval that leaves its gap out is
-            widened to hold it; one that is NaN makes nothing certain.
+        apart: (n_models, n_models) bool, pairs shown to have a barrier; gaps are exact when absent.
+        joined: (n_models, n_models) bool, pairs shown to have none.
         tolerance: Nats below which a gap is no barrier.
 
     Raises:
@@ -82,7 +80,7 @@ def count_triangles(
     matrix = check_gaps(gaps, complete=False)
     if not tolerance >= 0:
         raise ConfigError("The tolerance must not be negative.", found=tolerance)
-    states = _states(matrix, low, high, tolerance)
+    states = _states(matrix, apart, joined, tolerance)
     n = len(matrix)
     n_triples = n_open = n_certain = n_closed = n_violations = 0
     violation, largest = 0.0, np.nan
@@ -115,7 +113,7 @@ def count_triangles(
         n_models=n,
         n_triples=n_triples,
         tolerance=float(tolerance),
-        with_intervals=low is not None,
+        with_noise=apart is not None,
         n_intransitive=n_open,
         n_certain=n_certain,
         n_closed=n_closed,
@@ -134,7 +132,7 @@ def structure_sentence(triangles: Triangles, models: Sequence[str]) -> str:
         all_measured=triangles.n_triples == comb(triangles.n_models, 3),
         tolerance=triangles.tolerance,
         n_intransitive=triangles.n_intransitive,
-        n_certain=triangles.n_certain if triangles.with_intervals else None,
+        n_certain=triangles.n_certain if triangles.with_noise else None,
         n_closed=triangles.n_closed,
         worst=() if worst is None else [models[model] for model in worst.models],
         gaps=() if worst is None else (*worst.near, worst.far),
@@ -142,17 +140,12 @@ def structure_sentence(triangles: Triangles, models: Sequence[str]) -> str:
 
 
 def _states(
-    gaps: Array, low: ArrayLike | None, high: ArrayLike | None, tolerance: float
+    gaps: Array, apart: ArrayLike | None, joined: ArrayLike | None, tolerance: float
 ) -> NDArray[np.int8]:
     """(n, n): joined for certain, apart for certain, or 0."""
-    lower = upper = gaps
-    if low is not None and high is not None:
-        lower = check_square(low, "low", gaps.shape)
-        upper = check_square(high, "high", gaps.shape)
-        lower, upper = np.minimum(lower, gaps), np.maximum(upper, gaps)
     states = np.zeros(gaps.shape, dtype=np.int8)
-    states[upper <= tolerance] = _JOINED
-    states[lower > tolerance] = _APART
+    states[gaps <= tolerance if joined is None else np.asarray(joined)] = _JOINED
+    states[gaps > tolerance if apart is None else np.asarray(apart)] = _APART
     return states
 
 
