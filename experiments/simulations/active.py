@@ -68,7 +68,7 @@ def compare(kind: str, n: int, noise: float, repeat: int) -> dict[str, Any]:
     whole = divide(gaps, None, TOLERANCE)
     return {
         "kind": kind,
-        "n": len(gaps),
+        "n": n,
         "noise": noise,
         "pairs": few.states.n_measured / math.comb(len(gaps), 2),
         "same": bool(same),

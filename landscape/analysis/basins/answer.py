@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from scipy.cluster.hierarchy import linkage
@@ -93,48 +94,33 @@ def divide(
 
 def _divide(gaps: Array, noise: Noise | None, states: PairStates) -> Division:
     n = len(gaps)
-    together = np.zeros(n, dtype=np.intp)
+    everyone, together = np.arange(n), np.zeros(n, dtype=np.intp)
+    found = partial(Division, states=states, needed=None)
     if not states.n_apart:
-        known = not states.n_undecided
-        answer = Answer.ONE if known else Answer.UNDECIDED
-        none = None if answer is Answer.UNDECIDED else 1
-        return Division(answer, none, together, (), 1, 1, (True,), together, states, None)
+        answer, n_basins = (Answer.UNDECIDED, None) if states.n_undecided else (Answer.ONE, 1)
+        return found(answer, n_basins, together, (), 1, 1, (True,), together)
     corrected = _corrected(gaps, noise)
-    everyone = np.arange(n)
     groups, joined = _joined(everyone, corrected, noise, states)
     at_least = _at_least(gaps, groups, noise, states.tolerance)
     parts, is_basin = _parts(joined)
     n_parts = len(is_basin)
+    rest = (n_parts, is_basin, parts)
+    if n_parts == 1 and is_basin[0]:  # barriers are shown, but all pairs may well be joined
+        return found(Answer.UNDECIDED, None, parts, (), at_least, *rest)
     if all(is_basin):
         answer = Answer.APART if n_parts == n else Answer.BASINS
-        if n_parts == 1:
-            answer = Answer.UNDECIDED
-        n_basins = None if answer is Answer.UNDECIDED else n_parts
-        return Division(
-            answer, n_basins, parts, (), at_least, n_parts, is_basin, parts, states, None
-        )
+        return found(answer, n_parts, parts, (), at_least, *rest)
     for aside in _bridges(joined, corrected):
-        rest = np.delete(everyone, aside)
-        inside, clean = _parts(_joined(rest, corrected, noise, states)[1])
-        touched = [len(np.unique(inside[joined[model][rest]])) for model in aside]
+        others = np.delete(everyone, aside)
+        inside, clean = _parts(_joined(others, corrected, noise, states)[1])
+        touched = [len(np.unique(inside[joined[model][others]])) for model in aside]
         if all(clean) and len(clean) > 1 and min(touched) > 1:
             labels = np.full(n, -1, dtype=np.intp)
-            labels[rest] = inside
-            least = min(at_least, len(clean))
-            return Division(
-                Answer.BRIDGED,
-                len(clean),
-                labels,
-                aside,
-                least,
-                n_parts,
-                is_basin,
-                parts,
-                states,
-                None,
-            )
+            labels[others] = inside
+            k = len(clean)
+            return found(Answer.BRIDGED, k, labels, aside, min(at_least, k), *rest)
     answer = Answer.MIXED if any(is_basin) else Answer.CHAIN
-    return Division(answer, None, parts, (), at_least, n_parts, is_basin, parts, states, None)
+    return found(answer, None, parts, (), at_least, *rest)
 
 
 def _corrected(gaps: Array, noise: Noise | None) -> Array:

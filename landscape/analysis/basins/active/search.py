@@ -26,6 +26,7 @@ _CORE_SHARE = 0.27  # of the budget
 _LEAST_CORE = 8
 _ENOUGH = 3  # pairs with members of a model's own part
 _CLEAR = 2.0  # standard errors
+_LARGE = 0.1  # of the core: parts that a model, placed elsewhere, is held against
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,7 @@ def find_basins_actively(
 
     1. A random core of models is measured completely, and divided into parts.
     2. Every other model is held against one member of each part, the largest first, until it joins
-       one; then against two more of that, and one of each other part of several models, for it may
-       join two.
+       one; then against two more of that, and one of each other large part, for it may join two.
     3. Models that are apart from every part join the core, for they may share a basin; until there
        are none, or the budget is spent.
     4. ``divide`` answers, unmeasured gaps filled by those of the same parts, for all but the
@@ -151,15 +151,20 @@ class _Evidence:
 
     @cached_property
     def excess(self) -> Array:
-        """(n_outside, n_parts) mean gap less what joined models may have, in standard errors."""
+        """(n_outside, n_parts) median gap less what joined models may have, in standard errors.
+
+        Not the mean: where a part is linked only, a model joins most of it, but not all.
+        """
         known = np.maximum(self.counts, 1)
-        means = self._sums(np.nan_to_num(self._block)) / known
+        medians = np.full(self.counts.shape, np.nan)
+        for part in range(len(self.sizes)):
+            some = self.counts[:, part] > 0
+            medians[some, part] = np.nanmedian(self._block[some][:, self.part == part], axis=1)
         errors = self.measured.errors[np.ix_(self.outside, self.core)]
         spread = np.sqrt(self._sums(np.nan_to_num(errors) ** 2)) / known
         # gaps of 0 come out above it, by noise, for the core's models as for others
         limit = np.maximum(self.tolerance, self._within())
-        excess = (means - limit) / np.maximum(spread, self.tolerance / 100)
-        return np.where(self.counts > 0, excess, np.nan)
+        return np.asarray((medians - limit) / np.maximum(spread, self.tolerance / 100))
 
     @property
     def joins(self) -> Mask:
@@ -188,19 +193,21 @@ class _Evidence:
 
     @property
     def doubtful(self) -> Mask:
-        """(n_outside,) bool."""
-        joined = self.joins.sum(1)
-        return np.asarray(self._missing().any(1) | (joined != 1))
+        """(n_outside,) bool: in no part, or by too few pairs, or in two."""
+        return np.asarray(self._unconfirmed().any(1) | (self.joins.sum(1) != 1))
+
+    def _unconfirmed(self) -> Mask:
+        """(n_outside, n_parts) parts that a model joins or may join, by too few pairs."""
+        with np.errstate(invalid="ignore"):
+            unclear = np.abs(self.excess) < _CLEAR
+        few = self.counts < np.minimum(_ENOUGH, self.sizes)
+        return np.asarray((self.joins | unclear) & few)
 
     def _missing(self) -> Mask:
         """(n_outside, n_parts) parts that a model should yet be held against, largest first."""
-        joins, counts = self.joins, self.counts
-        few = np.minimum(_ENOUGH, self.sizes)
-        with np.errstate(invalid="ignore"):
-            unclear = (counts > 0) & (np.abs(self.excess) < _CLEAR)
-        more = (joins | unclear) & (counts < few)
-        placed = joins.any(1, keepdims=True)
-        unseen = (counts == 0) & (~placed | (self.sizes > 1))
+        more, placed = self._unconfirmed(), self.joins.any(1, keepdims=True)
+        large = self.sizes > max(1.0, _LARGE * len(self.core))
+        unseen = (self.counts == 0) & (~placed | large)
         return np.where(more.any(1, keepdims=True), more, unseen)
 
     @cached_property
