@@ -122,7 +122,7 @@ def answer_sentence(
             f"{beyond} (lowest {size(lowest)}, median {size(median)})."
         )
     elif answer in (Answer.BASINS, Answer.BRIDGED):
-        text = f"{capital(in_words(len(sizes), 'basin'))} of {_sizes(sizes)}"
+        text = f"{capital(in_words(len(sizes), 'basin'))} of {sizes_in_words(sizes)}"
         if aside:
             to = "both" if len(sizes) == 2 else "several"
             text += f", and {listed(aside, 4)}, joined to {to}"
@@ -150,9 +150,11 @@ def answer_sentence(
     return text
 
 
-def _sizes(sizes: Sequence[int]) -> str:
+def sizes_in_words(sizes: Sequence[int]) -> str:
     """``6 each``; ``9, 3 and 2``; ``5 and 11 models alone``."""
-    several, n_alone = [str(size) for size in sizes if size > 1], sizes.count(1)
+    several, n_alone = [str(size) for size in sizes if size > 1], list(sizes).count(1)
+    if len(sizes) > 1 and not several:
+        return "one model each"
     if len(set(sizes)) == 1:
         return f"{sizes[0]}{' each' if len(sizes) > 1 else ''}"
     if n_alone < 2:

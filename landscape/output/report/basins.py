@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from landscape.analysis.judgements import LEVELS
-from landscape.core.sentences import Answer, Criterion
+from landscape.core.sentences import Answer, Criterion, sizes_in_words
 from landscape.core.wording import DASH, count, listed, short
 from landscape.output.report.registry import Body, Source, Term, section
 from landscape.output.report.tables import Cell, Row, Table, count_cell, make_table, number_cell
@@ -117,16 +117,16 @@ def _by_tolerance(analysis: Analysis) -> Table:
         row: Row = {"barrier in": Cell(judgement.criterion)}
         for tolerance in LEVELS:
             division = judgement.at(tolerance)
+            labels = division.parts if division.n_basins is None else division.labels
+            sizes = np.bincount(labels[labels >= 0])
             text = division.answer.value
-            if division.n_basins is not None and division.n_basins > 1:
-                text += f", {division.n_basins}"
-            elif division.answer in (Answer.CHAIN, Answer.MIXED):
-                text += f", {count(division.n_connected, 'part')}"
+            if len(sizes) > 1 and len(sizes) < len(labels):
+                text += f": {sizes_in_words(sizes.tolist())}"
             row[f"above {short(tolerance)}"] = text
         rows.append(row)
     return make_table(
-        "The answer at several tolerances, in nats or shares of the examples; basins at a low one "
-        "are part of those at a higher one where both divide the models.",
+        "The answer at several tolerances, in nats or shares of the examples, and how many models "
+        "each basin or linked part has; those at a low one are parts of those at a higher one.",
         rows,
     )
 
