@@ -115,6 +115,7 @@ def write_experiment(path: Path, population: Path, task: Path, /, **changes: obj
         "paths": {"points": 5},
         "out": str(path.parent / "out"),
         "analysis": {"n_resamples": 100},
+        "indicators": [],
         **changes,
     }
     path.write_text(yaml.safe_dump(content))

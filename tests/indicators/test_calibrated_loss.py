@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landscape.indicators.calibrated_loss import calibrated_losses
+from landscape.run.config import ExperimentConfig
 
 
 def case(seed: int, n: int = 41, n_points: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -53,6 +54,12 @@ def test_confidence_alone_changes_nothing(seed: int, scale: float, shift: float)
     if inside:
         np.testing.assert_allclose(again, losses, atol=5e-3)
         np.testing.assert_allclose(scaled, scale * temperatures, rtol=5e-3)
+
+
+def test_it_is_measured_where_nothing_else_is_said() -> None:
+    config = ExperimentConfig(name="x", checkpoints=["a", "b"], task="mnli")
+    assert [indicator.name for indicator in config.indicators] == ["calibrated_loss"]
+    assert config.indicators[0].on == ("in_domain",)
 
 
 def test_halves_without_an_error_ask_for_no_endless_confidence() -> None:

@@ -95,7 +95,7 @@ def test_an_indicator_that_is_added_keeps_the_losses(
     assert table.dims["dev/losses"] == ("example",)
     assert table.units["dev/losses"] == "nats"
     assert table.arrays["dev/losses"].shape == (n_points, 40)
-    assert np.isfinite(table.arrays["hard/temperature"]).all()
+    assert np.isfinite(table.arrays["dev/temperature"]).all()
     at_once = measured(other, root, tmp_path / "at once")
     assert records_of(at_once) == records_of(out)
     (out / "records" / "pairs" / "0000-0002.loss.npz").unlink()  # as one killed before it leaves it

@@ -56,6 +56,6 @@ def draw(analysis: Analysis) -> Figure:
         ax.scatter(np.tile([0.0, 1.0], len(ends)), ends.ravel(), s=6, color=color, zorder=3)
         unit = f" ({profile.unit})" if profile.unit and profile.unit != "1" else ""
         dataset, _, name = profile.quantity.rpartition("/")
-        ax.set(xlim=(0, 1), xlabel="t", ylabel=f"{name}{unit}")
-        ax.set_title(common.shorten(f"{profile.indicator}: {dataset}", 40))
+        ax.set(xlim=(0, 1), xlabel="t", ylabel=common.plain(f"{name}{unit}"))
+        ax.set_title(common.plain(common.shorten(f"{profile.indicator}: {dataset}", 40)))
     return figure
