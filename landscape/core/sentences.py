@@ -119,7 +119,8 @@ def answer_sentence(
     elif answer is Answer.APART:
         text = (
             f"No two of {count(n_models, 'model')} share a basin: {lines} {have} a barrier above "
-            f"{beyond} (lowest {size(lowest)}, median {size(median)})."
+            f"{beyond} (lowest {size(lowest)}, median {size(median)})"
+            f"{'' if at_least >= n_models else f'; {_certain(at_least, n_models)}'}."
         )
     elif answer in (Answer.BASINS, Answer.BRIDGED):
         text = f"{capital(in_words(len(sizes), 'basin'))} of {sizes_in_words(sizes)}"
@@ -369,7 +370,7 @@ def structure_sentence(
     above = "" if tolerance == 0 else f" above {limit}"
     verdict = "no partition into blocks says that"
     if n_certain == 0:
-        verdict = "if that is more than noise, no partition into blocks says it"
+        verdict = "of each of these alone that is not shown beyond noise"
     return (
         f"{finding}: there is no barrier{above} between {a} and {b} ({short(gaps[0])}) nor between "
         f"{b} and {c} ({short(gaps[1])}), but one of {short(gaps[2])} nats between {a} and {c}; "
@@ -461,8 +462,7 @@ def why_groups(
         above = f"{n_barriers} of {pairs} gaps exceed {beyond}"
         return f"no groups of models stand apart ({against}), though {above}"
     if sharp:
-        but = ", but for models that join several" if bridged else ""
-        return f"every gap between them exceeds {beyond}, none within does{but}"
+        return f"they are the basins{', and models that join several' if bridged else ''}"
     return against
 
 

@@ -76,7 +76,7 @@ def test_lines_are_counted_in_every_basin_or_linked_part(
         "lines with a barrier": str(apart),
         "joined pairs": str(joined),
         "undecided pairs": str(len(pairs) - apart - joined),
-        "at least": f"{basins.at_least} basin",
+        "parted for certain": f"{basins.at_least} group",
     }
     if basins.aside:
         facts["join several"] = "seed-04"

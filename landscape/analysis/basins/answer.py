@@ -23,6 +23,7 @@ from landscape.analysis.basins.states import PairStates, boundaries, p_joined, p
 from landscape.core.arrays import Array, Labels, Mask
 from landscape.core.sentences import Answer, Criterion, answer_sentence, few_pairs_sentence
 
+_LEAST = 2  # basins that are certain, of an answer that has several
 _MOST_ASIDE = 0.1  # of the models, and one in any case
 _LIKELY = 0.1  # chance of having no barrier, above which a pair counts as joined
 
@@ -97,7 +98,9 @@ def _divide(gaps: Array, noise: Noise | None, states: PairStates) -> Division:
     everyone, together = np.arange(n), np.zeros(n, dtype=np.intp)
     found = partial(Division, states=states, needed=None)
     if not states.n_apart:
-        answer, n_basins = (Answer.UNDECIDED, None) if states.n_undecided else (Answer.ONE, 1)
+        unknown = ~states.measured & (gaps > states.tolerance)
+        open_ = states.n_undecided or not states.n_measured or unknown.any()
+        answer, n_basins = (Answer.UNDECIDED, None) if open_ else (Answer.ONE, 1)
         return found(answer, n_basins, together, (), 1, 1, (True,), together)
     corrected = _corrected(gaps, noise)
     groups, joined = _joined(everyone, corrected, noise, states)
@@ -105,7 +108,8 @@ def _divide(gaps: Array, noise: Noise | None, states: PairStates) -> Division:
     parts, is_basin = _parts(joined)
     n_parts = len(is_basin)
     rest = (n_parts, is_basin, parts)
-    if n_parts == 1 and is_basin[0]:  # barriers are shown, but all pairs may well be joined
+    # barriers are shown, but all pairs may well be joined, or not who is parted from whom
+    if all(is_basin) and (n_parts == 1 or at_least < _LEAST):
         return found(Answer.UNDECIDED, None, parts, (), at_least, *rest)
     if all(is_basin):
         answer = Answer.APART if n_parts == n else Answer.BASINS
@@ -114,7 +118,7 @@ def _divide(gaps: Array, noise: Noise | None, states: PairStates) -> Division:
         others = np.delete(everyone, aside)
         inside, clean = _parts(_joined(others, corrected, noise, states)[1])
         touched = [len(np.unique(inside[joined[model][others]])) for model in aside]
-        if all(clean) and len(clean) > 1 and min(touched) > 1:
+        if all(clean) and len(clean) > 1 and min(touched) > 1 and at_least >= _LEAST:
             labels = np.full(n, -1, dtype=np.intp)
             labels[others] = inside
             k = len(clean)
@@ -150,8 +154,9 @@ def _groups(models: Labels, corrected: Array, noise: Noise | None, states: PairS
     labels = np.zeros(n, dtype=np.intp)
     if n == 1:
         return labels
-    tree = linkage(squareform(corrected, checks=False), "average")
-    members = [[k] for k in range(n)]
+    order = _in_order(corrected)
+    tree = linkage(squareform(corrected[np.ix_(order, order)], checks=False), "average")
+    members = [[int(k)] for k in order]
     for first, second in tree[:, :2].astype(int):
         members.append(members[first] + members[second])
     todo, group = [2 * n - 2], 0
@@ -170,6 +175,11 @@ def _groups(models: Labels, corrected: Array, noise: Noise | None, states: PairS
         labels[members[node]] = group
         group += 1
     return by_size(labels)
+
+
+def _in_order(gaps: Array) -> Labels:
+    """Models by their sorted gaps, so that ties fall alike whatever the order they came in."""
+    return np.lexsort(np.sort(gaps, axis=1).T[::-1])
 
 
 def _parts(joined: Mask) -> tuple[Labels, tuple[bool, ...]]:
@@ -208,8 +218,9 @@ def _at_least(gaps: Array, groups: Labels, noise: Noise | None, tolerance: float
     open_ = ~boundaries(gaps, groups, noise, tolerance)
     np.fill_diagonal(open_, False)
     sizes, alive = np.bincount(groups), np.ones(len(open_), dtype=bool)
+    near = np.bincount(groups, gaps.sum(1)) / sizes  # decides between equals
     while (count := (open_ & alive & alive[:, None]).sum(1)).any():
-        alive[np.lexsort((sizes, -count))[0]] = False
+        alive[np.lexsort((near, sizes, -count))[0]] = False
     return int(alive.sum())
 
 

@@ -83,6 +83,15 @@ def make_noise(
     center = flat if corrected is None else squareform(np.asarray(corrected), checks=False)
     if draws is not None and null is not None:
         plausible, nothing = (np.asarray(values, dtype=np.float64) for values in (draws, null))
+        for values in (plausible, nothing):
+            usable = values.ndim == 2 and values.shape[1] == len(flat) and len(values) > 1
+            if not usable or not np.isfinite(values).all():
+                raise ConfigError(
+                    "Resampled gaps must be finite, a row a resample and a column a pair.",
+                    where="draws, null",
+                    expected=f"(2 or more, {len(flat)})",
+                    found=f"shape {values.shape}, finite: {bool(np.isfinite(values).all())}",
+                )
         spread = plausible.std(0, ddof=1) if matrix is None else squareform(matrix, checks=False)
         return Noise(plausible, nothing, spread, center, True)
     if matrix is None:

@@ -52,7 +52,7 @@ class Evidence:
         p_noise: Share of draws of noise alone whose largest gap, each against its own noise, is as
             large; NaN where no noise is known.
         n_barriers: Gaps that exceed the tolerance beyond noise, with 5% risk for all together.
-        sharp: Whether having no barrier is an equivalence relation, but for a few bridges.
+        sharp: Whether the groups are the answer's basins.
         eigenvalues: (n_models,) of the affinity's normalised Laplacian, ascending.
         eigengap: The number of basins after which these rise most.
         mixture: One kind of gaps or two; None for few pairs.

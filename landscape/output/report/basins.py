@@ -40,7 +40,8 @@ _TERMS = (
         "barrier, joined",
         "A line has a barrier where its gap exceeds the tolerance beyond noise, and two models "
         "are joined where it is shown not to; both with 5% risk for all pairs together. Else the "
-        "pair is undecided.",
+        "pair is undecided. For basins and linked parts, an undecided pair counts as joined if its "
+        "gap, given those of its kind, is below the tolerance with a chance of more than 10%.",
         (Source("Romano and Wolf 2005"),),
     ),
     Term(
@@ -53,10 +54,10 @@ _TERMS = (
     Term(
         "linked part",
         "Models that are joined through others: a connected part of the graph of joined pairs. A "
-        "basin is one in which all pairs are.",
+        "basin is one in which all pairs count as joined.",
     ),
     Term(
-        "at least",
+        "parted for certain",
         "So many groups have a mean gap above the tolerance between any two of them, at 5% for "
         "all together.",
     ),
@@ -73,7 +74,7 @@ def basins(analysis: Analysis, diagnostics: Diagnostics) -> Body:
         ("joined pairs", f"{states.n_joined:,}"),
         ("undecided pairs", f"{states.n_undecided:,}"),
         ("tolerance", f"{states.tolerance:.3g} nats"),
-        ("at least", count(answer.at_least, "basin")),
+        ("parted for certain", count(answer.at_least, "group")),
     ]
     if answer.aside:
         facts.append(("join several", listed([analysis.models[k] for k in answer.aside])))
@@ -126,7 +127,7 @@ def _by_tolerance(analysis: Analysis) -> Table:
         rows.append(row)
     return make_table(
         "The answer at several tolerances, in nats or shares of the examples, and how many models "
-        "each basin or linked part has; those at a low one are parts of those at a higher one.",
+        "each basin or linked part has.",
         rows,
     )
 

@@ -153,10 +153,10 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
             f"{evidence.n_barriers:,} of {n_pairs} above {evidence.tolerance:.3g} nats{beyond}",
         ),
         (
-            "sharp",
-            "yes: every gap between groups is a barrier and none within is, a few bridges aside"
+            "basins",
+            "these are the basins; a model that joins several is put into the nearest"
             if evidence.sharp
-            else "no",
+            else "these are no basins",
         ),
         ("eigengap", f"{count(evidence.eigengap, 'group')}"),
         ("kinds of gaps", _kinds(evidence.mixture)),

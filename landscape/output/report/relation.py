@@ -88,7 +88,7 @@ def relation(analysis: Analysis, diagnostics: Diagnostics) -> Body:
         cells["reliability"] = number_cell(row["reliability"], 2)
         rows.append(cells)
     n, tested = int(significant.sum()), int(table["q_value"].notna().sum())
-    text = "No score could be compared." if several else "Basins do not tell these models apart."
+    text = "No score could be compared." if several else "There are no basins or groups to compare."
     if tested:
         text = (
             f"{n} of {count(tested, 'score')} {verb(n, 'differs', 'differ')} between {noun}s at a "

@@ -253,7 +253,8 @@ def test_sentences_hold_the_numbers_of_their_answer(name):
         parts += [f"No two of {n} models", f"lowest {short(above.min())}"]
         parts.append(f"median {short(np.median(above))}")
     if answer in (Answer.BASINS, Answer.BRIDGED):
-        parts += [f" basins of {sizes[0]}", "none within a basin"]
+        each = "one model each" if max(sizes) == 1 else sizes[0]
+        parts += [f" basins of {each}", "none within a basin"]
     if answer is Answer.BRIDGED:
         parts.append(f"seed-{n - 1}, joined to {'both' if n_basins == 2 else 'several'}")
     if answer is Answer.CHAIN and len(sizes) == 1:

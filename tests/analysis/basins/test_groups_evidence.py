@@ -82,8 +82,7 @@ def test_a_bridge_is_named_and_does_not_join_the_groups():
     assert n_bridges(gaps <= 0.02, labels) == 1
     exact = find_basins(gaps).groups.evidence
     assert exact.sharp
-    # not every gap between the two groups is a barrier, and that is said
-    assert exact.reason.endswith("none within does, but for models that join several.")
+    assert exact.reason.endswith("they are the basins, and models that join several.")
     groups = analyzed(gaps)
     assert groups.n_groups == 2
     assert groups.membership.between.tolist() == [False] * 15 + [True]
