@@ -161,7 +161,7 @@ def noise_of(
     n = len(results.models)
     upper = np.triu_indices(n, 1)
     place = square(np.arange(len(results.pairs), dtype=float), results.pairs, n)[upper]
-    measured = ~np.isnan(place)
+    measured = np.isfinite(gaps.estimate[upper]) & ~np.isnan(place)
     order = place[measured].astype(np.intp)
     draws = np.tile(filled[upper], (min(_DRAWS, len(intervals.draws)), 1))
     null = np.zeros_like(draws)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from landscape.core.sentences import Answer
+from landscape.core.sentences import Answer, Criterion
 from landscape.core.wording import capital, count
 from landscape.output.plots import common
 from landscape.output.plots.registry import figure
@@ -23,12 +24,16 @@ _CLEAN = (Answer.ONE, Answer.BASINS, Answer.APART)
 
 
 def _caption(analysis: Analysis) -> list[str]:
+    by_accuracy = any(each.criterion is Criterion.ACCURACY for each in analysis.judgements)
+    units = "nats of loss, shares of the examples of accuracy" if by_accuracy else "nats"
+    states = analysis.basins.states
+    beyond = " beyond noise" if states.beyond_noise else ""
     return [
         f"Left: linked parts of {count(len(analysis.models), 'model')} by the tolerance that a "
-        "barrier must exceed (nats of loss, shares of the examples of accuracy). Filled: all parts "
-        "are basins; open: they are not, or more examples are needed.",
-        "Right: the share of lines with a barrier beyond noise. Dotted: the tolerance of the "
-        f"answer, {analysis.basins.states.asked:g}.",
+        f"barrier must exceed ({units}). Filled: all parts are basins; open: they are not, or more "
+        "examples are needed.",
+        f"Right: the share of lines with a barrier{beyond}. Dotted: the tolerance that was asked "
+        f"for, {states.asked:g}.",
     ]
 
 
@@ -60,6 +65,7 @@ def draw(analysis: Analysis) -> Figure:
     _finish(left, analysis, "linked parts")
     _finish(right, analysis, "share of lines with a barrier")
     left.set_ylim(0, None)
+    left.yaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_ylim(-0.03, 1.03)
     common.legend_over(right, ncols=3, fontsize=6.5)
     return figure
